@@ -1,0 +1,21 @@
+"""What can go wrong, by whose fault it is. One flat list; the exit code rides on the class."""
+
+from __future__ import annotations
+
+
+class EdgeError(Exception):
+    """Base of every error with a message meant for the user: the file, the fault, the next step."""
+
+    exit_code = 2
+
+
+class InputError(EdgeError):
+    """The user's arguments or files are at fault (exit code 2)."""
+
+    exit_code = 2
+
+
+class MachineError(EdgeError):
+    """This machine lacks something: a package, a device, memory, disk space, a permission (exit code 3)."""
+
+    exit_code = 3

@@ -1,0 +1,139 @@
+"""Files on disk: hashes, TOML, and writing so that a failure leaves nothing half-written."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from edge.errors import InputError, MachineError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_MACHINE_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def sha256_bytes(data: bytes) -> str:
+    """Hex SHA-256 of bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Hex SHA-256 of a file, read in blocks."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Parse a TOML file.
+
+    Raises:
+        InputError: missing, unreadable, or not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; check the path") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid TOML ({error}); correct the file") from None
+
+
+def read_json(path: Path) -> Any:
+    """Parse a JSON file.
+
+    Raises:
+        InputError: missing, unreadable, or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; check the path") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid JSON ({error}); make it again") from None
+
+
+@contextmanager
+def replaced_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary sibling to write; on success it becomes ``path``, on failure it is removed.
+
+    Raises:
+        MachineError: the disk is full or the folder is not writable.
+    """
+    with _machine_faults(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sibling = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+        try:
+            yield sibling
+            os.replace(sibling, path)
+        finally:
+            sibling.unlink(missing_ok=True)
+
+
+@contextmanager
+def replaced_folder(path: Path, marker: str) -> Iterator[Path]:
+    """Yield a temporary sibling folder to fill; on success it is swapped in whole, on failure the old one stays.
+
+    Args:
+        path: the folder to make or replace.
+        marker: a file name that only our folders hold (``report.json``, ``engine.json``). A folder with other
+            contents is never replaced.
+
+    Raises:
+        InputError: ``path`` exists and is not empty, but does not hold ``marker``.
+        MachineError: the disk is full or the parent folder is not writable.
+    """
+    path = path.absolute()
+    if path.exists() and not (path.is_dir() and ((path / marker).is_file() or not any(path.iterdir()))):
+        raise InputError(f"{path}: holds something else (no {marker} in it); choose another --out")
+    with _machine_faults(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        token = uuid.uuid4().hex[:8]
+        fresh, old = path.with_name(f".{path.name}.{token}"), path.with_name(f".{path.name}.{token}.old")
+        fresh.mkdir()
+        try:
+            yield fresh
+            if path.exists():
+                os.replace(path, old)
+            os.replace(fresh, path)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+            if old.exists() and not path.exists():
+                os.replace(old, path)
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text through a temporary sibling."""
+    with replaced_file(path) as sibling:
+        sibling.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write readable JSON through a temporary sibling; NaN and infinity are refused, since JSON has none."""
+    write_text(path, json.dumps(value, indent=1, sort_keys=False, allow_nan=False) + "\n")
+
+
+@contextmanager
+def _machine_faults(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _MACHINE_FAULTS:
+            raise MachineError(
+                f"{path}: cannot write ({error.strerror}); choose another --out or free the disk"
+            ) from error
+        raise
