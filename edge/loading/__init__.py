@@ -1,0 +1,52 @@
+"""Loading: whatever the user names becomes a :class:`~edge.model.Model`.
+
+==========================  ==================================================  ==========
+MODEL                       what it is                                          runs code
+==========================  ==================================================  ==========
+``models/litenext``         model folder: ``network.py``, ``model.toml``        yes
+``models/litenext@name``    the same with another checkpoint                    yes
+``package.module:callable`` a callable that returns an ``nn.Module``            yes
+``file.onnx``               an ONNX file, its task in metadata or ``--task``    no
+==========================  ==================================================  ==========
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge.errors import InputError
+from edge.model import Model, read_model
+from edge.task import load_task
+
+
+def load_model(spec: str, weights: Path | None = None, task: Path | None = None) -> Model:
+    """Load a model as the command line names it.
+
+    Args:
+        spec: see the table above.
+        weights: overrides a folder's checkpoint; required for a callable.
+        task: ``task.toml``; overrides a folder's or file's own task; required for a callable.
+
+    Returns:
+        The exported graph, batch 1, at the task's size.
+
+    Raises:
+        InputError: nothing there, wrong weights, a task that contradicts the graph.
+        MachineError: PyTorch is needed and not installed.
+    """
+    given_task = load_task(task) if task else None
+    path = Path(spec)
+    if path.suffix == ".onnx" or (path.is_file() and path.suffix != ".py"):
+        if weights:
+            raise InputError(f"{spec}: an ONNX file carries its own weights; leave --weights out")
+        return read_model(path, given_task)
+    folder, _, checkpoint = spec.rpartition("@") if "@" in path.name else (spec, "", "")
+    if Path(folder).is_dir():
+        from edge.loading.folder import load_folder
+
+        return load_folder(Path(folder), checkpoint or None, weights, given_task)
+    if ":" in spec:
+        from edge.loading.callable import load_callable
+
+        return load_callable(spec, weights, given_task)
+    raise InputError(f"{spec}: no such model; give a model folder, a file.onnx, or package.module:callable")

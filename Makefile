@@ -1,0 +1,49 @@
+# Everything from nothing: `make demo` deploys a network on this machine, `make test` runs the tests.
+# Both make their own .venv. PYTHON picks the interpreter (3.10 or newer).
+
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: help setup demo test lint runtime clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo     deploy models/litenext on this machine, write out/demo/report.html"
+	@echo "make test     lint, types, tests"
+	@echo "make lint     ruff and mypy"
+	@echo "make runtime  build the C++ runtime and run its tests"
+	@echo "make clean    remove what the others made"
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found; install Python 3.10 or newer and run make PYTHON=python3"; exit 3; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "error: $(PYTHON) is older than 3.10; run make PYTHON=..."; exit 3; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "error: no venv module; install python3-venv"; exit 3; }
+	@echo "installing into $(VENV) (a few minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,torch,tensorrt-rtx]' \
+		|| { echo "error: pip could not install the packages; its message is above"; exit 3; }
+	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/edge deploy models/litenext --data calibration/dsb2018 --out out/demo
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint runtime
+	$(BIN)/python -m pytest -q
+
+runtime: $(STAMP)
+	@if command -v cmake >/dev/null && command -v c++ >/dev/null; then \
+		cmake -S . -B build/runtime -DOpenVINO_DIR="$$($(BIN)/python -c 'from openvino.utils import get_cmake_path; print(get_cmake_path())')" && \
+		cmake --build build/runtime --parallel 2 && \
+		ctest --test-dir build/runtime --output-on-failure; \
+	else echo "skipped: the C++ runtime needs cmake and a C++17 compiler"; fi
+
+clean:
+	rm -rf $(VENV) build out .pytest_cache .mypy_cache .ruff_cache

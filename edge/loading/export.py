@@ -1,0 +1,145 @@
+"""PyTorch to ONNX: dynamo export, cleanup, and a check against PyTorch before anything else touches the graph."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import io
+import logging
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+import onnx_ir
+
+from edge.errors import InputError
+from edge.model import Model, require_consistent
+from edge.task import SegmentationTask
+
+if TYPE_CHECKING:
+    from torch import nn
+
+OPSET = 20  # the first with Gelu and LayerNormalization as single nodes
+INPUT, OUTPUT = "image", "output"
+_SCOPES = "pkg.torch.onnx.name_scopes"
+_TOLERANCE = 1e-4  # of the largest output; exporters differ from PyTorch by about 1e-6
+
+
+def export(network: nn.Module, task: SegmentationTask, name: str, source: str, facts: Mapping[str, Any]) -> Model:
+    """Export at batch 1 and the task's size, clean up, and compare with PyTorch.
+
+    Args:
+        network: in evaluation mode; ``[1, channels, height, width]`` float32 to one output or several.
+        task: gives the input's shape; ``output_name`` picks among several outputs.
+        name, source, facts: carried into the model.
+
+    Raises:
+        InputError: the network does not run on such an input, cannot be exported, differs from PyTorch once
+            exported, or contradicts the task.
+    """
+    import torch
+
+    generator = np.random.default_rng(0)
+    pixels = generator.integers(0, 256, (*task.size, 3), dtype=np.uint8)
+    image = task.preprocess(pixels)[None]
+    example = torch.from_numpy(image)
+    try:
+        with torch.inference_mode():
+            expected = network(example)
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{source}: does not run on {list(image.shape)} ({reason}); correct the task") from None
+    outputs = [expected] if isinstance(expected, torch.Tensor) else list(expected)
+    names = [OUTPUT] if len(outputs) == 1 else [f"{OUTPUT}_{i}" for i in range(len(outputs))]
+    try:
+        with _quiet():
+            program = torch.onnx.export(
+                network,
+                (example,),
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=[INPUT],
+                output_names=names,
+                external_data=False,
+                verbose=False,
+            )
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"{source}: PyTorch cannot export it ({reason}); see torch.onnx.export's own advice"
+        ) from error
+    assert program is not None
+    model = Model(_clean(program.model_proto), task, name, source, facts)
+    require_consistent(model, source)
+    _require_equal(model, image, outputs[names.index(model.output_name)].numpy())
+    return model
+
+
+def _clean(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Name nodes after the modules they came from, drop the exporter's notes, simplify."""
+    import onnxsim
+
+    graph = onnx_ir.from_proto(proto)
+    taken: set[str] = set()
+    for node in graph.graph.all_nodes():
+        node.name = _unique(_module_path(node.metadata_props.get(_SCOPES, "")) or node.op_type, taken)
+        node.metadata_props.clear()
+        node.doc_string = None
+    for value in [*graph.graph.inputs, *graph.graph.outputs, *graph.graph.initializers.values()]:
+        value.metadata_props.clear()
+    graph.metadata_props.clear()
+    graph.graph.metadata_props.clear()
+    with _quiet():
+        simplified, sound = onnxsim.simplify(onnx_ir.to_proto(graph))
+    return simplified if sound else onnx_ir.to_proto(graph)
+
+
+def _module_path(scopes: str) -> str:
+    """``"['', 'encoder', 'encoder.0', 'conv2d_1']"`` to ``encoder.0/conv2d_1``."""
+    try:
+        parts = [part for part in ast.literal_eval(scopes) if part]
+    except (ValueError, SyntaxError):
+        return ""
+    return "/".join(parts[-2:])
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    candidate, count = name, 1
+    while candidate in taken:
+        count += 1
+        candidate = f"{name}#{count}"
+    taken.add(candidate)
+    return candidate
+
+
+def _require_equal(model: Model, image: np.ndarray[Any, np.dtype[np.float32]], expected: Any) -> None:
+    from edge.backends.onnxruntime import reference
+
+    actual = reference(model).run(image)
+    scale = float(np.abs(expected).max()) or 1.0
+    error = float(np.abs(actual - expected).max()) / scale
+    if not error <= _TOLERANCE:
+        raise InputError(
+            f"{model.source}: the exported graph differs from PyTorch by {error:.1e} of its largest output; "
+            "look for data-dependent control flow or randomness in evaluation mode"
+        )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's chatter off stdout, where only results belong; show it if it fails."""
+    chatter = io.StringIO()
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(chatter):
+            warnings.simplefilter("ignore")
+            yield
+    except Exception:
+        sys.stderr.write(chatter.getvalue())
+        raise
+    finally:
+        logging.disable(level)

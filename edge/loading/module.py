@@ -1,0 +1,60 @@
+"""From an ``nn.Module`` with weights to a model: the part that folders and callables share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge.errors import InputError, MachineError
+from edge.files import sha256_file
+from edge.loading.export import export
+from edge.loading.weights import load_weights
+from edge.model import Model
+from edge.task import SegmentationTask
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def require_torch() -> None:
+    """Raise a MachineError that names the install line where PyTorch is missing."""
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        raise MachineError(
+            "PyTorch is not installed, and loading a network's Python needs it; "
+            "pip install 'segedge[torch]', or export the network to ONNX elsewhere"
+        ) from None
+
+
+def call_builder(builder: Callable[..., Any], options: Mapping[str, Any], where: str | Path) -> nn.Module:
+    """Call a network's builder.
+
+    Raises:
+        InputError: it does not take the options, or returns something else than an ``nn.Module``.
+    """
+    require_torch()
+    from torch import nn
+
+    try:
+        network = builder(**options)
+    except TypeError as error:
+        raise InputError(f"{where}: {error}; correct the options") from None
+    if not isinstance(network, nn.Module):
+        raise InputError(f"{where}: returned {type(network).__name__}, not a torch.nn.Module; return the network")
+    return network
+
+
+def load_module(network: nn.Module, weights: Path, task: SegmentationTask, name: str, source: str) -> Model:
+    """Load the weights into the network and export it.
+
+    Raises:
+        InputError: wrong weights, or a network that contradicts the task or cannot be exported.
+    """
+    network.load_state_dict(load_weights(weights, network), strict=True)
+    facts = {
+        "parameters": sum(p.numel() for p in network.parameters() if p.requires_grad),
+        "weights": sha256_file(weights),
+    }
+    return export(network.eval(), task, name, source, facts)
