@@ -53,6 +53,21 @@ class Sample:
             raise InputError(f"{self.image}: has no mask; add one to the manifest or leave the image out")
         return read_mask(self.mask, task)
 
+    def pair(self, task: SegmentationTask) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Decode image and mask, and make sure that they belong together.
+
+        Raises:
+            InputError: as :meth:`pixels` and :meth:`labels`, or a mask of another size than its image.
+        """
+        pixels, labels = self.pixels(), self.labels(task)
+        if labels.shape != pixels.shape[:2]:
+            (height, width), (image_height, image_width) = labels.shape[:2], pixels.shape[:2]
+            raise InputError(
+                f"{self.mask}: is {width}x{height} pixels, but its image is {image_width}x{image_height}; "
+                "make them the same size"
+            )
+        return pixels, labels
+
 
 @dataclass(frozen=True)
 class ImageSet:

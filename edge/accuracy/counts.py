@@ -1,0 +1,65 @@
+"""Counts first: true and false positives and negatives, per image and foreground class. Scores are made from these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.task import SegmentationTask
+
+Labels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Pixels by outcome.
+
+    Attributes:
+        tp, fp, fn, tn: int64 ``[images, classes]``; the classes are the task's foreground classes, in order.
+    """
+
+    tp: NDArray[np.int64]
+    fp: NDArray[np.int64]
+    fn: NDArray[np.int64]
+    tn: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.tp)
+
+    def pooled(self) -> Counts:
+        """All images as if they were one: ``[1, classes]``, what micro scores are made from."""
+        return Counts(*(values.sum(axis=0, keepdims=True) for values in (self.tp, self.fp, self.fn, self.tn)))
+
+
+def count(labels: Labels, truth: Labels, task: SegmentationTask) -> Counts:
+    """Compare one label map with its truth.
+
+    Args:
+        labels, truth: ``[h, w]`` uint8 class indices of equal shape.
+        task: names the classes.
+
+    Returns:
+        Counts of shape ``[1, classes]``.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    if labels.shape != truth.shape:
+        raise ValueError(f"labels {labels.shape} and truth {truth.shape} differ in shape")
+    levels = 256
+    pairs = truth.astype(np.int64).ravel() * levels + labels.ravel()
+    confusion = np.bincount(pairs, minlength=levels * levels).reshape(levels, levels)
+    classes = [index for index, _ in task.foreground]
+    tp = confusion.diagonal()[classes]
+    fp = confusion.sum(axis=0)[classes] - tp
+    fn = confusion.sum(axis=1)[classes] - tp
+    return Counts(*(values[None].astype(np.int64) for values in (tp, fp, fn, labels.size - tp - fp - fn)))
+
+
+def stack(counts: Iterable[Counts]) -> Counts:
+    """Counts of several images, one row each, in order."""
+    rows = tuple(counts)
+    return Counts(*(np.concatenate([getattr(row, name) for row in rows]) for name in ("tp", "fp", "fn", "tn")))

@@ -1,0 +1,94 @@
+"""Run an engine, or a model, over an image set and keep what scores and comparisons need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.accuracy.counts import Counts, Labels, count, stack
+from edge.errors import InputError
+from edge.files import replaced_file
+from edge.images import ImageSet
+from edge.task import SegmentationTask
+
+Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one engine (or the reference) made of an image set, image by image.
+
+    Attributes:
+        task: pre- and post-processing that was used.
+        names: image names.
+        counts: ``[images, classes]`` at the images' own sizes.
+        outputs: ``[images, maps, height, width]`` float32, as the graph returned them.
+        labels, truth: ``[h, w]`` uint8 class indices at each image's own size.
+        columns: every further column of the manifest, one value per image ("" where a row has none).
+    """
+
+    task: SegmentationTask
+    names: tuple[str, ...]
+    counts: Counts
+    outputs: NDArray[np.float32]
+    labels: tuple[Labels, ...]
+    truth: tuple[Labels, ...]
+    columns: Mapping[str, tuple[str, ...]]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def save_outputs(self, path: Path) -> None:
+        """Write ``names`` and ``outputs`` as a compressed ``.npz``."""
+        with replaced_file(path) as sibling, sibling.open("wb") as stream:
+            np.savez_compressed(stream, names=np.array(self.names), outputs=self.outputs)
+
+
+def evaluate(
+    run: Run, images: ImageSet, task: SegmentationTask, advance: Callable[[], object] | None = None
+) -> Evaluation:
+    """Decode, preprocess, run (batch 1), postprocess and count every image.
+
+    Args:
+        run: ``[1, channels, height, width]`` float32 to ``[1, maps, height, width]`` float32.
+        images: with masks.
+        task: owns pre- and post-processing.
+        advance: called after each image (progress).
+
+    Raises:
+        InputError: an image or mask that does not decode or fit, or an output of another shape than the task's.
+    """
+    if not len(images):
+        raise InputError(f"{images.root}: no images to score; add some to this split")
+    outputs: NDArray[np.float32] | None = None
+    counts: list[Counts] = []
+    labels: list[Labels] = []
+    truths: list[Labels] = []
+    for index, sample in enumerate(images):
+        pixels, truth = sample.pair(task)
+        output = run(task.preprocess(pixels)[None])
+        if output.ndim != 4 or output.shape[:2] != (1, task.maps):
+            shape = "x".join(map(str, output.shape))
+            raise InputError(
+                f"{sample.image}: the network returned {shape} for a task of {task.maps} classes; correct the task"
+            )
+        if outputs is None:
+            outputs = np.empty((len(images), *output.shape[1:]), np.float32)
+        outputs[index] = output[0]
+        labels.append(task.labels(output[0], (truth.shape[0], truth.shape[1])))
+        truths.append(truth)
+        counts.append(count(labels[-1], truth, task))
+        if advance is not None:
+            advance()
+    assert outputs is not None
+    names = tuple(sample.name for sample in images)
+    return Evaluation(task, names, stack(counts), outputs, tuple(labels), tuple(truths), _columns(images))
+
+
+def _columns(images: ImageSet) -> dict[str, tuple[str, ...]]:
+    keys = {key for sample in images for key in sample.columns}
+    return {key: tuple(sample.columns.get(key) or "" for sample in images) for key in sorted(keys)}
