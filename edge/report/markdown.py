@@ -1,0 +1,90 @@
+"""The report as Markdown: verdict, table, conditions, provenance. For pull requests and terminals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from edge.report import words
+from edge.report.results import EngineRow, Report
+
+_HEADER = ("engine", "ms p50", "p99", "× FP32", "Dice", "kept", "IoU kept", "agreement", "parity", "size", "gate")
+
+
+def markdown(report: Report) -> str:
+    """One run."""
+    return "\n".join(_lines(report, level=1)) + "\n"
+
+
+def merged_markdown(reports: Sequence[Report]) -> str:
+    """Several runs, one after the other."""
+    lines = [f"# {len(reports)} runs", ""]
+    for report in reports:
+        lines += [*_lines(report, level=2), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _lines(report: Report, level: int) -> Iterator[str]:
+    head = "#" * level
+    yield f"{head} {report.model.name} on {report.target['name']}: {report.status}"
+    yield ""
+    yield f"**{words.verdict(report)}**"
+    yield ""
+    for finding in words.findings(report):
+        yield f"- {finding}"
+    yield ""
+    yield _row(_HEADER)
+    yield _row(["---"] * len(_HEADER))
+    for engine in report.engines:
+        yield _row(_cells(report, engine))
+    yield ""
+    reasons = [(row.name, reason) for row in report.engines for reason in row.gate.reasons]
+    if reasons:
+        yield f"{head}# Why not"
+        yield ""
+        yield from (f"- `{name}`: {reason}" for name, reason in reasons)
+        yield ""
+    yield f"{head}# How it was measured"
+    yield ""
+    for row in report.engines:
+        if row.latency_ms is not None:
+            yield f"- `{row.name}`: {_conditions(row)}"
+    yield f"- environment: {words.plain(report.environment)}"
+    yield ""
+    yield f"{head}# Provenance"
+    yield ""
+    yield f"- model `{report.model.source}`, sha256 `{report.model.sha256}`"
+    for part, use in words.data_parts(report):
+        yield f"- {use}: {part.images} images of {part.name}, sha256 `{part.sha256}`"
+    yield f"- reproduce: `{report.command}`"
+
+
+def _cells(report: Report, row: EngineRow) -> list[str]:
+    accuracy, latency = row.accuracy, row.latency_ms
+    factor = words.speedup(row, words.baseline(report))
+    name = f"**{row.name}** (chosen)" if row.name == report.chosen else row.name
+    return [
+        name,
+        words.milliseconds(latency.p50 if latency else None) + ("" if latency is None or latency.trustworthy else " ⚠"),
+        words.milliseconds(latency.p99 if latency else None),
+        words.NONE if factor is None else f"{factor:.2f}",
+        words.score(accuracy.dice.mean if accuracy else None),
+        words.percent(accuracy.dice.retained if accuracy else None),
+        words.percent(accuracy.iou.retained if accuracy else None),
+        words.score(accuracy.agreement if accuracy else None),
+        words.decibels(accuracy.parity_db if accuracy else None),
+        words.size(row.bytes),
+        words.state(row),
+    ]
+
+
+def _conditions(row: EngineRow) -> str:
+    latency = row.latency_ms
+    assert latency is not None
+    facts = [f"{key.replace('_', ' ')} {words.plain(value)}" for key, value in latency.conditions.items()]
+    counted = f"{latency.n} runs after {latency.warmup} to warm up, CoV {words.percent(latency.cov)}"
+    warnings = [f"warning: {warning}" for warning in latency.warnings]
+    return "; ".join([counted, *facts, *warnings])
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -1,0 +1,37 @@
+"""Reports without anything that names or shows an image: file names of patient data are often identifiers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from edge.report.results import EngineRow, Report
+
+
+def without_names(report: Report) -> Report:
+    """The same figures with every image called ``image 1``, ``image 2``, ... in the order scored."""
+    known = list(report.images.names) if report.images else []
+    known += [w.image for row in report.engines if row.accuracy for w in row.accuracy.worst]
+    aliases = {name: f"image {index}" for index, name in enumerate(dict.fromkeys(known), start=1)}
+    return replace(
+        report,
+        images=replace(report.images, names=tuple(aliases[n] for n in report.images.names)) if report.images else None,
+        engines=tuple(_row(row, aliases) for row in report.engines),
+        notes=tuple(_text(note, aliases) for note in report.notes),
+    )
+
+
+def _row(row: EngineRow, aliases: Mapping[str, str]) -> EngineRow:
+    gate = replace(row.gate, reasons=tuple(_text(reason, aliases) for reason in row.gate.reasons))
+    if row.accuracy is None:
+        return replace(row, gate=gate)
+    worst = tuple(replace(w, image=aliases[w.image]) for w in row.accuracy.worst)
+    return replace(row, gate=gate, accuracy=replace(row.accuracy, worst=worst))
+
+
+def _text(text: str, aliases: Mapping[str, str]) -> str:
+    """Replace names that stand alone in a sentence; longest first, so that no name eats part of another."""
+    for name in sorted(aliases, key=len, reverse=True):
+        text = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", aliases[name], text)
+    return text

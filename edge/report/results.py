@@ -1,0 +1,236 @@
+"""Everything a run found out, as frozen dataclasses: ``report.json`` is these, key for key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from edge.accuracy.compare import Accuracy
+from edge.accuracy.gate import Verdict
+from edge.backends.engine import Layer
+
+SCHEMA = "edge.report/1"
+Status = Literal["passed", "failed", "unconfirmed"]
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """The source network.
+
+    Attributes:
+        name, source: short name, and where it came from as the user wrote it.
+        sha256: of the float graph all engines start from.
+        parameters: trainable; None where the file does not say.
+        macs: multiply-accumulates of convolutions, linear and matrix products, batch 1 at the task's size.
+    """
+
+    name: str
+    source: str
+    sha256: str
+    parameters: int | None
+    macs: int | None
+
+
+@dataclass(frozen=True)
+class DataPart:
+    """The images one stage saw, and the split they are from."""
+
+    name: str
+    images: int
+    sha256: str
+    split: str | None = None
+
+
+@dataclass(frozen=True)
+class Data:
+    """Images for ranges, for decisions, and for the verdict: never the same ones."""
+
+    calibration: DataPart | None
+    search: DataPart | None
+    evaluation: DataPart
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Scores of the float source model on the evaluation images.
+
+    Attributes:
+        dice, iou, recall, precision: means over images, then classes.
+        micro_dice, micro_iou: over the pooled pixels of all images.
+        backend: what ran it.
+    """
+
+    dice: float
+    iou: float
+    recall: float
+    precision: float
+    micro_dice: float | None = None
+    micro_iou: float | None = None
+    backend: str = ""
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds per image and how they were measured. ``cov`` is standard deviation / mean."""
+
+    p50: float
+    p90: float
+    p95: float
+    p99: float
+    mean: float
+    min: float
+    cov: float
+    n: int
+    warmup: int
+    conditions: Mapping[str, Any]
+    trustworthy: bool
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EngineRow:
+    """One precision that was asked for, whether or not an engine came of it.
+
+    Attributes:
+        name: unique in the report (``fp32``, ``int8``, ``mixed-bf16``).
+        precision: fp32, bf16, fp16, int8 or mixed: what really runs.
+        backend: the compiler.
+        path: engine folder relative to the report; None where nothing was built.
+        bytes, sha256, build_seconds: of the artefact; None where nothing was built.
+        simulated: accuracy was measured on another machine than the target.
+        accuracy, latency_ms: None where it was not measured.
+        layers: the compiler's own account.
+        gate: the verdict; a row without an engine says there why.
+        latency_quantiles_ms: 201 quantiles from the fastest run to the slowest in steps of 0.5 %.
+    """
+
+    name: str
+    precision: str
+    backend: str
+    path: str | None
+    bytes: int | None
+    sha256: str | None
+    build_seconds: float | None
+    simulated: bool
+    accuracy: Accuracy | None
+    latency_ms: Latency | None
+    layers: tuple[Layer, ...]
+    gate: Verdict
+    latency_quantiles_ms: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class ImageScores:
+    """Dice of every evaluation image, in one order: mean over the classes.
+
+    Attributes:
+        names: image names.
+        reference: of the float source.
+        engines: engine name to its scores.
+    """
+
+    names: tuple[str, ...]
+    reference: tuple[float, ...]
+    engines: Mapping[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class FusionStep:
+    """One exact rewrite: how often it applied, and what it saved (before - after)."""
+
+    rewrite: str
+    times: int
+    nodes: int = 0
+    macs: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True)
+class FusionLog:
+    """What fusion did to the graph.
+
+    Attributes:
+        steps: in the order applied.
+        max_error: largest absolute change of any output over the images it was proven on.
+        refused: rewrite to one phrase why it was left out (slower on this target).
+    """
+
+    steps: tuple[FusionStep, ...]
+    max_error: float | None = None
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """How far the calibrated ranges still were from their final values after so many images.
+
+    Attributes:
+        images: numbers of images seen, rising.
+        median, worst: relative difference of a tensor's range from its final one, over all tensors.
+    """
+
+    images: tuple[int, ...]
+    median: tuple[float, ...]
+    worst: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """A whole run.
+
+    Attributes:
+        status: passed, failed, or unconfirmed (the target is not this machine).
+        task, target, environment: plain tables, as their own modules give them.
+        command: the line that reproduces the run.
+        chosen: name of the fastest engine that passes, or None.
+        timings: stage to seconds.
+        images, fusion, calibration: series behind the plots; None where they were not kept.
+        notes: sentences for the reader that belong to no single engine.
+        created: ISO 8601 time in UTC.
+    """
+
+    status: Status
+    model: ModelFacts
+    task: Mapping[str, Any]
+    target: Mapping[str, Any]
+    data: Data
+    environment: Mapping[str, Any]
+    command: str
+    reference: Reference
+    engines: tuple[EngineRow, ...]
+    chosen: str | None
+    timings: Mapping[str, float]
+    images: ImageScores | None = None
+    fusion: FusionLog | None = None
+    calibration: Convergence | None = None
+    notes: tuple[str, ...] = ()
+    created: str | None = None
+
+    def engine(self, name: str) -> EngineRow:
+        """The row of that name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for row in self.engines:
+            if row.name == name:
+                return row
+        raise KeyError(name)
+
+    def to_json(self) -> dict[str, Any]:
+        """What ``report.json`` holds."""
+        from edge.report.codec import encode
+
+        return {"schema": SCHEMA, **encode(self)}
+
+    @classmethod
+    def from_json(cls, table: Mapping[str, Any]) -> Report:
+        """Read back :meth:`to_json`; keys this version does not know are ignored.
+
+        Raises:
+            ValueError: a key is missing or of another kind; the message names it.
+        """
+        from edge.report.codec import decode
+
+        return decode(cls, dict(table))

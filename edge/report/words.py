@@ -1,0 +1,205 @@
+"""Numbers and findings in words: the one place where a figure gets its digits and a run its verdict."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from edge.report.results import DataPart, EngineRow, Report
+
+NONE = "–"
+
+
+def milliseconds(value: float | None) -> str:
+    """Three significant digits, never an exponent: ``0.482``, ``3.14``, ``27.2``, ``1240``."""
+    return NONE if value is None or math.isnan(value) else significant(value, 3)
+
+
+def significant(value: float, digits: int) -> str:
+    """A number to so many significant digits, without exponent and without losing whole digits."""
+    if value == 0:
+        return "0"
+    magnitude = len(str(int(abs(value)))) if abs(value) >= 1 else 0
+    if magnitude:
+        return f"{value:.{max(digits - magnitude, 0)}f}"
+    leading = f"{abs(value):e}".split("e")[1]
+    return f"{value:.{digits - 1 - int(leading)}f}"
+
+
+def score(value: float | None) -> str:
+    """Dice and its kin: four decimals."""
+    return NONE if value is None or math.isnan(value) else f"{value:.4f}"
+
+
+def percent(value: float | None) -> str:
+    """A fraction as percent with two decimals: ``99.97 %``."""
+    return NONE if value is None or math.isnan(value) else f"{100 * value:.2f} %"
+
+
+def signed(value: float) -> str:
+    """A difference of scores: four decimals, real minus sign."""
+    return f"{value:+.4f}".replace("-", "−")
+
+
+def decibels(value: float | None) -> str:
+    """One decimal; ``equal`` where the outputs were the same to the bit (reported as 200 dB)."""
+    if value is None or math.isnan(value):
+        return NONE
+    return "equal" if value >= 200 else f"{value:.1f} dB".replace("-", "−")
+
+
+def size(count: int | None) -> str:
+    """Bytes in kB or MB (powers of ten)."""
+    if count is None:
+        return NONE
+    return f"{count / 1e6:.2f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
+
+
+def number(value: int | None) -> str:
+    """An integer with thin spaces between thousands."""
+    return NONE if value is None else f"{value:,}".replace(",", "\u202f")
+
+
+def giga(value: int | None) -> str:
+    """Multiply-accumulates in G or M."""
+    if value is None:
+        return NONE
+    return f"{value / 1e9:.2f} G" if value >= 1e9 else f"{value / 1e6:.1f} M"
+
+
+def seconds(value: float) -> str:
+    """A duration: ``0.4 s``, ``12 s``, ``2 min 5 s``."""
+    if value < 10:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def plain(value: Any) -> str:
+    """A value of a table (conditions, environment, facts) for people."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None or value == "":
+        return NONE
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {plain(item)}" for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(plain(item) for item in value) or NONE
+    if isinstance(value, float):
+        return significant(value, 4)
+    return str(value)
+
+
+def precision_label(name: str) -> str:
+    """``int8`` to ``INT8``, ``mixed`` to ``Mixed``."""
+    return "Mixed" if name == "mixed" else name.upper()
+
+
+def device(report: Report) -> str:
+    """What ran it: the machine's processor where the run was measured here, else the target's title."""
+    here = report.environment.get("gpu") or report.environment.get("cpu")
+    title = str(report.target.get("title") or report.target["name"])
+    if report.target["name"] == "cpu":
+        return str(report.environment.get("cpu") or title)
+    return title if report.status == "unconfirmed" or not here else f"{title} ({here})"
+
+
+def p50(row: EngineRow) -> float | None:
+    """The row's median latency in ms, where it was measured."""
+    return None if row.latency_ms is None else row.latency_ms.p50
+
+
+def baseline(report: Report) -> EngineRow | None:
+    """The FP32 engine that speed-ups are taken against; None where none was measured."""
+    return next((r for r in report.engines if r.precision == "fp32" and r.latency_ms is not None), None)
+
+
+def speedup(row: EngineRow, base: EngineRow | None) -> float | None:
+    """How many times faster the row's median is than the baseline's; None where either was not measured."""
+    ours, theirs = p50(row), p50(base) if base else None
+    return None if ours is None or theirs is None else theirs / ours
+
+
+def state(row: EngineRow) -> str:
+    """One word for a row: passes, fails, or what keeps it from being either."""
+    if row.path is None:
+        return "not built"
+    if row.accuracy is None:
+        return "not scored"
+    return "passes" if row.gate.passed else "fails"
+
+
+def verdict(report: Report) -> str:
+    """The run in one sentence that can be quoted alone: what, where, how fast, how good, on how many images."""
+    evaluation = report.data.evaluation
+    images = f"{evaluation.images} {evaluation.split or 'evaluation'} images of {evaluation.name}"
+    gate = report.engines[0].gate.preset
+    where = device(report)
+    if report.chosen is None:
+        if report.status == "unconfirmed":
+            return f"No engine of {report.model.name} for {where} is chosen yet: nothing was measured on that device."
+        return f"No engine of {report.model.name} on {where} passes gate {gate} on {images}; none should be shipped."
+    row = report.engine(report.chosen)
+    fast = _speed(report, row)
+    good = _quality(report, row)
+    passes = "its accuracy was not gated" if gate == "none" else f"it passes gate {gate}"
+    if report.status == "unconfirmed":
+        passes = f"{passes} in simulation, and must be confirmed on the device"
+    engine = f"the {precision_label(row.precision)} engine of {report.model.name}"
+    return f"On {where}, {engine}{fast} {good} on {images}: {passes}."
+
+
+def findings(report: Report) -> tuple[str, ...]:
+    """What else the reader should know before using the verdict, most important first."""
+    found = []
+    chosen = None if report.chosen is None else report.engine(report.chosen)
+    for row in report.engines:
+        if row.latency_ms is not None and not row.latency_ms.trustworthy:
+            why = "; ".join(row.latency_ms.warnings) or "no reason recorded"
+            found.append(f"The latency of {row.name} is not trustworthy: {why}.")
+    int8 = [row for row in report.engines if row.precision in ("int8", "mixed") and p50(row) is not None]
+    quickest = min(int8, key=lambda row: p50(row) or 0.0, default=None)
+    if chosen is not None and quickest is not None and chosen.precision not in ("int8", "mixed"):
+        ours, theirs = p50(chosen), p50(quickest)
+        if ours is not None and theirs is not None and theirs >= ours:
+            found.append(
+                f"INT8 is not worth it here: {milliseconds(theirs)} ms against {milliseconds(ours)} ms "
+                f"in {precision_label(chosen.precision)}."
+            )
+    failed = [row.name for row in report.engines if not row.gate.passed]
+    if failed and chosen is not None:
+        found.append(f"Not shippable: {', '.join(failed)} (the table says why).")
+    return (*found, *report.notes)
+
+
+def data_parts(report: Report) -> tuple[tuple[DataPart, str], ...]:
+    """Each set of images that was used, with what for."""
+    data = report.data
+    parts = ((data.calibration, "calibration"), (data.search, "decisions"), (data.evaluation, "verdict"))
+    return tuple((part, use) for part, use in parts if part is not None)
+
+
+def _speed(report: Report, row: EngineRow) -> str:
+    if row.latency_ms is None:
+        return ""
+    base = baseline(report)
+    factor = speedup(row, base)
+    text = f" takes {milliseconds(row.latency_ms.p50)} ms per image (median)"
+    if base is None or base is row or factor is None:
+        return f"{text} and"
+    if abs(factor - 1) < 0.005:
+        return f"{text}, as fast as FP32, and"
+    comparison = f"{factor:.2f}× faster" if factor > 1 else f"{1 / factor:.2f}× slower"
+    return f"{text}, {comparison} than FP32, and"
+
+
+def _quality(report: Report, row: EngineRow) -> str:
+    if row.accuracy is None:
+        return "was not scored"
+    low, high = row.accuracy.dice.difference_ci95
+    return (
+        f"keeps {percent(row.accuracy.dice.retained)} of the float model's Dice "
+        f"({score(report.reference.dice)} → {score(row.accuracy.dice.mean)}, "
+        f"95 % CI of the difference {signed(low)} to {signed(high)})"
+    )

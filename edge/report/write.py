@@ -1,0 +1,88 @@
+"""Reports to files: ``report.json``, ``report.html`` and ``report.md`` side by side, from the same dataclasses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edge.files import write_json, write_text
+from edge.report.details import Picture
+from edge.report.results import Report
+from edge.report.store import REPORT, faults, read_report
+
+MERGED_SCHEMA = "edge.reports/1"
+
+
+def write_report(report: Report, folder: Path, pictures: Sequence[Picture] = (), images: bool = True) -> None:
+    """Write the three files into a folder.
+
+    Args:
+        report: everything measured.
+        folder: made if missing; each file is replaced whole or not at all.
+        pictures: images to draw masks on, worst first.
+        images: False leaves every picture, and every image's name, out (patient data).
+
+    Raises:
+        ValueError: the report breaks its own schema (a bug of the caller); nothing is written.
+        MachineError: the disk is full or the folder is not writable.
+    """
+    from edge.report.html import render
+    from edge.report.markdown import markdown
+    from edge.report.privacy import without_names
+
+    shown = report if images else without_names(report)
+    table = shown.to_json()
+    found = faults(table)
+    if found:
+        raise ValueError(f"report breaks schema {table['schema']}: {'; '.join(found)}")
+    page = render(shown, pictures if images else ())
+    text = markdown(shown)
+    write_json(folder / REPORT, table)
+    write_text(folder / "report.html", page)
+    write_text(folder / "report.md", text)
+
+
+def merge_reports(reports: Sequence[Report], links: Sequence[str | None] = ()) -> str:
+    """One self-contained HTML page over several runs: networks, targets and precisions side by side.
+
+    Args:
+        reports: the runs, in the order to show.
+        links: where each run's own page lies, relative to this one; None or missing for none.
+    """
+    from edge.report.html import render_merged
+
+    return render_merged(reports, links)
+
+
+def write_merged(runs: Sequence[Path], out: Path) -> tuple[Report, ...]:
+    """Write one page over several run folders (or ``report.json`` files), with ``.json`` and ``.md`` beside it.
+
+    Args:
+        runs: where the reports are.
+        out: the ``.html`` to write.
+
+    Returns:
+        The reports, in order.
+
+    Raises:
+        InputError: one of the runs holds no sound report.
+        MachineError: the disk is full or the folder is not writable.
+    """
+    from edge.report.markdown import merged_markdown
+
+    reports = tuple(read_report(run) for run in runs)
+    links = [_link(run, out) for run in runs]
+    page, text = merge_reports(reports, links), merged_markdown(reports)
+    write_json(out.with_suffix(".json"), {"schema": MERGED_SCHEMA, "runs": [report.to_json() for report in reports]})
+    write_text(out.with_suffix(".md"), text)
+    write_text(out, page)
+    return reports
+
+
+def _link(run: Path, out: Path) -> str | None:
+    import os
+
+    page = (run if run.is_dir() else run.parent) / "report.html"
+    if not page.is_file() or page.resolve() == out.resolve():
+        return None
+    return Path(os.path.relpath(page.resolve(), out.parent.resolve())).as_posix()
