@@ -1,0 +1,203 @@
+"""ONNX Runtime on the CPU: the reference that every compiler is held against, and an engine where nothing else runs.
+
+The reference runs with graph optimizations **off**: with them on, ONNX Runtime folds float16 Q/DQ graphs into kernels
+that round differently (23 dB instead of 38 on a U-Net), and a reference must do what the graph says.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.backends.cores import physical_cores
+from edge.backends.engine import Candidate, ConvCounts, Engine, Layer
+from edge.errors import InputError, MachineError
+from edge.files import sha256_file
+from edge.model import Model
+from edge.target import Target
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+ARTEFACT = "model.onnx"
+_PROVIDERS = ("CPUExecutionProvider",)
+# Operators of ONNX Runtime's own optimized graphs, by the precision their arithmetic has.
+_CONVOLUTIONS = {
+    "QLinearConv": "int8",
+    "ConvInteger": "int8",
+    "Conv": "fp32",
+    "FusedConv": "fp32",
+    "NhwcFusedConv": "fp32",
+    "ConvTranspose": "fp32",
+}
+_SILENT_FLOATS = {
+    "fp16": "ONNX Runtime's CPU kernels compute float16 in float32",
+    "bf16": "ONNX Runtime's CPU kernels have no bfloat16 convolution",
+}
+
+
+class OnnxRuntime:
+    """Backend over ``CPUExecutionProvider``."""
+
+    name = "onnxruntime"
+
+    def refusal(self, precision: str, target: Target) -> str | None:
+        """Float16 and bfloat16 would silently run as float32."""
+        return _SILENT_FLOATS.get(precision)
+
+    def build(self, candidate: Candidate, target: Target, folder: Path) -> Engine:
+        """Store the graph; ONNX Runtime compiles it when it is loaded.
+
+        Raises:
+            InputError: ONNX Runtime refuses the graph.
+        """
+        start = time.perf_counter()
+        counts = _count_convolutions(candidate.model)
+        path = candidate.model.save(folder / ARTEFACT)
+        return Engine(
+            folder=folder,
+            name=candidate.name,
+            precision=candidate.precision,
+            rest=candidate.rest,
+            backend=self.name,
+            target=target.name,
+            task=candidate.model.task,
+            artefact=ARTEFACT,
+            graph_sha256=candidate.model.sha256,
+            artefact_sha256={ARTEFACT: sha256_file(path)},
+            build_seconds=time.perf_counter() - start,
+            convs=counts,
+            versions=_versions(),
+            runs_on={"provider": _PROVIDERS[0]},
+        ).write()
+
+    def load(self, engine: Engine, threads: int | None = None) -> OnnxRuntimeRunner:
+        """Open a session with graph optimizations on."""
+        session = _session((engine.folder / engine.artefact).read_bytes(), threads, optimize=True)
+        return OnnxRuntimeRunner(session, engine.task.output_name, threads or physical_cores(), optimize=True)
+
+
+class OnnxRuntimeRunner:
+    """A session, batch 1 inside whatever the graph was exported with."""
+
+    def __init__(self, session: onnxruntime.InferenceSession, output: str | None, threads: int, optimize: bool) -> None:
+        self._session = session
+        self._input = session.get_inputs()[0]
+        self._output = output or session.get_outputs()[0].name
+        self._threads = threads
+        self._optimize = optimize
+
+    def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """``[n, channels, height, width]`` to ``[n, maps, height, width]``, both float32; one image at a time where
+        the graph has a fixed batch of 1."""
+        if len(batch) > 1 and self._input.shape[0] == 1:
+            return np.concatenate([self.run(image[None]) for image in batch])
+        return self._session.run([self._output], {self._input.name: batch})[0]
+
+    def layers(self) -> tuple[Layer, ...]:
+        """Empty: ONNX Runtime names no precision for its kernels."""
+        return ()
+
+    def conditions(self) -> dict[str, Any]:
+        """Threads, batch and whether the graph was optimized."""
+        return {
+            "threads": self._threads,
+            "precision_hint": "fp32",
+            "graph_optimization": "all" if self._optimize else "off",
+            "batch": 1,
+        }
+
+    def close(self) -> None:
+        """Nothing to free before the session goes."""
+
+
+def reference(model: Model, threads: int | None = None) -> OnnxRuntimeRunner:
+    """The graph exactly as written: graph optimizations off.
+
+    Raises:
+        InputError: ONNX Runtime refuses the graph.
+    """
+    session = _session(_serialized(model), threads, optimize=False, where=model.source or model.name)
+    return OnnxRuntimeRunner(session, model.output_name, threads or physical_cores(), optimize=False)
+
+
+class Intermediates:
+    """Runs a graph and hands out tensors from inside it.
+
+    Args:
+        model: float graph.
+        tensors: names of values inside it.
+
+    Raises:
+        InputError: ONNX Runtime refuses the graph.
+    """
+
+    def __init__(self, model: Model, tensors: Sequence[str], threads: int | None = None) -> None:
+        from onnx import ModelProto, ValueInfoProto
+
+        proto = ModelProto()
+        proto.CopyFrom(model.proto)
+        del proto.graph.output[:]
+        proto.graph.output.extend(ValueInfoProto(name=name) for name in tensors)
+        self._tensors = list(tensors)
+        self._input = model.input_name
+        self._session = _session(proto.SerializeToString(), threads, optimize=True, where=model.source or model.name)
+
+    def run(self, image: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """``[1, channels, height, width]`` to tensor name to its value."""
+        values = self._session.run(self._tensors, {self._input: image})
+        return dict(zip(self._tensors, values, strict=True))
+
+
+def _serialized(model: Model) -> bytes:
+    return model.proto.SerializeToString()
+
+
+def _session(
+    graph: bytes, threads: int | None, optimize: bool, where: str = "graph", save: Path | None = None
+) -> onnxruntime.InferenceSession:
+    try:
+        import onnxruntime
+    except ImportError:
+        raise MachineError("ONNX Runtime is not installed; pip install onnxruntime") from None
+
+    onnxruntime.disable_telemetry_events()
+    options = onnxruntime.SessionOptions()
+    levels = onnxruntime.GraphOptimizationLevel
+    options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimize else levels.ORT_DISABLE_ALL
+    options.intra_op_num_threads = threads or physical_cores()
+    options.log_severity_level = 3  # errors
+    if save is not None:
+        # The layout passes of ENABLE_ALL write operators of this machine only; EXTENDED shows the same precisions.
+        options.graph_optimization_level = levels.ORT_ENABLE_EXTENDED
+        options.optimized_model_filepath = str(save)
+    try:
+        return onnxruntime.InferenceSession(graph, options, providers=list(_PROVIDERS))
+    except Exception as error:  # its errors share no public base
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"{where}: ONNX Runtime refuses the graph ({reason}); export the model again") from None
+
+
+def _count_convolutions(model: Model) -> ConvCounts:
+    import onnx
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "optimized.onnx"
+        _session(_serialized(model), 1, optimize=True, where=model.name, save=path)
+        nodes = onnx.load(path).graph.node
+    counts = Counter(_CONVOLUTIONS[node.op_type] for node in nodes if node.op_type in _CONVOLUTIONS)
+    return replace(ConvCounts(), **{name: counts[name] for name in asdict(ConvCounts()) if counts[name]})
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {"onnxruntime": version("onnxruntime")}
