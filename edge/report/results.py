@@ -9,6 +9,7 @@ from typing import Any, Literal
 from edge.accuracy.compare import Accuracy
 from edge.accuracy.gate import Verdict
 from edge.backends.engine import Layer
+from edge.latency.statistics import Latency
 
 SCHEMA = "edge.report/1"
 Status = Literal["passed", "failed", "unconfirmed"]
@@ -68,24 +69,6 @@ class Reference:
     micro_dice: float | None = None
     micro_iou: float | None = None
     backend: str = ""
-
-
-@dataclass(frozen=True)
-class Latency:
-    """Milliseconds per image and how they were measured. ``cov`` is standard deviation / mean."""
-
-    p50: float
-    p90: float
-    p95: float
-    p99: float
-    mean: float
-    min: float
-    cov: float
-    n: int
-    warmup: int
-    conditions: Mapping[str, Any]
-    trustworthy: bool
-    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,170 @@
+"""The machine a latency was measured on, as a plain table for reports."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+PACKAGES = (
+    "segedge",
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "openvino",
+    "pillow",
+    "scipy",
+    "torch",
+    "tensorrt",
+    "tensorrt-rtx",
+    "torch-tensorrt",
+    "pycuda",
+)
+"""Packages whose version can change a mask or a latency; those installed are recorded."""
+
+# Instruction sets that decide which kernels run, as the kernel names them (x86 flags, then Arm features).
+_ISA = (
+    "avx2",
+    "fma",
+    "f16c",
+    "avx_vnni",
+    "avx512f",
+    "avx512bw",
+    "avx512_vnni",
+    "avx512_bf16",
+    "avx512_fp16",
+    "amx_tile",
+    "amx_int8",
+    "amx_bf16",
+    "amx_fp16",
+    "asimd",
+    "asimdhp",
+    "asimddp",
+    "i8mm",
+    "bf16",
+    "sve",
+    "sve2",
+    "sme",
+)
+_GPU_QUERY = "name,driver_version,power.limit,clocks.sm,clocks.mem,temperature.gpu,persistence_mode"
+
+
+def environment(root: Path = Path("/")) -> dict[str, Any]:
+    """Everything about this machine that a number depends on. What it does not say is None.
+
+    Args:
+        root: where ``proc``, ``sys``, ``etc`` and ``var`` lie.
+    """
+    cpuinfo = _text(root / "proc/cpuinfo") or ""
+    return {
+        "cpu": _cpu_name(cpuinfo, root),
+        "isa": isa(cpuinfo),
+        "cores": psutil.cpu_count(logical=False),
+        "logical_cpus": psutil.cpu_count(),
+        "threads": len(affinity()),
+        "affinity": affinity(),
+        "governor": _governor(root),
+        "clock_mhz": _clock(root),
+        "virtual": "hypervisor" in cpuinfo,
+        "memory_gb": round(psutil.virtual_memory().total / 1e9, 2),
+        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        "gpu": gpu(),
+        "device": (_text(root / "proc/device-tree/model") or "").rstrip("\x00\n") or None,
+        "power_mode": power_mode(root),
+        "versions": versions(),
+        "python": platform.python_version(),
+        "os": _os_name(),
+    }
+
+
+def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
+    """Installed distributions and their versions."""
+    found: dict[str, str] = {}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def isa(cpuinfo: str) -> list[str]:
+    """Instruction sets of ``/proc/cpuinfo`` that decide which kernels run, in a fixed order."""
+    lines = (line for line in cpuinfo.splitlines() if line.lower().startswith(("flags", "features")))
+    flags = set(next(lines, "").partition(":")[2].split())
+    return [name for name in _ISA if name in flags]
+
+
+def affinity() -> list[int]:
+    """CPUs that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(psutil.cpu_count() or 1))
+
+
+def power_mode(root: Path = Path("/")) -> str | None:
+    """NVIDIA Jetson's power mode (nvpmodel), else the firmware's platform profile, else None."""
+    status = _text(root / "var/lib/nvpmodel/status")
+    if status:
+        mode = status.strip().rpartition(":")[2]
+        return f"nvpmodel {int(mode)}" if mode.isdigit() else f"nvpmodel {mode}"
+    profile = _text(root / "sys/firmware/acpi/platform_profile")
+    return profile.strip() if profile else None
+
+
+def gpu() -> dict[str, str] | None:
+    """The first NVIDIA GPU as ``nvidia-smi`` describes it, or None."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return None
+    command = [tool, f"--query-gpu={_GPU_QUERY}", "--format=csv,noheader", "--id=0"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    values = [value.strip() for value in done.stdout.strip().splitlines()[0].split(",")] if done.stdout.strip() else []
+    names = _GPU_QUERY.split(",")
+    return dict(zip(names, values, strict=True)) if done.returncode == 0 and len(values) == len(names) else None
+
+
+def _cpu_name(cpuinfo: str, root: Path) -> str:
+    for line in cpuinfo.splitlines():
+        key, _, value = line.partition(":")
+        if key.strip().lower() == "model name":
+            return value.strip()
+    model = _text(root / "proc/device-tree/model")
+    return model.rstrip("\x00\n") if model else platform.processor() or platform.machine()
+
+
+def _governor(root: Path) -> str | None:
+    paths = sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor"))
+    names = sorted({(_text(path) or "").strip() for path in paths} - {""})
+    return ", ".join(names) or None
+
+
+def _clock(root: Path) -> float | None:
+    paths = (root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_cur_freq")
+    clocks = [int(text) for path in paths if (text := _text(path))]
+    return max(clocks) / 1000.0 if clocks else None
+
+
+def _os_name() -> str:
+    try:
+        name = platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
+    except OSError:
+        name = platform.system()
+    return f"{name}, {platform.system()} {platform.release()}, {platform.machine()}"
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None

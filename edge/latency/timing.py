@@ -1,0 +1,164 @@
+"""Latency of one call, measured so that the number can be defended.
+
+Warm-up lasts until the times are steady, not a fixed count. Then runs are timed one by one, for at least so many
+seconds *and* runs, back to back, with the garbage collector off. Several engines are interleaved block by block: the
+only honest comparison on a machine that others share.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from edge.latency.environment import affinity
+from edge.latency.statistics import Latency, Measured, Ratio, Samples, ratio, summarize
+from edge.latency.watch import watched
+
+__all__ = ["Latency", "Measured", "Ratio", "interleave", "measure", "ratio"]
+
+Run = Callable[[], object]
+
+MIN_RUNS = 100
+"""Fewest timed runs: p99 is then at least a rank of its own."""
+
+MIN_ROUNDS = 10
+_WINDOW_S = 0.1
+_WINDOW_RUNS = 3
+_STEADY_WINDOWS = 3
+_STEADY_SPREAD = 0.03
+_SHORTEST_WARMUP_S = 1.0
+
+
+@dataclass(frozen=True)
+class Warmup:
+    """Untimed runs before the timed ones.
+
+    Attributes:
+        runs, seconds: how many, how long.
+        steady: the medians of the last three windows lay within 3 %.
+    """
+
+    runs: int
+    seconds: float
+    steady: bool
+
+
+def measure(
+    run: Run, seconds: float = 10.0, min_runs: int = MIN_RUNS, conditions: Mapping[str, Any] | None = None
+) -> Measured:
+    """Time one call until it is steady and known.
+
+    Args:
+        run: does the work and returns when it is done (devices synchronized).
+        seconds: time at least this long,
+        min_runs: and at least so often.
+        conditions: recorded with the numbers (threads, precision_hint, timed_region, ...).
+    """
+    warmup = warm_up(run, max(seconds, _SHORTEST_WARMUP_S))
+    warnings: list[str] = []
+    with _undisturbed(), watched(warnings):
+        block = _block(run, seconds, min_runs)
+    return summarize([block], warmup.runs, _conditions(conditions, warmup), _warnings(warmup, warnings))
+
+
+def interleave(
+    runs: Mapping[str, Run],
+    seconds: float = 10.0,
+    min_runs: int = MIN_RUNS,
+    conditions: Mapping[str, Mapping[str, Any]] | None = None,
+) -> dict[str, Measured]:
+    """Time several calls in turn, block by block, in alternating order.
+
+    A block lasts about 0.1 s; its first run, which finds another engine's data in the caches, is not counted. Compare
+    the results with :func:`ratio` on their ``blocks``.
+
+    Args:
+        runs: name to call.
+        seconds: at least this much timed for each,
+        min_runs: and at least so many runs for each, and ten rounds.
+        conditions: name to what is recorded with it.
+    """
+    warmups = {name: warm_up(run, max(seconds, _SHORTEST_WARMUP_S)) for name, run in runs.items()}
+    blocks: dict[str, list[Samples]] = {name: [] for name in runs}
+    warnings: list[str] = []
+    with _undisturbed(), watched(warnings):
+        for turn in count():
+            if turn >= MIN_ROUNDS and all(_enough(b, seconds, min_runs) for b in blocks.values()):
+                break
+            for name in list(runs)[:: 1 if turn % 2 == 0 else -1]:
+                runs[name]()
+                blocks[name].append(_block(runs[name], min(_WINDOW_S, seconds / MIN_ROUNDS), 1))
+    return {
+        name: summarize(
+            blocks[name],
+            warmups[name].runs,
+            {
+                **_conditions((conditions or {}).get(name), warmups[name]),
+                "interleaved_with": [other for other in runs if other != name],
+            },
+            _warnings(warmups[name], warnings),
+        )
+        for name in runs
+    }
+
+
+def warm_up(run: Run, limit_s: float) -> Warmup:
+    """Run until three windows (each 0.1 s and three runs or more) have medians within 3 %, or the limit is reached."""
+    medians: list[float] = []
+    runs, start = 0, time.perf_counter()
+    while True:
+        window = _block(run, _WINDOW_S, _WINDOW_RUNS)
+        runs += len(window)
+        medians.append(float(np.median(window)))
+        last, spent = medians[-_STEADY_WINDOWS:], time.perf_counter() - start
+        if len(last) == _STEADY_WINDOWS and max(last) <= min(last) * (1.0 + _STEADY_SPREAD):
+            return Warmup(runs, spent, True)
+        if spent >= limit_s and len(last) == _STEADY_WINDOWS:
+            return Warmup(runs, spent, False)
+
+
+def _block(run: Run, seconds: float, min_runs: int) -> Samples:
+    times: list[int] = []
+    clock = time.perf_counter_ns
+    end = clock() + int(seconds * 1e9)
+    now = clock()
+    while now < end or len(times) < min_runs:
+        start = clock()
+        run()
+        now = clock()
+        times.append(now - start)
+    return np.array(times, np.float64) / 1e6
+
+
+def _enough(blocks: list[Samples], seconds: float, min_runs: int) -> bool:
+    return sum(map(len, blocks)) >= min_runs and sum(float(b.sum()) for b in blocks) >= 1e3 * seconds
+
+
+def _conditions(given: Mapping[str, Any] | None, warmup: Warmup) -> dict[str, Any]:
+    return {"affinity": affinity(), **(given or {}), "warmup_seconds": round(warmup.seconds, 3)}
+
+
+def _warnings(warmup: Warmup, seen: list[str]) -> list[str]:
+    if warmup.steady:
+        return seen
+    return [f"not steady: times still moved by over 3 % after {warmup.seconds:.1f} s of warm-up", *seen]
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """No garbage collection in the middle of a run."""
+    was_on = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
