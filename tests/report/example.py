@@ -13,6 +13,7 @@ from edge.accuracy.counts import count, stack
 from edge.accuracy.evaluate import Evaluation
 from edge.accuracy.gate import Verdict, judge, load_gate
 from edge.backends.engine import Layer
+from edge.latency.statistics import Latency
 from edge.report.details import Picture, image_scores, quantiles
 from edge.report.results import (
     Convergence,
@@ -21,7 +22,6 @@ from edge.report.results import (
     EngineRow,
     FusionLog,
     FusionStep,
-    Latency,
     ModelFacts,
     Reference,
     Report,
