@@ -1,0 +1,177 @@
+"""Running rewrites to a fixed point, proving each step, and keeping the account."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from edge.errors import InputError
+from edge.fusion.editor import Editor
+from edge.fusion.proof import Prover
+from edge.fusion.registry import REWRITES
+from edge.fusion.rewrites.clean import keep_output
+from edge.macs import graph_macs, static_shapes
+from edge.model import Model
+
+# A rewrite that keeps finding work after so many rounds is undoing another one's.
+_MOST_ROUNDS = 20
+_MOST_SWEEPS = 100
+_CLEAN = "clean"
+
+
+@dataclass(frozen=True)
+class Applied:
+    """One rewrite's share of a fusion.
+
+    Attributes:
+        rewrite: its name.
+        times: how often it applied.
+        nodes, macs, bytes: saved, before minus after. ``bytes`` counts every float32 map once per write and once per
+            read.
+    """
+
+    rewrite: str
+    times: int
+    nodes: int
+    macs: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A rewrite whose proof failed; its edits were undone.
+
+    Attributes:
+        rewrite: its name.
+        relative_error: largest difference over the largest value.
+    """
+
+    rewrite: str
+    relative_error: float
+
+
+@dataclass(frozen=True)
+class Fused:
+    """A rewritten model and the account.
+
+    Attributes:
+        model: the graph after all rewrites.
+        applied: in the order of first application.
+        max_error: largest absolute difference to the source's output on the given inputs, float32.
+        refused: rewrites undone because their proof failed.
+        milliseconds: measured time per set of rewrites, where :func:`edge.fusion.choose` measured.
+    """
+
+    model: Model
+    applied: tuple[Applied, ...]
+    max_error: float
+    refused: tuple[Refused, ...] = ()
+    milliseconds: tuple[tuple[tuple[str, ...], float], ...] = ()
+
+
+def safe_rewrites() -> tuple[str, ...]:
+    """Names of the rewrites that never add work; run where nothing is known of the target."""
+    return tuple(name for name, rewrite in REWRITES.items() if rewrite.kind == "safe" and not rewrite.mask_only)
+
+
+def fuse(model: Model, rewrites: Sequence[str] | None, inputs: Sequence[NDArray[np.float32]]) -> Fused:
+    """Rewrite a model to a fixed point; every step is proven on the inputs and undone if the proof fails.
+
+    Args:
+        model: static shapes, batch 1.
+        rewrites: names from ``REWRITES``; None takes the always-safe ones. ``clean`` always runs.
+        inputs: a few real and random batches ``[1, channels, height, width]`` float32.
+
+    Raises:
+        InputError: unknown rewrite names, or no inputs to prove on.
+    """
+    names = ordered(safe_rewrites() if rewrites is None else rewrites)
+    if not inputs:
+        raise InputError(f"{model.name}: no inputs to prove the rewrites on; give at least one batch")
+    source = _own_output(model)
+    fusion = _Fusion(source, inputs)
+    for _ in range(_MOST_ROUNDS):
+        if not sum(fusion.step(name) for name in names):
+            break
+    fused = model.with_ir(ir.from_proto(fusion.proto))
+    error = Prover(source, inputs).check(fused.proto).error if fusion.account else 0.0
+    return Fused(fused, fusion.applied(), error, tuple(fusion.refused.values()))
+
+
+def ordered(names: Sequence[str]) -> tuple[str, ...]:
+    """Names in the registry's order, ``clean`` first, each once.
+
+    Raises:
+        InputError: a name that is not a rewrite.
+    """
+    unknown = sorted(set(names) - set(REWRITES))
+    if unknown:
+        raise InputError(f"rewrite {unknown[0]!r}: unknown; known rewrites are {', '.join(REWRITES)}")
+    return tuple(name for name in REWRITES if name == _CLEAN or name in names)
+
+
+def activation_bytes(proto: onnx.ModelProto) -> int:
+    """Bytes of all maps at float32, counted once per write and once per read: a floor of memory traffic."""
+    shapes = static_shapes(proto)
+    weights = {tensor.name for tensor in proto.graph.initializer}
+    names = [n for node in proto.graph.node for n in (*node.input, *node.output) if n and n not in weights]
+    return 4 * sum(math.prod(shapes[name]) for name in names if name in shapes)
+
+
+class _Fusion:
+    """The state of one run: the graph so far, its proofs and its account."""
+
+    def __init__(self, proto: onnx.ModelProto, inputs: Sequence[NDArray[np.float32]]) -> None:
+        self.proto = proto
+        self.inputs = inputs
+        self.prover = Prover(proto, inputs)
+        self.account: dict[str, list[int]] = {}
+        self.refused: dict[str, Refused] = {}
+
+    def step(self, name: str) -> int:
+        """Apply one rewrite until it finds nothing more; returns how often it applied."""
+        if name in self.refused:
+            return 0
+        graph = ir.from_proto(self.proto)
+        editor = Editor(graph)
+        editor.sweep_up()
+        times = 0
+        for _ in range(_MOST_SWEEPS):
+            count = REWRITES[name].sweep(editor)
+            times += count
+            if not count:
+                break
+            editor.sweep_up()
+        if not times:
+            return 0
+        after = ir.to_proto(graph)
+        proof = self.prover.check(after)
+        if not proof.holds:
+            self.refused[name] = Refused(name, proof.relative)
+            return 0
+        before = self.proto
+        saved = (
+            times,
+            len(before.graph.node) - len(after.graph.node),
+            graph_macs(before) - graph_macs(after),
+            activation_bytes(before) - activation_bytes(after),
+        )
+        row = self.account.setdefault(name, [0, 0, 0, 0])
+        self.account[name] = [a + b for a, b in zip(row, saved, strict=True)]
+        self.proto = after
+        return times
+
+    def applied(self) -> tuple[Applied, ...]:
+        return tuple(Applied(name, *row) for name, row in self.account.items())
+
+
+def _own_output(model: Model) -> onnx.ModelProto:
+    graph = model.to_ir()
+    keep_output(graph, model.output_name)
+    return ir.to_proto(graph)

@@ -1,0 +1,98 @@
+"""The numeric proof: a rewritten graph must return what it returned before, on given inputs.
+
+Both graphs run in ONNX Runtime with its own optimizations off. Where float32 rounding alone could explain a
+difference, they run again in float64 (``float64.py``), where a true rewrite agrees to the last digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+# Largest difference over largest value. A wrong rewrite is off by far more than either.
+_FLOAT32_ROUNDING = 2e-6
+_FLOAT64_ROUNDING = 1e-7  # weights are stored in float32 after folding: one rounding each, 6e-8
+_HOPELESS = 1e-2
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a comparison found.
+
+    Attributes:
+        holds: whether the graphs agree.
+        error: largest absolute difference in float32.
+        relative: largest difference over the largest value, of the run that decided.
+        bits: 32 or 64: which run decided.
+    """
+
+    holds: bool
+    error: float
+    relative: float
+    bits: int
+
+
+def prove(before: onnx.ModelProto, after: onnx.ModelProto, inputs: Sequence[NDArray[np.float32]]) -> Proof:
+    """Compare two graphs on the same inputs.
+
+    Args:
+        before, after: graphs with one input and the same first output.
+        inputs: batches ``[1, channels, height, width]`` float32.
+    """
+    return Prover(before, inputs).check(after)
+
+
+class Prover:
+    """Holds a graph's outputs so that several successors can be compared to it.
+
+    Args:
+        graph: the graph to agree with.
+        inputs: see :func:`prove`.
+    """
+
+    def __init__(self, graph: onnx.ModelProto, inputs: Sequence[NDArray[np.float32]]) -> None:
+        self.graph = graph
+        self.inputs = inputs
+        self.outputs = run_float32(graph, inputs)
+
+    def check(self, after: onnx.ModelProto) -> Proof:
+        """Compare a successor."""
+        outputs = run_float32(after, self.inputs)
+        error, relative = _difference(self.outputs, outputs)
+        if relative <= _FLOAT32_ROUNDING:
+            return Proof(True, error, relative, 32)
+        if not relative <= _HOPELESS:  # NaN too
+            return Proof(False, error, relative, 32)
+        from edge.fusion.float64 import run_float64
+
+        few = self.inputs[:1]
+        _, relative = _difference(run_float64(self.graph, few), run_float64(after, few))
+        return Proof(relative <= _FLOAT64_ROUNDING * _depth(after), error, relative, 64)
+
+
+def run_float32(graph: onnx.ModelProto, inputs: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+    """First output of ONNX Runtime with graph optimizations off, for each input."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    name, output = session.get_inputs()[0].name, session.get_outputs()[0].name
+    return [session.run([output], {name: batch})[0] for batch in inputs]
+
+
+def _depth(graph: onnx.ModelProto) -> int:
+    # Rounded weights add up along the graph; the number of layers with weights bounds how often.
+    return max(1, sum(node.op_type in ("Conv", "ConvTranspose", "MatMul", "Gemm") for node in graph.graph.node))
+
+
+def _difference(one: Sequence[NDArray[np.floating]], two: Sequence[NDArray[np.floating]]) -> tuple[float, float]:
+    errors = [float(np.abs(a - b).max()) if a.shape == b.shape else float("inf") for a, b in zip(one, two, strict=True)]
+    largest = max(float(np.abs(a).max()) for a in one)
+    error = max(errors) if not any(np.isnan(errors)) else float("nan")
+    return error, error / max(largest, 1e-30)

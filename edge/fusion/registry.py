@@ -1,0 +1,32 @@
+"""Every rewrite by name, in the order in which they are tried."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+
+from edge.fusion.rewrite import Rewrite
+
+_ORDER = (
+    "clean",
+    "fold_batch_norm",
+    "fold_affine",
+    "channel_layer_norm",
+    "center_into_conv",
+    "variance_as_conv",
+    "norm_scale_into_conv",
+    "variance_from_inputs",
+    "scale_below_resize",
+    "concat_conv_as_sum",
+    "pointwise_through_add",
+    "pointwise_below_resize",
+    "merge_resizes",
+)
+
+
+def _load() -> Mapping[str, Rewrite]:
+    modules = (import_module(f"edge.fusion.rewrites.{stem}") for stem in _ORDER)
+    return {module.REWRITE.name: module.REWRITE for module in modules}
+
+
+REWRITES: Mapping[str, Rewrite] = _load()

@@ -1,0 +1,71 @@
+"""Recognising resizes that keep channels apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from edge.fusion.editor import Editor, Shape, text
+
+
+@dataclass(frozen=True)
+class Upsample:
+    """A bilinear or nearest ``Resize`` of an NCHW map: linear, the same for every channel, weights summing to 1.
+
+    ``before`` and ``after`` are the shapes of ``x`` and ``y``.
+    """
+
+    node: ir.Node
+    x: ir.Value
+    y: ir.Value
+    before: Shape
+    after: Shape
+
+    @property
+    def grows(self) -> bool:
+        """Whether the map gets larger, so that work before it is cheaper than work after it."""
+        return self.after[2] * self.after[3] > self.before[2] * self.before[3]
+
+
+def read_upsample(editor: Editor, node: ir.Node | None) -> Upsample | None:
+    """The resize behind a node; None for cubic, cropping or extrapolating ones and other ranks."""
+    if node is None or node.op_type != "Resize" or node.inputs[0] is None:
+        return None
+    before, after = editor.shape(node.inputs[0]), editor.shape(node.outputs[0])
+    if before is None or after is None or len(before) != 4 or before[:2] != after[:2]:
+        return None
+    # tf_crop_and_resize may read outside the map, where a constant stands in for it.
+    if text(node, "mode", "nearest") not in ("nearest", "linear"):
+        return None
+    if text(node, "coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize":
+        return None
+    if any(editor.array(v) is None for v in node.inputs[2:] if v is not None):
+        return None
+    return Upsample(node, node.inputs[0], node.outputs[0], before, after)
+
+
+def resize_like(editor: Editor, like: Upsample, x: ir.Value, channels: int, hint: str) -> ir.Value:
+    """Append the same resize for another map of the same height and width."""
+    import numpy as np
+
+    shape = (like.after[0], channels, *like.after[2:])
+    attributes = {name: attribute for name, attribute in like.node.attributes.items() if name != "axes"}
+    plain = {name: attribute.value for name, attribute in attributes.items()}
+    # Scales where the source gives scales: coordinates follow the scale, not the rounded size.
+    scales = editor.array(like.node.inputs[2]) if len(like.node.inputs) > 2 else None
+    if scales is not None and scales.size == 4:
+        inputs = [x, None, editor.weight(np.asarray(scales, np.float32), f"{hint}.scales")]
+    else:
+        inputs = [x, None, None, editor.weight(np.asarray(shape, np.int64), f"{hint}.sizes")]
+    return editor.op("Resize", inputs, plain, shape=shape, hint=hint)
+
+
+def same_resize(one: Upsample, two: Upsample, editor: Editor) -> bool:
+    """Whether two resizes would do the same to the same map."""
+    if one.before[2:] != two.before[2:] or one.after[2:] != two.after[2:]:
+        return False
+    keys = ("mode", "coordinate_transformation_mode", "nearest_mode")
+    defaults = ("nearest", "half_pixel", "round_prefer_floor")
+    pairs = zip(keys, defaults, strict=True)
+    return all(text(one.node, key, default) == text(two.node, key, default) for key, default in pairs)

@@ -1,0 +1,38 @@
+"""Batch norm folded into the convolution before it, in both orders.
+
+::
+
+    x ─ Conv(W, b) ─ BN ─ y          x ─ Conv(aW, ab + d) ─ y
+    x ─ BN ─ Conv(W, b) ─ y          x ─ Conv(Wa, b + Σ W d) ─ y            (only where nothing is padded)
+
+Algebra: inference batch norm is ``a x + d`` with ``a = γ / sqrt(var + ε)``, ``d = β - a mean`` per channel. After a
+convolution it scales and shifts the filters. Before one, the scale goes into the filters' inputs always, the shift
+into the bias only where every window sees real pixels: a zero-padded border sees 0, not ``d``, and is refused
+(see ``push-affine-forward``).
+"""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from edge.fusion.conv import base, conv, read_conv
+from edge.fusion.editor import Editor
+from edge.fusion.rewrite import rewrite
+from edge.fusion.rewrites._affine import fold_forward, read_batch_norm
+
+
+def _apply(editor: Editor, norm: ir.Node) -> bool:
+    affine = read_batch_norm(editor, norm)
+    if affine is None:
+        return False
+    found = read_conv(editor, editor.own(affine.x, "Conv"))
+    if found is not None and not affine.x.is_graph_output():
+        weight = found.weight * affine.scale[:, None, None, None]
+        bias = found.bias * affine.scale + affine.shift
+        shape = editor.shape(affine.y) or editor.shape(found.y)
+        editor.replace(affine.y, conv(editor, found, found.x, weight, bias, shape=shape, hint=base(found.node)))
+        return True
+    return fold_forward(editor, affine)
+
+
+REWRITE = rewrite(__name__, "safe", ("BatchNormalization",), _apply)
