@@ -85,7 +85,7 @@ def _clean(proto: onnx.ModelProto) -> onnx.ModelProto:
     graph = onnx_ir.from_proto(proto)
     taken: set[str] = set()
     for node in graph.graph.all_nodes():
-        node.name = _unique(_module_path(node.metadata_props.get(_SCOPES, "")) or node.op_type, taken)
+        node.name = _unique(_source_name(node), taken)
         node.metadata_props.clear()
         node.doc_string = None
     for value in [*graph.graph.inputs, *graph.graph.outputs, *graph.graph.initializers.values()]:
@@ -95,6 +95,14 @@ def _clean(proto: onnx.ModelProto) -> onnx.ModelProto:
     with _quiet():
         simplified, sound = onnxsim.simplify(onnx_ir.to_proto(graph))
     return simplified if sound else onnx_ir.to_proto(graph)
+
+
+def _source_name(node: onnx_ir.Node) -> str:
+    """The module a node came from. A weight says it best: exporters name a folded Conv-BN pair after the BN."""
+    for value in node.inputs[1:2]:
+        if value is not None and value.is_initializer() and str(value.name).endswith(".weight"):
+            return f"{str(value.name).removesuffix('.weight')}/{node.op_type}"
+    return _module_path(node.metadata_props.get(_SCOPES, "")) or node.op_type
 
 
 def _module_path(scopes: str) -> str:

@@ -1,0 +1,130 @@
+"""A job: what the user asked for, looked up and checked before any time is spent on it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.accuracy.gate import Gate, load_gate, require_enough
+from edge.backends import find_backend
+from edge.backends.engine import PRECISIONS
+from edge.errors import InputError
+from edge.images import ImageSet, load_image_set, require_disjoint
+from edge.loading import load_model
+from edge.model import Model
+from edge.target import Target, find_target
+from edge.terminal import Progress
+
+Advance = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for; field names are those of the command line."""
+
+    model: str
+    data: Path
+    target: str = "cpu"
+    precisions: tuple[str, ...] | None = None
+    gate: str = "99.9"
+    budget_seconds: float = 60.0
+    out: Path | None = None
+    weights: Path | None = None
+    task: Path | None = None
+    jetpack: str | None = None
+    calibration_images: int = 64
+    threads: int | None = None
+    latency_seconds: float = 3.0
+    strata: str | None = None
+    allow_small: bool = False
+    report_images: bool = True
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Images for three purposes, no picture in two of them.
+
+    Attributes:
+        calibration: of train; ranges are learned here.
+        search: val; decisions are made here.
+        evaluation: test; the verdict, scored once.
+    """
+
+    calibration: ImageSet
+    search: ImageSet
+    evaluation: ImageSet
+
+
+@dataclass
+class Clock:
+    """Seconds spent in each stage, told to whoever watches."""
+
+    progress: Progress
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str, total: int | None = None) -> Iterator[Advance]:
+        start = time.perf_counter()
+        self.progress.stage(name, total)
+        yield self.progress.advance
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+@dataclass(frozen=True)
+class Job:
+    """A request with everything in it looked up."""
+
+    request: Request
+    model: Model
+    target: Target
+    gate: Gate | None
+    splits: Splits
+    precisions: tuple[str, ...]
+    clock: Clock
+
+    def inputs(self, images: ImageSet) -> Iterator[NDArray[np.float32]]:
+        """Preprocessed images, one ``[1, channels, height, width]`` at a time."""
+        return (self.model.task.preprocess(sample.pixels())[None] for sample in images)
+
+
+def prepare(request: Request, progress: Progress) -> Job:
+    """Look up, load and refuse early, before any time is spent.
+
+    Raises:
+        InputError: unknown target, gate or precision; a model or an image set at fault.
+    """
+    target, gate = find_target(request.target), load_gate(request.gate)
+    precisions = request.precisions or target.precisions
+    for name in precisions:
+        if name not in PRECISIONS:
+            raise InputError(f"--precisions {name}: unknown; known precisions are {', '.join(PRECISIONS)}")
+    find_backend(target.backend)
+    clock = Clock(progress)
+    with clock.stage("images"):
+        splits = split(load_image_set(request.data), request.calibration_images)
+    require_enough(gate, len(splits.evaluation), request.allow_small)
+    with clock.stage("load"):
+        model = load_model(request.model, request.weights, request.task)
+    return Job(request, model, target, gate, splits, tuple(dict.fromkeys(precisions)), clock)
+
+
+def split(images: ImageSet, calibration_images: int) -> Splits:
+    """Calibration from train, search on val, verdict on test; refused where one picture is in two of them.
+
+    Raises:
+        InputError: an empty split, or an overlap.
+    """
+    if calibration_images < 1:
+        raise InputError(f"--calibration-images {calibration_images}: must be at least 1")
+    splits = Splits(images.split("train").spread(calibration_images), images.split("val"), images.split("test"))
+    require_disjoint(
+        [("calibration", splits.calibration), ("search", splits.search), ("evaluation", splits.evaluation)]
+    )
+    return splits

@@ -1,0 +1,44 @@
+"""Segment images with an engine: masks as PNG at each image's own size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from edge.backends.engine import Runner
+from edge.errors import InputError
+from edge.files import replaced_file
+from edge.images import read_image
+from edge.task import SegmentationTask
+
+
+def segment_images(runner: Runner, task: SegmentationTask, images: Sequence[Path], out: Path) -> list[Path]:
+    """Write one mask an image: 0 and 255 where the task has at most two classes, class indices otherwise.
+
+    Args:
+        runner: a loaded engine.
+        task: its pre- and post-processing.
+        images: any size; stems must differ, since a mask takes its image's stem.
+        out: folder for the masks.
+
+    Raises:
+        InputError: an image that does not decode, or two of one stem.
+    """
+    stems: dict[str, Path] = {}
+    for path in images:
+        if path.stem in stems:
+            raise InputError(
+                f"{path}: has the stem of {stems[path.stem]}; masks would overwrite each other, rename one"
+            )
+        stems[path.stem] = path
+    written = []
+    for path in images:
+        pixels = read_image(path)
+        labels = task.labels(runner.run(task.preprocess(pixels)[None])[0], (pixels.shape[0], pixels.shape[1]))
+        mask = out / f"{path.stem}.png"
+        with replaced_file(mask) as sibling, sibling.open("wb") as stream:
+            Image.fromarray(labels * 255 if len(task.classes) <= 2 else labels).save(stream, format="PNG")
+        written.append(mask)
+    return written
