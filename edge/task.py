@@ -8,7 +8,8 @@ One specification serves every backend and the C++ runtime, so that masks agree 
 2. **Resize** on uint8, separable, horizontal pass first, each pass rounded back to uint8. Kernels widen with the
    downscaling factor (no aliasing): ``bilinear`` is the triangle, ``bicubic`` Keys' cubic with a = -0.5, ``area`` the
    box. Weights are normalised in double precision, then rounded to integers of 22 fractional bits. This is Pillow's
-   8-bit resampling, which is what runs here. ``nearest`` takes source index ``floor((i + 0.5) * in / out)``.
+   8-bit resampling, which is what runs here. ``nearest`` takes source index ``floor((i + 0.5) * in / out)`` in exact
+   arithmetic (Pillow's own adds up steps in floating point and is one pixel off for some pairs of sizes).
 3. **Normalise** through a table of 256 float32 values per channel, computed in double precision: ``fixed`` is
    ``(v / scale - mean) / std``; ``minmax`` is ``(v - min) / (max - min + 1e-6)`` over the resized image.
 4. **Decide** at the network's size: one map is foreground where its probability reaches the threshold (compared on
@@ -49,7 +50,6 @@ _KERNELS: Mapping[str, Image.Resampling] = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
     "area": Image.Resampling.BOX,
-    "nearest": Image.Resampling.NEAREST,
 }
 _MINMAX_EPSILON = 1e-6
 METADATA_KEY = "segedge.task"
@@ -141,9 +141,10 @@ class SegmentationTask:
         """Steps 1 and 2: ``[h, w, 3]`` or ``[h, w]`` uint8 to ``[height, width, channels]`` uint8."""
         height, width = self.size
         image = Image.fromarray(pixels).convert("L" if self.channels == "grey" else "RGB")
-        if image.size != (width, height):
+        if self.resize in _KERNELS and image.size != (width, height):
             image = image.resize((width, height), _KERNELS[self.resize])
-        array: NDArray[np.uint8] = np.asarray(image, dtype=np.uint8).reshape(height, width, self.in_channels)
+        array = resize_labels(np.asarray(image, dtype=np.uint8), (height, width))
+        array = array.reshape(height, width, self.in_channels)
         return array[..., ::-1] if self.channels == "bgr" else array
 
     def normalized(self, resized: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -238,12 +239,12 @@ def load_task(path: Path) -> SegmentationTask:
 
 
 def resize_labels(labels: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """Nearest-neighbour resize of ``[h, w]`` class indices: source index ``floor((i + 0.5) * in / out)``."""
-    if labels.shape == shape:
+    """Nearest-neighbour resize of ``[h, w]`` or ``[h, w, channels]``: source index ``floor((i + 0.5) * in / out)``."""
+    if labels.shape[:2] == shape:
         return labels
     rows, columns = (
         ((2 * np.arange(out, dtype=np.int64) + 1) * size) // (2 * out)
-        for out, size in zip(shape, labels.shape, strict=True)
+        for out, size in zip(shape, labels.shape[:2], strict=True)
     )
     resized: NDArray[np.uint8] = labels[rows[:, None], columns[None, :]]
     return resized
