@@ -1,0 +1,1 @@
+"""Training of the networks in this folder: recipes, data, augmentation, losses, the loop, the weights file."""
