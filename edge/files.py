@@ -48,6 +48,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check the path") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid TOML ({error}); correct the file") from None
 
@@ -62,6 +64,8 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check the path") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid JSON ({error}); make it again") from None
 
@@ -74,7 +78,7 @@ def replaced_file(path: Path) -> Iterator[Path]:
         MachineError: the disk is full or the folder is not writable.
     """
     with _machine_faults(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_parent(path)
         sibling = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
         try:
             yield sibling
@@ -100,7 +104,7 @@ def replaced_folder(path: Path, marker: str) -> Iterator[Path]:
     if path.exists() and not (path.is_dir() and ((path / marker).is_file() or not any(path.iterdir()))):
         raise InputError(f"{path}: holds something else (no {marker} in it); choose another --out")
     with _machine_faults(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_parent(path)
         token = uuid.uuid4().hex[:8]
         fresh, old = path.with_name(f".{path.name}.{token}"), path.with_name(f".{path.name}.{token}.old")
         fresh.mkdir()
@@ -125,6 +129,13 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write readable JSON through a temporary sibling; NaN and infinity are refused, since JSON has none."""
     write_text(path, json.dumps(value, indent=1, sort_keys=False, allow_nan=False) + "\n")
+
+
+def _make_parent(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise InputError(f"{path}: a folder on the way is a file; choose another --out") from None
 
 
 @contextmanager

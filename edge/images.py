@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import random
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -188,12 +189,12 @@ def read_mask(path: Path, task: SegmentationTask) -> NDArray[np.uint8]:
     """Decode a mask to ``[h, w]`` uint8 class indices.
 
     With at most two classes: 0 is background, any other single value is foreground. With more: class indices.
+    Palettes are read as indices, not colours; alpha is dropped.
 
     Raises:
         InputError: the file does not decode, or has more levels than the task has classes.
     """
-    image = _decode(path)
-    values = np.asarray(image.convert("L") if image.mode in ("1", "RGB", "RGBA", "LA") else image)
+    values = _mask_values(path)
     levels = np.unique(values)
     if len(task.classes) <= 2:
         if len(levels[levels != 0]) > 1:
@@ -201,7 +202,7 @@ def read_mask(path: Path, task: SegmentationTask) -> NDArray[np.uint8]:
                 f"{path}: {len(levels)} grey levels in the mask of a two-level task; make it 0 and one other value"
             )
         return np.asarray(values != 0, dtype=np.uint8)
-    if int(levels.max(initial=0)) >= len(task.classes):
+    if int(levels.max(initial=0)) >= len(task.classes) or int(levels.min(initial=0)) < 0:
         raise InputError(
             f"{path}: class index {int(levels.max())} in the mask, but the task names {len(task.classes)} classes; "
             "store class indices from 0"
@@ -209,15 +210,42 @@ def read_mask(path: Path, task: SegmentationTask) -> NDArray[np.uint8]:
     return np.asarray(values, dtype=np.uint8)
 
 
+def _mask_values(path: Path) -> NDArray[np.int64]:
+    """``[h, w]`` integers; a colour that is not grey counts as one 24-bit level."""
+    image = _decode(path)
+    if image.mode in ("1", "L", "P", "I", "I;16", "I;16B", "I;16L", "I;16N"):
+        return np.asarray(image.convert("L") if image.mode == "1" else image).astype(np.int64)
+    if image.mode in ("LA", "PA"):
+        return np.asarray(image)[..., 0].astype(np.int64)
+    if image.mode in ("RGB", "RGBA", "RGBX"):
+        red, green, blue = (np.asarray(image)[..., c].astype(np.int64) for c in range(3))
+        grey = (red == green).all() and (green == blue).all()
+        return red if grey else (red << 16) + (green << 8) + blue
+    raise InputError(f"{path}: a mask cannot be stored as {image.mode}; save it as 8-bit grey PNG")
+
+
 def _decode(path: Path) -> Image.Image:
     try:
-        with Image.open(path) as image:
-            image.load()
-            return image.copy()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of odd tags; what matters is an error
+            return _first_picture(path)
     except FileNotFoundError:
-        raise InputError(f"{path}: no such image; check the manifest") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: does not decode as an image ({error}); replace or remove it") from None
+        raise InputError(f"{path}: no such image; check the path") from None
+    except InputError:
+        raise
+    except Exception as error:  # decoders of damaged files raise errors of many kinds
+        reason = "unknown format" if isinstance(error, UnidentifiedImageError) else error
+        raise InputError(f"{path}: does not decode as an image ({reason}); replace or remove it") from None
+
+
+def _first_picture(path: Path) -> Image.Image:
+    with Image.open(path) as image:
+        # MPO is a photograph with its preview; anything else of several pictures is a stack or an animation.
+        frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+        if frames > 1:
+            raise InputError(f"{path}: holds {frames} pictures; save each in its own file")
+        image.load()
+        return image.copy()
 
 
 def _pixel_digest(pixels: NDArray[np.uint8]) -> str:
@@ -226,12 +254,16 @@ def _pixel_digest(pixels: NDArray[np.uint8]) -> str:
 
 def _from_manifest(root: Path) -> ImageSet:
     manifest = root / "manifest.csv"
-    with manifest.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream)
-        for column in ("image", "mask", "split"):
-            if column not in (reader.fieldnames or ()):
-                raise InputError(f"{manifest}: no column {column!r}; the columns are image, mask, split and any more")
-        samples = tuple(_manifest_sample(root, manifest, line, row) for line, row in enumerate(reader, start=2))
+    try:
+        with manifest.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream, restval="")
+            columns, rows = reader.fieldnames or (), [(reader.line_num, row) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{manifest}: cannot be read ({error}); save it as comma-separated UTF-8 text") from None
+    for column in ("image", "mask", "split"):
+        if column not in columns:
+            raise InputError(f"{manifest}: no column {column!r}; the columns are image, mask, split and any more")
+    samples = tuple(_manifest_sample(root, manifest, line, row) for line, row in rows)
     if not samples:
         raise InputError(f"{manifest}: lists no images; add a line for each")
     _require_unique_names(manifest, samples)
@@ -255,11 +287,11 @@ def _inside(root: Path, manifest: Path, line: int, name: str) -> Path:
 
 
 def _from_folders(root: Path) -> ImageSet:
-    images = sorted(p for p in (root / "images").iterdir() if p.suffix.lower() in SUFFIXES)
+    images = _pictures(root / "images")
     mask_folder = root / "masks"
     if not mask_folder.is_dir():
         raise InputError(f"{root}: has images/ but no masks/; put one mask of the same stem there for each image")
-    masks = {p.stem: p for p in mask_folder.iterdir() if p.suffix.lower() in SUFFIXES}
+    masks = {p.stem: p for p in reversed(_pictures(mask_folder))}
     if not images:
         raise InputError(f"{root / 'images'}: holds no {', '.join(SUFFIXES)} files; put the images there")
     lonely = next((p for p in images if p.stem not in masks), None)
@@ -271,6 +303,10 @@ def _from_folders(root: Path) -> ImageSet:
     )
     _require_unique_names(root / "images", samples)
     return ImageSet(root.resolve().name, root, samples)
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
 
 
 def _seeded_splits(count: int) -> list[str]:

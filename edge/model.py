@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -101,11 +101,11 @@ def read_model(path: Path, task: SegmentationTask | None = None) -> Model:
     """
     proto = _parse(path)
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
-    facts: dict[str, Any] = json.loads(metadata.get(_FACTS_KEY, "{}"))
+    facts = _table(path, _FACTS_KEY, metadata.get(_FACTS_KEY, "{}"))
     if task is None:
         if METADATA_KEY not in metadata:
             raise InputError(f"{path}: says nothing about its task; add --task task.toml")
-        task = SegmentationTask.from_table(json.loads(metadata[METADATA_KEY]), path)
+        task = SegmentationTask.from_table(_table(path, METADATA_KEY, metadata[METADATA_KEY]), path)
     model = Model(proto, task, str(facts.pop("name", path.stem)), str(path), facts)
     require_consistent(model, path)
     return model
@@ -128,9 +128,12 @@ def require_consistent(model: Model, where: str | Path) -> None:
         raise InputError(
             f"{where}: no output {task.output_name!r} in the graph (it has {', '.join(outputs)}); correct output_name"
         )
+    output = outputs[model.output_name]
+    for kind, value in (("input", inputs[0]), ("output", output)):
+        _require_float32_batch_1(where, kind, value)
     _require_shape(where, "input", inputs[0], (None, task.in_channels, *task.size), "channels or size")
-    _require_shape(where, "output", outputs[model.output_name], (None, task.maps, None, None), "classes")
-    for tensor in model.proto.graph.initializer:
+    _require_shape(where, "output", output, (None, task.maps, None, None), "classes")
+    for tensor in tensors(model.proto):
         if tensor.data_type in _FLOATS and not np.isfinite(onnx.numpy_helper.to_array(tensor)).all():
             raise InputError(f"{where}: weight {tensor.name!r} holds NaN or infinity; train or export it again")
 
@@ -139,6 +142,56 @@ def graph_inputs(proto: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
     """Inputs that are not weights (old files list both)."""
     weights = {tensor.name for tensor in proto.graph.initializer}
     return [value for value in proto.graph.input if value.name not in weights]
+
+
+def tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Every stored tensor: weights and attributes of the graph, of its subgraphs and of its functions."""
+    yield from _graph_tensors(proto.graph)
+    for function in proto.functions:
+        yield from _node_tensors(function.node)
+
+
+def _graph_tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    yield from graph.initializer
+    yield from _sparse_parts(graph.sparse_initializer)
+    yield from _node_tensors(graph.node)
+
+
+def _node_tensors(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorProto]:
+    for attribute in (a for node in nodes for a in node.attribute):
+        if attribute.HasField("t"):
+            yield attribute.t
+        yield from attribute.tensors
+        yield from _sparse_parts([*([attribute.sparse_tensor] if attribute.HasField("sparse_tensor") else ())])
+        yield from _sparse_parts(attribute.sparse_tensors)
+        for graph in (*([attribute.g] if attribute.HasField("g") else ()), *attribute.graphs):
+            yield from _graph_tensors(graph)
+
+
+def _sparse_parts(sparse: Iterable[onnx.SparseTensorProto]) -> Iterator[onnx.TensorProto]:
+    for tensor in sparse:
+        yield tensor.values
+        yield tensor.indices
+
+
+def _table(path: Path, key: str, text: str) -> dict[str, Any]:
+    try:
+        table = json.loads(text)
+    except json.JSONDecodeError:
+        table = None
+    if not isinstance(table, dict):
+        raise InputError(f"{path}: its metadata {key!r} is damaged; add --task task.toml, or export the model again")
+    return table
+
+
+def _require_float32_batch_1(where: str | Path, kind: str, value: onnx.ValueInfoProto) -> None:
+    tensor = value.type.tensor_type
+    if tensor.elem_type != onnx.TensorProto.FLOAT:
+        name = onnx.TensorProto.DataType.Name(tensor.elem_type).lower()
+        raise InputError(f"{where}: {kind} {value.name!r} is {name}; export it with float32 inputs and outputs")
+    batch = tensor.shape.dim[0].dim_value if tensor.shape.dim else 0
+    if batch > 1:
+        raise InputError(f"{where}: {kind} {value.name!r} has batch {batch}; export it with batch 1")
 
 
 def _require_shape(
@@ -177,7 +230,7 @@ def _parse(path: Path) -> onnx.ModelProto:
 
 def _confine_external_data(path: Path, proto: onnx.ModelProto) -> None:
     root = path.parent.resolve()
-    for tensor in proto.graph.initializer:
+    for tensor in tensors(proto):
         for entry in tensor.external_data:
             if entry.key != "location":
                 continue

@@ -52,6 +52,7 @@ _KERNELS: Mapping[str, Image.Resampling] = {
     "area": Image.Resampling.BOX,
 }
 _MINMAX_EPSILON = 1e-6
+_MOST_CLASSES = 256  # masks are uint8
 METADATA_KEY = "segedge.task"
 
 
@@ -90,18 +91,30 @@ class SegmentationTask:
             value = getattr(self, name)
             if value not in allowed:
                 raise InputError(f"task: {name} = {value!r} is not one of {', '.join(allowed)}; correct the task")
-        if len(self.size) != 2 or min(self.size) < 1:
-            raise InputError(f"task: size = {list(self.size)} must be [height, width] in pixels; correct the task")
+        if not (_all(self.size, int) and len(self.size) == 2 and min(self.size) >= 1):
+            raise InputError(f"task: size = {_shown(self.size)} must be [height, width] in pixels; correct the task")
         for name in ("mean", "std"):
             values = getattr(self, name)
+            if not (_all(values, float, int) and all(map(math.isfinite, values))):
+                raise InputError(f"task: {name} = {_shown(values)} must be a list of numbers; correct the task")
             if len(values) not in (1, self.in_channels):
                 raise InputError(
                     f"task: {name} has {len(values)} values for {self.in_channels} channels; give one or one each"
                 )
+        if not (_all((self.scale, self.threshold), float, int) and math.isfinite(self.scale)):
+            raise InputError("task: scale and threshold must be numbers; correct the task")
         if self.scale == 0 or 0 in self.std:
             raise InputError("task: scale and std must not be 0; correct the task")
-        if not self.classes:
-            raise InputError("task: classes is empty; name at least the foreground class")
+        if not _all(self.classes, str) or len(set(self.classes)) < len(self.classes):
+            raise InputError(
+                f"task: classes = {_shown(self.classes)} must be a list of distinct names; correct the task"
+            )
+        if not 1 <= len(self.classes) <= _MOST_CLASSES:
+            raise InputError(
+                f"task: {len(self.classes)} classes; name at least the foreground class, and at most {_MOST_CLASSES}"
+            )
+        if not isinstance(self.output_name, str | None):
+            raise InputError(f"task: output_name = {self.output_name!r} is not a name; correct the task")
         if self.activation == "sigmoid" and len(self.classes) > 1:
             raise InputError("task: sigmoid has one foreground map, but several classes are named; use softmax")
         if self.activation == "softmax" and len(self.classes) == 1:
@@ -142,7 +155,9 @@ class SegmentationTask:
         height, width = self.size
         image = Image.fromarray(pixels).convert("L" if self.channels == "grey" else "RGB")
         if self.resize in _KERNELS and image.size != (width, height):
-            image = image.resize((width, height), _KERNELS[self.resize])
+            # One pass per call: Pillow 13 may run the vertical pass first by itself, which rounds otherwise.
+            kernel = _KERNELS[self.resize]
+            image = image.resize((width, image.height), kernel).resize((width, height), kernel)
         array = resize_labels(np.asarray(image, dtype=np.uint8), (height, width))
         array = array.reshape(height, width, self.in_channels)
         return array[..., ::-1] if self.channels == "bgr" else array
@@ -239,12 +254,26 @@ def load_task(path: Path) -> SegmentationTask:
 
 
 def resize_labels(labels: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """Nearest-neighbour resize of ``[h, w]`` or ``[h, w, channels]``: source index ``floor((i + 0.5) * in / out)``."""
-    if labels.shape[:2] == shape:
-        return labels
+    """Nearest-neighbour resize of ``[h, w]`` class indices: source index ``floor((i + 0.5) * in / out)``."""
+    return nearest(labels, shape)
+
+
+def nearest(array: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """Nearest-neighbour resize of the first two axes: source index ``floor((i + 0.5) * in / out)``, in integers."""
+    if array.shape[:2] == shape:
+        return array
     rows, columns = (
         ((2 * np.arange(out, dtype=np.int64) + 1) * size) // (2 * out)
-        for out, size in zip(shape, labels.shape[:2], strict=True)
+        for out, size in zip(shape, array.shape[:2], strict=True)
     )
-    resized: NDArray[np.uint8] = labels[rows[:, None], columns[None, :]]
+    resized: NDArray[np.uint8] = array[rows[:, None], columns[None, :]]
     return resized
+
+
+def _all(values: Any, *kinds: type) -> bool:
+    """Whether this is a tuple of such values; a bool counts as no number."""
+    return isinstance(values, tuple) and all(isinstance(v, kinds) and not isinstance(v, bool) for v in values)
+
+
+def _shown(values: Any) -> Any:
+    return list(values) if isinstance(values, tuple) else repr(values)
