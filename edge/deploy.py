@@ -1,0 +1,190 @@
+"""The pipeline: load, fuse, calibrate, quantize, build, check, profile, choose, report.
+
+:func:`run_deploy` reads like that line. What it decides with is in the :class:`~edge.job.Job`, what it finds out in the
+report it returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from edge.accuracy.evaluate import Evaluation
+from edge.backends import find_backend
+from edge.backends.engine import Candidate, Engine, Layer, Runner
+from edge.build import build_engine
+from edge.candidates import Refusal, local_candidates
+from edge.check import Checked, check_engine, evaluate_reference
+from edge.errors import InputError
+from edge.files import replaced_folder
+from edge.fuse import fuse_for_target
+from edge.fusion import Fused
+from edge.job import Job, Request, prepare
+from edge.latency.timing import Measured, interleave
+from edge.quantization.calibrate import calibrate
+from edge.quantization.ranges import Ranges
+from edge.report import Report, write_report
+from edge.report.store import REPORT
+from edge.rows import assemble, engine_row, pictures, refused_row
+from edge.terminal import Progress
+
+ENGINES = "engines"
+
+
+@dataclass(frozen=True)
+class Proven:
+    """An engine and all that was measured of it.
+
+    Attributes:
+        candidate: the graph it was compiled from.
+        engine: on disk.
+        checked: its accuracy and the gate's verdict.
+        layers: the compiler's account, with the plan's reasons.
+        latency: milliseconds for each image, interleaved with the other engines of the run.
+    """
+
+    candidate: Candidate
+    engine: Engine
+    checked: Checked
+    layers: tuple[Layer, ...]
+    latency: Measured
+
+
+def run_deploy(request: Request, progress: Progress) -> tuple[Report, Path]:
+    """Deploy a network for a target.
+
+    Returns:
+        The report, and the run folder it lies in.
+
+    Raises:
+        InputError, MachineError: see the stages. An earlier run at the same place is kept then.
+    """
+    job = prepare(request, progress)
+    out = request.out or Path("runs") / f"{job.model.name.replace('@', '-')}-{job.target.name}"
+    with replaced_folder(out, REPORT) as folder:
+        job.model.save(folder / "source.onnx")
+        with job.clock.stage("reference", len(job.splits.evaluation)) as advance:
+            reference = evaluate_reference(job.model, job.splits.evaluation, advance)
+        reference.save_outputs(folder / "reference.npz")
+        if job.target.local:
+            report = _deploy_here(job, reference, folder)
+        else:
+            from edge.simulated import deploy_simulated
+
+            report = deploy_simulated(job, reference, folder)
+    return report, out
+
+
+def _deploy_here(job: Job, reference: Evaluation, folder: Path) -> Report:
+    fused = _fuse(job)
+    ranges = _calibrate(job, fused, folder)
+    candidates, refusals = local_candidates(job, fused.model, ranges, folder)
+    with ExitStack() as stack:
+        loaded = _build_and_load(job, candidates, folder, stack, refusals)
+        checked = _check(job, loaded, reference)
+        layers = _layers(job, loaded)
+        latencies = _profile(job, loaded)
+    proven = [
+        Proven(candidate, engine, checked[engine.name], layers[engine.name], latencies[engine.name])
+        for candidate, engine, _ in loaded
+    ]
+    chosen = choose(proven)
+    rows = [engine_row(p.engine, folder, p.checked, p.layers, p.latency) for p in proven]
+    rows += [refused_row(refusal, job.target.backend, job.request.gate) for refusal in refusals]
+    evaluations = {p.engine.name: p.checked.evaluation for p in proven}
+    report = assemble(job, reference, rows, chosen, evaluations, fused, ranges)
+    with job.clock.stage("report"):
+        shown = pictures(job.splits.evaluation, reference, evaluations)
+        write_report(report, folder, shown, job.request.report_images)
+    return report
+
+
+def choose(proven: Sequence[Proven]) -> str | None:
+    """The fastest by median of those that pass; None where none does."""
+    passing = [p for p in proven if p.checked.verdict.passed]
+    return min(passing, key=lambda p: p.latency.p50).engine.name if passing else None
+
+
+def _fuse(job: Job) -> Fused:
+    with job.clock.stage("fuse"):
+        proof = list(job.inputs(job.splits.search.spread(2)))
+        return fuse_for_target(job.model, job.target, proof, job.request.threads)
+
+
+def _calibrate(job: Job, fused: Fused, folder: Path) -> Ranges:
+    with job.clock.stage("calibrate", len(job.splits.calibration)) as advance:
+        ranges = calibrate(fused.model, job.inputs(job.splits.calibration), advance=advance)
+        ranges.save(folder / "ranges.json")
+    return ranges
+
+
+Loaded = tuple[Candidate, Engine, Runner]
+
+
+def _build_and_load(
+    job: Job, candidates: Sequence[Candidate], folder: Path, stack: ExitStack, refusals: list[Refusal]
+) -> list[Loaded]:
+    """Build every candidate; one that its compiler refuses becomes a row that says so, not the end of the run."""
+    backend = find_backend(job.target.backend)
+    loaded: list[Loaded] = []
+    with job.clock.stage("build", len(candidates)) as advance:
+        for candidate in candidates:
+            try:
+                engine = build_engine(candidate, job.target, folder / ENGINES / candidate.name)
+            except InputError as error:
+                refusals.append(Refusal(candidate.name, candidate.precision, str(error)))
+            else:
+                loaded.append(
+                    (candidate, engine, stack.enter_context(closing(backend.load(engine, job.request.threads))))
+                )
+            advance()
+    return loaded
+
+
+def _check(job: Job, loaded: Sequence[Loaded], reference: Evaluation) -> dict[str, Checked]:
+    images = job.splits.evaluation
+    with job.clock.stage("check", len(images) * len(loaded)) as advance:
+        return {
+            engine.name: check_engine(
+                engine,
+                runner,
+                candidate.model,
+                images,
+                reference,
+                job.gate,
+                strata=job.request.strata,
+                allow_small=job.request.allow_small,
+                advance=advance,
+            )
+            for candidate, engine, runner in loaded
+        }
+
+
+def _layers(job: Job, loaded: Sequence[Loaded]) -> dict[str, tuple[Layer, ...]]:
+    with job.clock.stage("layers", len(loaded)) as advance:
+        found = {}
+        for candidate, engine, runner in loaded:
+            found[engine.name] = tuple(_explained(layer, candidate) for layer in runner.layers())
+            advance()
+    return found
+
+
+def _explained(layer: Layer, candidate: Candidate) -> Layer:
+    """The plan's reason, where one of its nodes is in the compiled layer."""
+    reason = next((text for node, text in candidate.reasons.items() if node in layer.name), "")
+    return replace(layer, reason=reason) if reason and layer.precision != "int8" else layer
+
+
+def _profile(job: Job, loaded: Sequence[Loaded]) -> dict[str, Measured]:
+    """All engines interleaved in one run, on a real image: the only fair comparison on a machine that others share."""
+    image = next(job.inputs(job.splits.evaluation))
+    with job.clock.stage("profile"):
+        runs = {engine.name: partial(runner.run, image) for _, engine, runner in loaded}
+        conditions = {
+            engine.name: {**runner.conditions(), "batch": 1, "timed_region": "host array in, host array out"}
+            for _, engine, runner in loaded
+        }
+        return interleave(runs, job.request.latency_seconds, conditions=conditions)

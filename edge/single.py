@@ -1,0 +1,197 @@
+"""Single stages, from files to files: what the commands other than ``deploy`` call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.accuracy.compare import Accuracy, reference_scores
+from edge.accuracy.gate import Verdict, load_gate, require_enough
+from edge.backends import find_backend
+from edge.backends.engine import Engine, read_engine
+from edge.build import build_engine, compiled_graph
+from edge.candidates import local_candidates
+from edge.check import check_engine, evaluate_reference
+from edge.errors import InputError, MachineError
+from edge.fuse import fuse_for_target
+from edge.fusion import Fused
+from edge.images import load_image_set
+from edge.job import Request, prepare
+from edge.latency.timing import Measured, Ratio, interleave, ratio
+from edge.loading import load_model
+from edge.model import Model
+from edge.quantization.calibrate import calibrate
+from edge.quantization.plan import PrecisionPlan, read_plan
+from edge.quantization.ranges import Ranges, read_ranges
+from edge.quantization.schemes import find_scheme, plan_int8
+from edge.quantization.write import quantize
+from edge.segment import segment_images
+from edge.target import find_target
+from edge.terminal import Progress
+
+
+@dataclass(frozen=True)
+class Profiled:
+    """Latencies by engine, interleaved, and the ratio of the first two."""
+
+    latencies: dict[str, Measured]
+    ratio: Ratio | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Summaries without the single run times."""
+        engines = {name: asdict(measured.summary()) for name, measured in self.latencies.items()}
+        return {"engines": engines, "ratio": asdict(self.ratio) if self.ratio else None}
+
+
+def build_single(request: Request, progress: Progress) -> Engine:
+    """One engine of one precision; calibrates only where the precision needs it.
+
+    Raises:
+        MachineError: the precision would not really run here.
+    """
+    job = prepare(request, progress)
+    precision = job.precisions[0]
+    out = request.out or Path("runs") / f"{job.model.name.replace('@', '-')}-{job.target.name}-{precision}"
+    with job.clock.stage("fuse"):
+        fused = fuse_for_target(job.model, job.target, list(job.inputs(job.splits.search.spread(2))), request.threads)
+    with job.clock.stage("calibrate", len(job.splits.calibration)) as advance:
+        ranges = calibrate(fused.model, job.inputs(job.splits.calibration), advance=advance)
+    candidates, refusals = local_candidates(job, fused.model, ranges, out)
+    if refusals:
+        raise MachineError(f"--precision {precision}: {refusals[0].reason}; choose another precision")
+    with job.clock.stage("build"):
+        return build_engine(candidates[0], job.target, out)
+
+
+def score_model(
+    model: str, data: Path, split: str, weights: Path | None, task: Path | None, progress: Progress
+) -> dict[str, float]:
+    """Float scores of a model on one split: dice, iou, recall, precision, and Dice and IoU over pooled pixels."""
+    images = load_image_set(data).split(split)
+    loaded = load_model(model, weights, task)
+    progress.stage("check", len(images))
+    return reference_scores(evaluate_reference(loaded, images, progress.advance))
+
+
+def check_engines(
+    engines: Sequence[Path],
+    data: Path,
+    split: str,
+    reference: str,
+    weights: Path | None,
+    task: Path | None,
+    gate: str,
+    strata: str | None,
+    allow_small: bool,
+    progress: Progress,
+) -> list[tuple[str, Accuracy, Verdict]]:
+    """Each engine against the float reference on the same images."""
+    judged_by = load_gate(gate)
+    images = load_image_set(data).split(split)
+    require_enough(judged_by, len(images), allow_small)
+    opened = [read_engine(path) for path in engines]
+    model = load_model(reference, weights, task)
+    progress.stage("reference", len(images))
+    expected = evaluate_reference(model, images, progress.advance)
+    rows = []
+    for engine in opened:
+        progress.stage(f"check {engine.name}", len(images))
+        with closing(find_backend(engine.backend).load(engine)) as runner:
+            checked = check_engine(
+                engine,
+                runner,
+                compiled_graph(engine),
+                images,
+                expected,
+                judged_by,
+                strata=strata,
+                allow_small=allow_small,
+                advance=progress.advance,
+            )
+        rows.append((str(engine.folder), checked.accuracy, checked.verdict))
+    return rows
+
+
+def segment_with(
+    engine: Path, images: Sequence[Path], out: Path, threads: int | None, progress: Progress
+) -> list[Path]:
+    """Masks of images by one engine."""
+    opened = read_engine(engine)
+    progress.stage("segment", len(images))
+    with closing(find_backend(opened.backend).load(opened, threads)) as runner:
+        return segment_images(runner, opened.task, images, out)
+
+
+def profile_engines(engines: Sequence[Path], seconds: float, threads: int | None, progress: Progress) -> Profiled:
+    """Latencies of one engine, or of several interleaved, on random pixels prepared as the task says."""
+    opened = [read_engine(path) for path in engines]
+    if len({engine.folder.resolve() for engine in opened}) < len(opened):
+        raise InputError(f"{engines[0]}: given twice; give another engine to --against")
+    progress.stage("profile")
+    with ExitStack() as stack:
+        runs, conditions = {}, {}
+        for engine in opened:
+            runner = stack.enter_context(closing(find_backend(engine.backend).load(engine, threads)))
+            pixels = np.random.default_rng(0).integers(0, 256, (*engine.task.size, 3), dtype=np.uint8)
+            runs[str(engine.folder)] = partial(runner.run, engine.task.preprocess(pixels)[None])
+            conditions[str(engine.folder)] = {**runner.conditions(), "timed_region": "host array in, host array out"}
+        measured = interleave(runs, seconds, conditions=conditions)
+    names = list(measured)
+    compared = ratio(measured[names[0]].blocks, measured[names[1]].blocks) if len(names) > 1 else None
+    return Profiled(measured, compared)
+
+
+def fuse_to_file(
+    model: str, weights: Path | None, task: Path | None, target: str, out: Path, threads: int | None, progress: Progress
+) -> Fused:
+    """Rewrite a model exactly and save the graph."""
+    found = find_target(target)
+    loaded = load_model(model, weights, task)
+    progress.stage("fuse")
+    fused = fuse_for_target(loaded, found, _random_inputs(loaded), threads)
+    fused.model.save(out)
+    return fused
+
+
+def calibrate_to_file(
+    model: str, weights: Path | None, task: Path | None, data: Path, count: int, out: Path, progress: Progress
+) -> Ranges:
+    """Learn ranges from the train split and save them."""
+    images = load_image_set(data).split("train").spread(count)
+    loaded = load_model(model, weights, task)
+    progress.stage("calibrate", len(images))
+    inputs = (loaded.task.preprocess(sample.pixels())[None] for sample in images)
+    ranges = calibrate(loaded, inputs, advance=progress.advance)
+    ranges.save(out)
+    return ranges
+
+
+def quantize_to_file(
+    model: str,
+    weights: Path | None,
+    task: Path | None,
+    ranges: Path,
+    scheme: str,
+    plan: Path | None,
+    out: Path,
+) -> PrecisionPlan:
+    """Write a Q/DQ graph by a plan, or by the scheme's own rules."""
+    loaded, rules = load_model(model, weights, task), find_scheme(scheme)
+    learned = read_ranges(ranges)
+    if learned.graph_sha256 != loaded.sha256:
+        raise InputError(f"{ranges}: was learned on another graph than {model}; calibrate this very graph")
+    used = read_plan(plan) if plan else plan_int8(loaded, rules)
+    quantize(loaded, learned, used, rules).save(out)
+    return used
+
+
+def _random_inputs(model: Model) -> list[np.ndarray[Any, np.dtype[np.float32]]]:
+    generator = np.random.default_rng(0)
+    pixels = generator.integers(0, 256, (2, *model.task.size, 3), dtype=np.uint8)
+    return [model.task.preprocess(image)[None] for image in pixels]
