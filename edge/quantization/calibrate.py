@@ -1,0 +1,178 @@
+"""Calibration: run real images through the float graph and learn each tensor's range.
+
+Memory does not depend on the number of images: each tensor has one histogram of fixed size, tensors are fetched in
+groups of bounded size, and :data:`TRIAL_IMAGES` images at most are kept for choosing between clips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edge.backends.onnxruntime import Intermediates
+from edge.errors import InputError
+from edge.model import Model
+from edge.quantization.clipping import METHODS, mse
+from edge.quantization.graph import OPERATORS, quantizable
+from edge.quantization.histogram import Histogram
+from edge.quantization.ranges import Clip, Convergence, Ranges, TensorRange
+from edge.quantization.trials import Trial, best_clips
+
+Array = NDArray[np.float32]
+
+COARSE, FINE = 127, 255
+TRIAL_IMAGES = 8
+_GROUP_BYTES = 256 << 20
+_UNKNOWN_BYTES = 32 << 20
+
+
+def calibrate(
+    model: Model,
+    inputs: Iterable[Array],
+    tensors: Sequence[str] | None = None,
+    method: str | None = None,
+    advance: Callable[[], object] | None = None,
+) -> Ranges:
+    """Learn the range of every tensor that a quantized graph may round.
+
+    Args:
+        model: float graph.
+        inputs: images, each ``[1, channels, height, width]`` float32; read once, one at a time.
+        tensors: names to calibrate; None takes every computed operand of a convolution or matrix product.
+        method: one of :data:`~edge.quantization.clipping.METHODS` for all tensors; None lets each tensor have the one
+            that disturbs its consumers' outputs least.
+        advance: called after each image (progress).
+
+    Returns:
+        Ranges, the same for the same images in the same order.
+
+    Raises:
+        InputError: no images, an unknown method, or activations that are not finite.
+    """
+    if method is not None and method not in METHODS:
+        raise InputError(f"calibration method {method!r} is unknown; known are {', '.join(METHODS)}")
+    names = quantizable(model, OPERATORS) if tensors is None else list(dict.fromkeys(tensors))
+    histograms = {name: Histogram() for name in names}
+    probes = [Intermediates(model, group) for group in _groups(model, names)]
+    kept, snapshots, images = _Spread(TRIAL_IMAGES), _Snapshots(), 0
+    for image in inputs:
+        images += 1
+        for probe in probes:
+            _update(histograms, probe.run(image), images)
+        kept.offer(image)
+        snapshots.take(images, histograms)
+        if advance is not None:
+            advance()
+    if not images:
+        raise InputError("calibration: no images; add some to the train split")
+    convergence = snapshots.finish(images, histograms)
+    clips = _clips(model, histograms, kept.images, method)
+    ranges = {name: _tensor_range(histograms[name], clips[name, COARSE], clips[name, FINE]) for name in names}
+    return Ranges(ranges, images, model.sha256, convergence)
+
+
+def _clips(
+    model: Model, histograms: Mapping[str, Histogram], images: Sequence[Array], method: str | None
+) -> dict[tuple[str, int], Clip]:
+    proposals = {
+        (name, steps): {key: propose(h, steps) for key, propose in METHODS.items()}
+        for name, h in histograms.items()
+        for steps in (COARSE, FINE)
+        if h.amax > 0
+    }
+    silent = {(n, s): Clip(0.0, "min-max") for n, h in histograms.items() if not h.amax > 0 for s in (COARSE, FINE)}
+    if method is not None:
+        return {**silent, **{key: Clip(p[method], method, p) for key, p in proposals.items()}}
+    trials = [
+        Trial(name, steps, histograms[name].low, histograms[name].high, proposal)
+        for (name, steps), proposal in proposals.items()
+    ]
+    chosen = best_clips(model, trials, images)
+    return {
+        **silent,
+        **{(t.tensor, t.steps): Clip(t.proposals[m], m, t.proposals) for t, m in zip(trials, chosen, strict=True)},
+    }
+
+
+def _tensor_range(histogram: Histogram, coarse: Clip, fine: Clip) -> TensorRange:
+    total = histogram.total
+    return TensorRange(histogram.low, histogram.high, total, histogram.zeros / total, coarse, fine)
+
+
+def _update(histograms: Mapping[str, Histogram], values: Mapping[str, Array], images: int) -> None:
+    for name, value in values.items():
+        try:
+            histograms[name].update(value)
+        except ValueError:
+            raise InputError(
+                f"calibration: tensor {name!r} is NaN or infinite on image {images}; check the weights and the task"
+            ) from None
+
+
+def _groups(model: Model, names: Sequence[str]) -> Iterator[list[str]]:
+    """Tensors to fetch together, so that what is held at once stays under :data:`_GROUP_BYTES`."""
+    sizes = _sizes(model.proto)
+    group: list[str] = []
+    held = 0
+    for name in names:
+        size = sizes.get(name, _UNKNOWN_BYTES)
+        if group and held + size > _GROUP_BYTES:
+            yield group
+            group, held = [], 0
+        group.append(name)
+        held += size
+    if group:
+        yield group
+
+
+def _sizes(proto: onnx.ModelProto) -> dict[str, int]:
+    inferred = onnx.shape_inference.infer_shapes(proto).graph
+    shapes = {v.name: v.type.tensor_type.shape.dim for v in (*inferred.value_info, *inferred.input, *inferred.output)}
+    return {name: 4 * int(np.prod([d.dim_value or 1 for d in dims])) for name, dims in shapes.items()}
+
+
+class _Spread:
+    """Keeps a few of many images, evenly spaced, without knowing how many will come."""
+
+    def __init__(self, most: int) -> None:
+        self.images: list[Array] = []
+        self._most, self._step, self._seen = most, 1, 0
+
+    def offer(self, image: Array) -> None:
+        if self._seen % self._step == 0:
+            if len(self.images) == self._most:
+                self.images = self.images[::2]
+                self._step *= 2
+            if self._seen % self._step == 0:
+                self.images.append(np.array(image))
+        self._seen += 1
+
+
+class _Snapshots:
+    """Least-squares clips of every tensor after 1, 2, 4, 8, ... images."""
+
+    def __init__(self) -> None:
+        self._at: list[int] = []
+        self._clips: list[NDArray[np.float64]] = []
+
+    def take(self, images: int, histograms: Mapping[str, Histogram]) -> None:
+        if images & (images - 1) == 0:
+            self._record(images, histograms)
+
+    def finish(self, images: int, histograms: Mapping[str, Histogram]) -> Convergence:
+        if self._at[-1] != images:
+            self._record(images, histograms)
+        final = np.maximum(self._clips[-1], np.finfo(np.float64).tiny)
+        differences = [np.abs(clips - final) / final for clips in self._clips]
+        return Convergence(
+            tuple(self._at),
+            tuple(float(np.median(d)) if d.size else 0.0 for d in differences),
+            tuple(float(d.max(initial=0.0)) for d in differences),
+        )
+
+    def _record(self, images: int, histograms: Mapping[str, Histogram]) -> None:
+        self._at.append(images)
+        self._clips.append(np.array([mse(h, COARSE) if h.amax > 0 else 0.0 for h in histograms.values()]))

@@ -1,0 +1,172 @@
+"""What a quantization rule may ask about a graph: facts on nodes and tensors that follow from the graph alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from edge.model import Model
+from edge.task import SegmentationTask
+
+OPERATORS = ("Conv", "ConvTranspose", "MatMul", "Gemm")
+"""What INT8 arithmetic exists for; their operands are what gets rounded."""
+
+_POSITIVE = {
+    "Abs", "Exp", "HardSigmoid", "Relu", "ReduceL1", "ReduceL2", "ReduceSumSquare", "Sigmoid", "Softmax", "Softplus",
+    "Sqrt",
+}  # fmt: skip
+# Each output element is one of the input's elements, so a grid that fits the input fits the output.
+_MOVES = {
+    "DepthToSpace", "Dropout", "Expand", "Flatten", "Gather", "GlobalMaxPool", "Identity", "MaxPool", "ReduceMax",
+    "ReduceMin", "Reshape", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze",
+}  # fmt: skip
+_AVERAGES = {"AveragePool", "GlobalAveragePool", "ReduceMean", "ReduceSum"}
+_ALL_POSITIVE = {"Add", "Concat", "Div", "Max", "Mean", "Min", "Mul", "Sum"}
+
+
+@dataclass(frozen=True)
+class NodeFacts:
+    """A node that could run in INT8.
+
+    Attributes:
+        name, op: node name and operator type.
+        groups: of a convolution, else 1.
+        in_channels, out_channels: of its weight; 0 where the second operand is computed.
+        kernel: spatial size of its weight, () for a matrix product.
+        constant: its second operand is a weight.
+        weight_first: its first operand is a weight and the second is not.
+    """
+
+    name: str
+    op: str
+    groups: int
+    in_channels: int
+    out_channels: int
+    kernel: tuple[int, ...]
+    constant: bool
+    weight_first: bool
+
+    @property
+    def depthwise(self) -> bool:
+        """One filter a channel."""
+        return self.groups > 1 and self.groups == self.in_channels
+
+
+def node_facts(node: ir.Node) -> NodeFacts:
+    """Read the facts of a Conv, ConvTranspose, MatMul or Gemm."""
+    weight, group_attribute = constant(node.inputs[1]), node.attributes.get("group")
+    groups = int(group_attribute.as_int()) if group_attribute is not None else 1
+    shape = weight.shape if weight is not None else (0, 0)
+    if node.op_type == "Conv":
+        out_channels, in_channels = shape[0], shape[1] * groups
+    elif node.op_type == "ConvTranspose":
+        out_channels, in_channels = shape[1] * groups, shape[0]
+    elif node.op_type == "Gemm" and _flag(node, "transB"):
+        out_channels, in_channels = shape[-2:]
+    else:
+        in_channels, out_channels = shape[-2:] if len(shape) > 1 else (shape[0], 1)
+    convolution = node.op_type in ("Conv", "ConvTranspose")
+    return NodeFacts(
+        name=node.name or "",
+        op=node.op_type,
+        groups=groups,
+        in_channels=int(in_channels),
+        out_channels=int(out_channels),
+        kernel=tuple(shape[2:]) if convolution and weight is not None else (),
+        constant=weight is not None,
+        weight_first=weight is None and constant(node.inputs[0]) is not None,
+    )
+
+
+def weight_axis(node: ir.Node, axis: int) -> int:
+    """Axis of output channels in a node's weight, from the operator's usual one (a transposed Gemm has the other)."""
+    return 1 - axis if node.op_type == "Gemm" and _flag(node, "transB") else axis
+
+
+def constant(value: ir.Value | None) -> NDArray[np.float32] | None:
+    """The weight behind a value, None where it is computed."""
+    if value is None:
+        return None
+    tensor = ir.convenience.get_const_tensor(value)
+    return None if tensor is None else tensor.numpy()
+
+
+def quantizable(model: Model, op_types: tuple[str, ...] = OPERATORS) -> list[str]:
+    """Names of the tensors that nodes of these types read and that are computed, in graph order."""
+    graph = model.to_ir().graph
+    names = (value.name for node in graph if node.op_type in op_types for value in activations(node))
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def activations(node: ir.Node) -> list[ir.Value]:
+    """The computed operands of a node (not its weight, not its bias)."""
+    return [value for value in node.inputs[:2] if value is not None and constant(value) is None]
+
+
+def is_nonnegative(value: ir.Value | None, task: SegmentationTask) -> bool:
+    """Whether no input whatever can make the tensor negative; False where that cannot be shown."""
+    return _nonnegative(value, task, {})
+
+
+def is_beside_concat(value: ir.Value) -> bool:
+    """Whether a Concat makes the tensor or reads it, directly or through nodes that only move values."""
+    return any(node.op_type == "Concat" for node in (*_makers(value), *_readers(value)))
+
+
+def _makers(value: ir.Value) -> Iterator[ir.Node]:
+    node = value.producer()
+    while node is not None:
+        yield node
+        if node.op_type not in _MOVES:
+            return
+        first = node.inputs[0]
+        node = first.producer() if first is not None else None
+
+
+def _readers(value: ir.Value) -> Iterator[ir.Node]:
+    for node, _ in value.uses():
+        yield node
+        if node.op_type in _MOVES:
+            for output in node.outputs:
+                yield from _readers(output)
+
+
+def _nonnegative(value: ir.Value | None, task: SegmentationTask, known: dict[str, bool]) -> bool:
+    if value is None:
+        return False
+    if (array := constant(value)) is not None:
+        return bool(np.all(array >= 0))
+    node, name = value.producer(), value.name or ""
+    if node is None:  # the image
+        return task.normalize == "minmax" or (max(task.mean) <= 0 and min(task.std) > 0 and task.scale > 0)
+    if name not in known:
+        known[name] = _node_nonnegative(node, task, known)
+    return known[name]
+
+
+def _node_nonnegative(node: ir.Node, task: SegmentationTask, known: dict[str, bool]) -> bool:
+    inputs, op = list(node.inputs), node.op_type
+    if op in _POSITIVE or (op == "Mul" and inputs[0] is inputs[1]):
+        return True
+    if op == "Clip":
+        floor = constant(inputs[1]) if len(inputs) > 1 else None
+        return floor is not None and float(floor) >= 0
+    if op == "Resize":
+        mode = node.attributes.get("mode")
+        overshoots = mode is not None and mode.as_string() == "cubic"
+        return not overshoots and _nonnegative(inputs[0], task, known)
+    if op == "Pad":
+        fill = constant(inputs[2]) if len(inputs) > 2 else np.zeros(1, np.float32)
+        return fill is not None and bool(np.all(fill >= 0)) and _nonnegative(inputs[0], task, known)
+    if op in _MOVES or op in _AVERAGES:
+        return _nonnegative(inputs[0], task, known)
+    return op in _ALL_POSITIVE and all(_nonnegative(value, task, known) for value in inputs)
+
+
+def _flag(node: ir.Node, name: str) -> bool:
+    found = node.attributes.get(name)
+    return found is not None and bool(found.as_int())

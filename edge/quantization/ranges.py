@@ -1,0 +1,124 @@
+"""What calibration learned: a range for each tensor. The only calibrated artefact; every backend reads the same one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from edge.errors import InputError
+from edge.files import read_json, write_json
+
+SCHEMA = "edge.ranges/1"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Where a grid ends.
+
+    Attributes:
+        amax: magnitude that maps to the grid's last level, > 0 unless the tensor is all zeros.
+        method: what chose it: min-max, percentile, entropy or mse.
+        candidates: what each method proposed.
+    """
+
+    amax: float
+    method: str
+    candidates: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TensorRange:
+    """Range of one tensor.
+
+    Attributes:
+        low, high: smallest and largest value seen.
+        count: how many values were seen.
+        zeros: share of them that were exactly 0.
+        coarse: clip for grids with 127 steps up to ``amax`` (signed 8 bit).
+        fine: clip for grids with 255 steps over the whole range (unsigned 8 bit).
+    """
+
+    low: float
+    high: float
+    count: int
+    zeros: float
+    coarse: Clip
+    fine: Clip
+
+    def clip(self, steps: int) -> Clip:
+        """The clip for a grid with so many steps."""
+        return self.coarse if steps <= 127 else self.fine
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """How far the ranges still were from their final values after so many images (their least-squares clips).
+
+    Attributes:
+        images: numbers of images seen, rising; the last is all of them.
+        median, worst: relative difference over all tensors.
+    """
+
+    images: tuple[int, ...]
+    median: tuple[float, ...]
+    worst: tuple[float, ...]
+
+    def enough(self, tolerance: float = 0.02) -> int | None:
+        """The fewest images from which on the median stayed within the tolerance; None where only all of them did."""
+        good = [n for i, n in enumerate(self.images[:-1]) if max(self.median[i:]) <= tolerance]
+        return good[0] if good else None
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """Ranges of a graph's tensors.
+
+    Attributes:
+        tensors: tensor name to its range.
+        images: how many images were seen.
+        graph_sha256: of the float graph that was calibrated.
+        convergence: says whether they were enough.
+    """
+
+    tensors: Mapping[str, TensorRange]
+    images: int
+    graph_sha256: str
+    convergence: Convergence
+
+    def __getitem__(self, tensor: str) -> TensorRange:
+        """The range of a tensor.
+
+        Raises:
+            InputError: it was not calibrated.
+        """
+        if tensor not in self.tensors:
+            raise InputError(f"ranges: none for tensor {tensor!r}; calibrate this very graph again")
+        return self.tensors[tensor]
+
+    def save(self, path: Path) -> Path:
+        """Write portable JSON."""
+        write_json(path, {"schema": SCHEMA, **asdict(self)})
+        return path
+
+
+def read_ranges(path: Path) -> Ranges:
+    """Read what :meth:`Ranges.save` wrote.
+
+    Raises:
+        InputError: missing, damaged, or another schema.
+    """
+    table = read_json(path)
+    if not isinstance(table, dict) or table.pop("schema", None) != SCHEMA:
+        raise InputError(f"{path}: is not of schema {SCHEMA}; run edge calibrate again")
+    try:
+        convergence = {key: tuple(values) for key, values in table.pop("convergence").items()}
+        tensors = {name: _tensor_range(row) for name, row in table.pop("tensors").items()}
+        return Ranges(tensors=tensors, convergence=Convergence(**convergence), **table)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: is damaged ({error}); run edge calibrate again") from None
+
+
+def _tensor_range(row: dict[str, object]) -> TensorRange:
+    clips = {key: Clip(**row.pop(key)) for key in ("coarse", "fine")}  # type: ignore[arg-type]
+    return TensorRange(**row, **clips)  # type: ignore[arg-type]

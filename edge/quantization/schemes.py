@@ -1,0 +1,177 @@
+"""Each compiler's rules for INT8, as tables. A new compiler is a new row, not new code.
+
+``openvino``
+    Unsigned where the graph proves that a tensor is never negative (one bit more, and the fast path); beside a Concat
+    the signed grid as unsigned with zero point 128, because OpenVINO's CPU plugin computes wrong numbers for signed
+    Q/DQ around a Concat (10 dB where the same grid as u8/128 gives 70, in 2025.0 to 2026.4); signed elsewhere, since
+    zero point 128 sends ConvTranspose and attention products to float.
+``openvino-identical``
+    The signed grid level by level, so bit-comparable with TensorRT, in the form that OpenVINO gets right.
+``tensorrt``
+    Signed with zero point 0 everywhere: TensorRT takes no other. Its builder keeps ConvTranspose in float whatever the
+    graph says, so Q/DQ there would only add casts.
+``naive``
+    What most exporters write for OpenVINO: signed everywhere. Its masks look plausible and its numbers are wrong next
+    to every Concat. Kept so that a test can show that the parity check catches it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from edge.errors import InputError
+from edge.model import Model
+from edge.quantization.graph import NodeFacts, is_beside_concat, is_nonnegative, node_facts
+from edge.quantization.grid import GridKind
+from edge.quantization.plan import FLOAT, INT8, PrecisionPlan
+from edge.quantization.ranges import TensorRange
+from edge.task import SegmentationTask
+
+
+@dataclass(frozen=True)
+class TensorFacts:
+    """What decides a tensor's grid: what the graph proves, and what calibration saw.
+
+    Attributes:
+        nonnegative: no input can make it negative.
+        beside_concat: a Concat makes or reads it.
+        lopsided: one side of its range is under a quarter of the other, so a signed grid would waste a bit.
+    """
+
+    nonnegative: bool
+    beside_concat: bool
+    lopsided: bool
+
+
+@dataclass(frozen=True)
+class FloatRule:
+    """Nodes that stay float, with the phrase a report gives as the reason."""
+
+    op_types: tuple[str, ...]
+    when: Callable[[NodeFacts], bool]
+    reason: str
+
+
+@dataclass(frozen=True)
+class GridRule:
+    """Tensors that get a kind of grid."""
+
+    when: Callable[[TensorFacts], bool]
+    grid: GridKind
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """One compiler's rules.
+
+    Attributes:
+        name: as in :data:`SCHEMES`.
+        weight_axes: operator that may run in INT8 to its weight's axis of output channels (None: one scale).
+        floats: the first that matches leaves the node float.
+        grids: the first that matches decides the grid; the last matches everything.
+    """
+
+    name: str
+    weight_axes: Mapping[str, int | None]
+    floats: tuple[FloatRule, ...]
+    grids: tuple[GridRule, ...]
+
+    def reason(self, facts: NodeFacts) -> str | None:
+        """Why a node stays float, None if it may run in INT8."""
+        return next((r.reason for r in self.floats if facts.op in r.op_types and r.when(facts)), None)
+
+    def grid(self, facts: TensorFacts) -> GridKind:
+        """Kind of grid for a tensor."""
+        return next(rule.grid for rule in self.grids if rule.when(facts))
+
+
+def always(_: object) -> bool:
+    """Matches everything."""
+    return True
+
+
+_AXES: Mapping[str, int | None] = {"Conv": 0, "ConvTranspose": 1, "MatMul": -1, "Gemm": 1}
+_ALL = tuple(_AXES)
+
+_COMPUTED_KERNEL = FloatRule(
+    ("Conv", "ConvTranspose"), lambda n: not n.constant, "its kernel is computed, so it has no fixed scale"
+)
+_COMPUTED_SECOND = FloatRule(("MatMul", "Gemm"), lambda n: not n.constant, "both operands are computed (attention)")
+_WEIGHT_FIRST = FloatRule(("MatMul", "Gemm"), lambda n: n.weight_first, "its weight is the left operand")
+
+_SIGNED = (GridRule(always, "int8"),)
+
+_SCHEMES = (
+    Scheme(
+        name="openvino",
+        weight_axes=_AXES,
+        floats=(_COMPUTED_KERNEL, _WEIGHT_FIRST, _COMPUTED_SECOND),
+        grids=(
+            GridRule(lambda t: t.nonnegative, "uint8"),
+            GridRule(lambda t: t.beside_concat, "uint8-128"),
+            GridRule(always, "int8"),
+        ),
+    ),
+    Scheme(
+        name="openvino-identical",
+        weight_axes=_AXES,
+        floats=(_COMPUTED_KERNEL, _WEIGHT_FIRST, _COMPUTED_SECOND),
+        grids=(GridRule(lambda t: t.beside_concat, "uint8-128"), GridRule(always, "int8")),
+    ),
+    Scheme(
+        name="tensorrt",
+        weight_axes=_AXES,
+        floats=(
+            _COMPUTED_KERNEL,
+            _WEIGHT_FIRST,
+            _COMPUTED_SECOND,
+            FloatRule(("ConvTranspose",), always, "TensorRT keeps ConvTranspose float"),
+            FloatRule(("Conv",), lambda n: n.depthwise, "depthwise gains nothing from INT8 on tensor cores"),
+            FloatRule(("Conv",), lambda n: n.groups > 1, "grouped convolution has no INT8 tensor-core kernel"),
+            FloatRule(
+                ("Conv",), lambda n: n.in_channels < 4, "fewer than 4 input channels: no INT8 tensor-core kernel"
+            ),
+        ),
+        grids=_SIGNED,
+    ),
+    Scheme(name="naive", weight_axes=_AXES, floats=(_COMPUTED_KERNEL, _WEIGHT_FIRST, _COMPUTED_SECOND), grids=_SIGNED),
+)
+
+SCHEMES: Mapping[str, Scheme] = {scheme.name: scheme for scheme in _SCHEMES}
+
+
+def find_scheme(name: str) -> Scheme:
+    """One scheme by name.
+
+    Raises:
+        InputError: unknown.
+    """
+    if name not in SCHEMES:
+        raise InputError(f"scheme {name!r} is unknown; known are {', '.join(SCHEMES)}")
+    return SCHEMES[name]
+
+
+def plan_int8(model: Model, scheme: Scheme) -> PrecisionPlan:
+    """INT8 for every node the scheme allows it for."""
+    nodes, reasons = {}, {}
+    for node in model.to_ir().graph:
+        if node.op_type in scheme.weight_axes:
+            facts = node_facts(node)
+            reason = scheme.reason(facts)
+            nodes[facts.name] = INT8 if reason is None else FLOAT
+            if reason is not None:
+                reasons[facts.name] = reason
+    return PrecisionPlan(nodes, reasons)
+
+
+def tensor_facts(value: ir.Value, found: TensorRange, task: SegmentationTask) -> TensorFacts:
+    """The facts of one tensor."""
+    low, high = min(found.low, 0.0), max(found.high, 0.0)
+    return TensorFacts(
+        nonnegative=is_nonnegative(value, task),
+        beside_concat=is_beside_concat(value),
+        lopsided=min(-low, high) < 0.25 * max(-low, high),
+    )

@@ -1,0 +1,128 @@
+"""Write a plan into the graph: Q/DQ in front of every INT8 node, weights stored as int8.
+
+Where they go is what both TensorRT and OpenVINO fuse best: only on the operands of Conv, ConvTranspose, MatMul and
+Gemm, after a Concat and not on its branches, one pair for each tensor however many nodes read it. Weights have one
+scale for each output channel; biases stay float32 (TensorRT refuses int32 ones, and they cost nothing).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from edge.errors import InputError
+from edge.model import Model
+from edge.quantization.graph import constant, weight_axis
+from edge.quantization.grid import Grid, GridKind, grid_for, quantize_weight
+from edge.quantization.plan import PrecisionPlan
+from edge.quantization.ranges import Ranges
+from edge.quantization.schemes import Scheme, tensor_facts
+
+_STEPS: Mapping[GridKind, int] = {"int8": 127, "uint8-128": 127, "uint8": 255, "uint8-range": 255}
+_PER_CHANNEL_OPSET = 13
+
+
+def quantize(model: Model, ranges: Ranges, plan: PrecisionPlan, scheme: Scheme) -> Model:
+    """The quantized graph in one compiler's dialect.
+
+    Args:
+        model: the float graph that was calibrated.
+        ranges: of its tensors.
+        plan: nodes named ``int8`` get Q/DQ.
+        scheme: decides each tensor's grid.
+
+    Returns:
+        A graph of the same inputs and outputs (float32).
+
+    Raises:
+        InputError: a node of the plan is not in the graph, or a tensor was not calibrated.
+    """
+    graph = _at_least(model, _PER_CHANNEL_OPSET).to_ir()
+    writer = _Writer(graph.graph, ranges, scheme, model)
+    nodes = {node.name: node for node in graph.graph}
+    unknown = sorted(plan.int8 - {name for name in nodes if name})
+    if unknown:
+        raise InputError(f"plan: no node {unknown[0]!r} in {model.name}; make the plan for this very graph again")
+    for node in list(graph.graph):
+        if node.name in plan.int8:
+            writer.quantize(node)
+    graph.graph.sort()
+    ir.passes.common.RemoveUnusedNodesPass()(graph)
+    return model.with_ir(graph)
+
+
+class _Writer:
+    def __init__(self, graph: ir.Graph, ranges: Ranges, scheme: Scheme, model: Model) -> None:
+        self._graph, self._ranges, self._scheme, self._task = graph, ranges, scheme, model.task
+        self._rounded: dict[tuple[str, int | None], ir.Value] = {}
+
+    def quantize(self, node: ir.Node) -> None:
+        for index, value in enumerate(node.inputs[:2]):
+            if value is not None:
+                weight = constant(value)
+                axis = self._axis(node, weight) if weight is not None and index == 1 else None
+                node.replace_input_with(index, self._round(value, weight, axis))
+
+    def _axis(self, node: ir.Node, weight: NDArray[np.float32]) -> int | None:
+        axis = self._scheme.weight_axes[node.op_type]
+        if axis is None or weight.ndim < 2:
+            return None
+        return weight_axis(node, axis) % weight.ndim
+
+    def _round(self, value: ir.Value, weight: NDArray[np.float32] | None, axis: int | None) -> ir.Value:
+        key = (str(value.name), axis)
+        if key not in self._rounded:
+            self._rounded[key] = self._activation(value) if weight is None else self._weight(value, weight, axis)
+        return self._rounded[key]
+
+    def _activation(self, value: ir.Value) -> ir.Value:
+        grid = self._grid(value)
+        name, axis = str(value.name), 1
+        scale = self._constant(f"{name}_scale", np.array(grid.scale, np.float32))
+        zero = self._constant(f"{name}_zero", np.array(grid.zero, grid.dtype))
+        dtype = ir.DataType.from_numpy(np.dtype(grid.dtype))
+        levels = self._node("QuantizeLinear", (value, scale, zero), axis, f"{name}_quantized", dtype, value.shape)
+        return self._node(
+            "DequantizeLinear", (levels, scale, zero), axis, f"{name}_dequantized", ir.DataType.FLOAT, value.shape
+        )
+
+    def _weight(self, value: ir.Value, weight: NDArray[np.float32], axis: int | None) -> ir.Value:
+        name = str(value.name) if axis is None else f"{value.name}_by{axis}"
+        levels, scales = quantize_weight(weight, axis)
+        inputs = (
+            self._constant(f"{name}_levels", levels),
+            self._constant(f"{name}_scale", scales),
+            self._constant(f"{name}_zero", np.zeros(scales.shape, np.int8)),
+        )
+        return self._node(
+            "DequantizeLinear", inputs, axis or 0, f"{name}_dequantized", ir.DataType.FLOAT, ir.Shape(weight.shape)
+        )
+
+    def _grid(self, value: ir.Value) -> Grid:
+        found = self._ranges[str(value.name)]
+        kind = self._scheme.grid(tensor_facts(value, found, self._task))
+        return grid_for(kind, found.low, found.high, found.clip(_STEPS[kind]).amax)
+
+    def _constant(self, name: str, array: NDArray[np.generic]) -> ir.Value:
+        tensor = ir.tensor(array, name=name)
+        value = ir.Value(name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
+        self._graph.register_initializer(value)
+        return value
+
+    def _node(
+        self, op: str, inputs: tuple[ir.Value, ...], axis: int, name: str, dtype: ir.DataType, shape: ir.Shape | None
+    ) -> ir.Value:
+        output = ir.Value(name=name, shape=shape, type=ir.TensorType(dtype))
+        self._graph.append(ir.node(op, inputs, {"axis": axis}, outputs=[output], name=name))
+        return output
+
+
+def _at_least(model: Model, opset: int) -> Model:
+    if model.opset >= opset:
+        return model
+    return replace(model, proto=onnx.version_converter.convert_version(model.proto, opset))
