@@ -1,26 +1,178 @@
-"""The report as one self-contained HTML page."""
+"""The report as one self-contained HTML page: no network, no scripts, no fonts from elsewhere.
+
+Templates are package data; what they show is prepared here, so that they hold no logic beyond loops.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from html import escape
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
+from edge.report import plots, words
 from edge.report.details import Picture
-from edge.report.markdown import markdown, merged_markdown
-from edge.report.results import Report
+from edge.report.layers import LayerTable, layer_table
+from edge.report.pictures import Plate, plates
+from edge.report.results import EngineRow, Report
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+_MOST_IMAGES = 300  # rows of the per-image table; the rest is in report.json
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What latencies were measured under: what all engines share, and what sets each apart."""
+
+    shared: Mapping[str, Any]
+    differing: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ImageLine:
+    """One row of the per-image table."""
+
+    name: str
+    link: str | None
+    reference: float
+    engines: tuple[float, ...]
+    lost: float
 
 
 def render(report: Report, pictures: Sequence[Picture] = ()) -> str:
-    """One run."""
-    return _page(f"{report.model.name} on {report.target['name']}", markdown(report))
+    """One run.
+
+    Args:
+        report: everything measured.
+        pictures: images to draw masks on, worst first.
+    """
+    drawn = plates(report, pictures)
+    links = {plate.name: f"#{plate.anchor}" for plate in drawn}
+    return (
+        _templates()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            title=words.run_label(report),
+            base=words.baseline(report),
+            chosen=None if report.chosen is None else report.engine(report.chosen),
+            detailed=_detailed(report),
+            plates=drawn,
+            shown_engine=_shown_engine(report, drawn),
+            front=plots.front(report),
+            ecdf=plots.ecdf(report),
+            scatters=_scatters(report, links),
+            image_lines=_image_lines(report, links),
+            layers=_layers(report),
+            convergence=plots.convergence(report.calibration) if report.calibration else None,
+            conditions=_conditions(report),
+        )
+    )
 
 
 def render_merged(reports: Sequence[Report], links: Sequence[str | None] = ()) -> str:
-    """Several runs."""
-    return _page(f"{len(reports)} runs", merged_markdown(reports))
+    """Several runs side by side.
 
-
-def _page(title: str, text: str) -> str:
+    Args:
+        reports: in the order to show.
+        links: to each run's own page.
+    """
+    padded = [*links, *[None] * (len(reports) - len(links))]
     return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title><pre>{escape(text)}</pre>'
+        _templates()
+        .get_template("merged.html.j2")
+        .render(
+            title=f"{len(reports)} runs",
+            runs=list(zip(reports, padded, strict=True)),
+            front=plots.merged_front(reports),
+            targets=list(dict.fromkeys(report.target["name"] for report in reports)),
+            precisions=[
+                p
+                for p in ("fp32", "bf16", "fp16", "int8", "mixed")
+                if any(row.precision == p for report in reports for row in report.engines)
+            ],
+            best=_best,
+        )
     )
+
+
+@cache
+def _templates() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("edge.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["words"] = words
+    environment.globals["breakable"] = _breakable
+    return environment
+
+
+def _breakable(name: str) -> Markup:
+    """A layer's name that may break after its separators and nowhere else."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"([/._,])(?=\w)", r"\1<wbr>", str(escape(name))))
+
+
+def _best(report: Report, precision: str) -> EngineRow | None:
+    """The row that speaks for a precision: the fastest that passes, else the first."""
+    rows = [row for row in report.engines if row.precision == precision]
+    passing = [row for row in rows if row.gate.passed and row.latency_ms is not None]
+    return min(passing, key=lambda row: words.p50(row) or 0.0, default=rows[0] if rows else None)
+
+
+def _scatters(report: Report, links: Mapping[str, str]) -> list[str]:
+    if report.images is None:
+        return []
+    limits = plots.scatter_limits(report.images)
+    drawn = (
+        plots.dice_scatter(report.images, row, links, f"dice-{index}", limits)
+        for index, row in enumerate(report.engines)
+    )
+    return [svg for svg in drawn if svg is not None]
+
+
+def _image_lines(report: Report, links: Mapping[str, str]) -> list[ImageLine]:
+    """Worst loss first."""
+    scores = report.images
+    if scores is None:
+        return []
+    lines = []
+    for index, (name, reference) in enumerate(zip(scores.names, scores.reference, strict=True)):
+        engines = tuple(values[index] for values in scores.engines.values())
+        lines.append(ImageLine(name, links.get(name), reference, engines, reference - min(engines, default=reference)))
+    return sorted(lines, key=lambda line: -line.lost)[:_MOST_IMAGES]
+
+
+def _layers(report: Report) -> list[LayerTable]:
+    return [layer_table(row) for row in report.engines if row.layers]
+
+
+def _conditions(report: Report) -> Conditions:
+    tables = [row.latency_ms.conditions for row in report.engines if row.latency_ms is not None]
+    keys = list(dict.fromkeys(key for table in tables for key in table))
+    shared = {
+        key: tables[0][key] for key in keys if all(key in table and table[key] == tables[0][key] for table in tables)
+    }
+    return Conditions(shared, tuple(key for key in keys if key not in shared))
+
+
+def _detailed(report: Report) -> EngineRow | None:
+    """Whose classes and strata are shown: the chosen engine's, else those of the first that was scored."""
+    scored = [row for row in report.engines if row.accuracy is not None]
+    return next((row for row in scored if row.name == report.chosen), scored[0] if scored else None)
+
+
+def _shown_engine(report: Report, drawn: Sequence[Plate]) -> str | None:
+    """Whose masks the pictures show at first: the chosen engine's, else the first there is."""
+    names = [engine.engine for engine in drawn[0].engines] if drawn else []
+    return report.chosen if report.chosen in names else next(iter(names), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,15 +39,16 @@ def percent(value: float | None) -> str:
 
 
 def signed(value: float) -> str:
-    """A difference of scores: four decimals, real minus sign."""
-    return f"{value:+.4f}".replace("-", "−")
+    """A difference of scores: four decimals, real minus sign, no sign on what rounds to zero."""
+    text = f"{value:+.4f}".replace("-", "−")
+    return "0.0000" if text[1:] == "0.0000" else text
 
 
-def decibels(value: float | None) -> str:
+def decibels(value: float | None, unit: str = " dB") -> str:
     """One decimal; ``equal`` where the outputs were the same to the bit (reported as 200 dB)."""
     if value is None or math.isnan(value):
         return NONE
-    return "equal" if value >= 200 else f"{value:.1f} dB".replace("-", "−")
+    return "equal" if value >= 200 else f"{value:.1f}{unit}".replace("-", "−")
 
 
 def size(count: int | None) -> str:
@@ -91,17 +93,24 @@ def plain(value: Any) -> str:
     return str(value)
 
 
+def run_label(report: Report) -> str:
+    """A run among others: network and target."""
+    return f"{report.model.name} on {report.target['name']}"
+
+
 def precision_label(name: str) -> str:
-    """``int8`` to ``INT8``, ``mixed`` to ``Mixed``."""
-    return "Mixed" if name == "mixed" else name.upper()
+    """``int8`` to ``INT8``, ``mixed`` to ``mixed-precision``."""
+    return "mixed-precision" if name == "mixed" else name.upper()
 
 
 def device(report: Report) -> str:
     """What ran it: the machine's processor where the run was measured here, else the target's title."""
-    here = report.environment.get("gpu") or report.environment.get("cpu")
     title = str(report.target.get("title") or report.target["name"])
     if report.target["name"] == "cpu":
-        return str(report.environment.get("cpu") or title)
+        cpu = re.sub(r"\((?:R|TM)\)|\bCPU\b|@.*|\bProcessor\b", "", str(report.environment.get("cpu") or ""))
+        return " ".join(cpu.split()) or title
+    gpu = report.environment.get("gpu")
+    here = gpu.get("name") if isinstance(gpu, Mapping) else gpu
     return title if report.status == "unconfirmed" or not here else f"{title} ({here})"
 
 

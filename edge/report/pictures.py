@@ -1,0 +1,151 @@
+"""Pictures with masks drawn on them, ready for a page: the image once, every outline as a path over it."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from edge.report.contours import outline, path
+from edge.report.details import Labels, Picture
+from edge.report.results import ImageScores, Report
+from edge.task import resize_labels
+
+LONGEST_SIDE = 512
+MOST_PICTURES = 9
+BUDGET_BYTES = 3_000_000  # of all pictures together; the page stays under 5 MB
+_SMALLEST_SIDE = 128
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What one engine made of an image.
+
+    Attributes:
+        engine: its name.
+        outline: SVG path around its masks.
+        gained, lost: SVG paths over pixels that only the engine, or only the float model, calls that class.
+        changed: pixels of another class than the float model's, as drawn.
+        dice: of this image; None where it is not known.
+    """
+
+    engine: str
+    outline: str
+    gained: str
+    lost: str
+    changed: int
+    dice: float | None
+
+
+@dataclass(frozen=True)
+class Plate:
+    """One picture of the page.
+
+    Attributes:
+        anchor: id in the page.
+        name: the image's.
+        width, height: of the drawing, in pixels; ``scale`` is that over the image's own size.
+        data: ``data:`` URI of the image.
+        truth, reference: SVG paths.
+        reference_dice: of the float model; None where it is not known.
+        engines: one for each.
+    """
+
+    anchor: str
+    name: str
+    width: int
+    height: int
+    scale: float
+    data: str
+    truth: str
+    reference: str
+    reference_dice: float | None
+    engines: tuple[Drawn, ...]
+
+
+def plates(report: Report, pictures: Sequence[Picture], budget: int = BUDGET_BYTES) -> tuple[Plate, ...]:
+    """Draw the first few pictures, smaller and smaller until all fit the budget (bytes in the page)."""
+    side = LONGEST_SIDE
+    while True:
+        drawn = tuple(
+            _plate(picture, f"image-{index}", report.images, side)
+            for index, picture in enumerate(pictures[:MOST_PICTURES], start=1)
+        )
+        if side <= _SMALLEST_SIDE or sum(map(_weight, drawn)) <= budget:
+            return drawn
+        side = max(_SMALLEST_SIDE, int(side * 0.75))
+
+
+def _weight(plate: Plate) -> int:
+    paths = sum(len(e.outline) * 2 + len(e.gained) + len(e.lost) for e in plate.engines)
+    return len(plate.data) + 2 * (len(plate.truth) + len(plate.reference)) + paths
+
+
+def _plate(picture: Picture, anchor: str, scores: ImageScores | None, side: int) -> Plate:
+    small, scale = _shrunk(picture, side)
+    index = scores.names.index(picture.name) if scores and picture.name in scores.names else None
+    engines = []
+    for name, labels in small.engines.items():
+        changed = labels != small.reference
+        known = scores is not None and index is not None and name in scores.engines
+        engines.append(
+            Drawn(
+                engine=name,
+                outline=outline(labels),
+                gained=path(changed & (labels > 0)),
+                lost=path(changed & (labels == 0)),
+                changed=int(changed.sum()),
+                dice=scores.engines[name][index] if known and scores and index is not None else None,
+            )
+        )
+    height, width = small.truth.shape
+    return Plate(
+        anchor=anchor,
+        name=picture.name,
+        width=width,
+        height=height,
+        scale=scale,
+        data=_data_uri(small.pixels),
+        truth=outline(small.truth),
+        reference=outline(small.reference),
+        reference_dice=scores.reference[index] if scores and index is not None else None,
+        engines=tuple(engines),
+    )
+
+
+def _shrunk(picture: Picture, side: int) -> tuple[Picture, float]:
+    height, width = picture.truth.shape
+    scale = min(1.0, side / max(height, width))
+    if scale == 1.0:
+        return picture, 1.0
+    shape = (max(1, round(height * scale)), max(1, round(width * scale)))
+
+    def shrink(labels: Labels) -> Labels:
+        return resize_labels(labels, shape)
+
+    pixels = np.asarray(Image.fromarray(picture.pixels).resize(shape[::-1], Image.Resampling.LANCZOS), np.uint8)
+    engines = {name: shrink(labels) for name, labels in picture.engines.items()}
+    return replace(
+        picture, pixels=pixels, truth=shrink(picture.truth), reference=shrink(picture.reference), engines=engines
+    ), scale
+
+
+def _data_uri(pixels: NDArray[np.uint8]) -> str:
+    """PNG where that is small (most microscopy of this size), else JPEG of high quality."""
+    image = Image.fromarray(pixels)
+    png = _encoded(image, "PNG", optimize=True)
+    if len(png) <= 120_000:
+        return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    jpeg = _encoded(image, "JPEG", quality=88)
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+
+
+def _encoded(image: Image.Image, kind: str, quality: int = 75, optimize: bool = False) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind, quality=quality, optimize=optimize)
+    return stream.getvalue()
