@@ -1,0 +1,80 @@
+"""What a lowering rewrite is. Each lives in a file of its own under ``rewrites/`` and defines one ``REWRITE``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from edge.errors import InputError
+from edge.fusion.editor import Editor
+from edge.lowering.parsers import Parser
+
+Needed = Callable[[Parser, int], bool]
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """One exact decomposition.
+
+    Attributes:
+        op_types: nodes it replaces.
+        needed: whether a parser needs it, given the opset the graph came with.
+        apply: edits around one node.
+    """
+
+    op_types: tuple[str, ...]
+    needed: Needed
+    apply: Callable[[Editor, ir.Node], None]
+
+
+def where_lacking(op_type: str) -> Needed:
+    """Needed by parsers whose table lacks an operator."""
+
+    def needed(parser: Parser, opset: int) -> bool:
+        return op_type not in parser.operators
+
+    return needed
+
+
+def where_opset_below(first: int) -> Needed:
+    """Needed where the graph's opset has a form that came with ``first`` and the parser's has not."""
+
+    def needed(parser: Parser, opset: int) -> bool:
+        return parser.opset < first <= opset
+
+    return needed
+
+
+def take_over(editor: Editor, old: ir.Value, new: ir.Value) -> None:
+    """Let ``new`` stand for ``old`` under its name, which ranges and layer tables know it by."""
+    output = old.is_graph_output()
+    editor.replace(old, new)
+    if not output:
+        old.name, new.name = None, old.name
+
+
+def float_input(node: ir.Node, index: int = 0) -> ir.Value:
+    """An FP32 operand of a node.
+
+    Raises:
+        InputError: it is not FP32; decompositions are written in FP32 and cast afterwards.
+    """
+    value = node.inputs[index]
+    if value is None or value.dtype not in (ir.DataType.FLOAT, None):
+        raise InputError(f"{node.op_type} {node.name!r} is already FP16; lower the graph before it is cast")
+    return value
+
+
+def static_shape(editor: Editor, value: ir.Value | None) -> tuple[int, ...]:
+    """A value's shape.
+
+    Raises:
+        InputError: it is not fully known.
+    """
+    shape = editor.shape(value)
+    if shape is None:
+        name = value.name if value is not None else ""
+        raise InputError(f"the shape of {name!r} is not known, and lowering needs it; export with static shapes")
+    return shape

@@ -1,0 +1,35 @@
+"""The decompositions, in the order they run."""
+
+from __future__ import annotations
+
+from edge.lowering.rewrite import Rewrite
+from edge.lowering.rewrites import (
+    axis_of_scales,
+    gelu_as_erf,
+    group_norm_as_instance_norm,
+    layer_norm_as_reductions,
+    mish_as_softplus,
+    pad_all_axes,
+    reduce_axes_as_attribute,
+    resize_all_axes,
+    split_sizes,
+    swish_as_sigmoid,
+    weights_through_quantize,
+)
+
+REWRITES: tuple[Rewrite, ...] = tuple(
+    module.REWRITE
+    for module in (
+        gelu_as_erf,
+        layer_norm_as_reductions,
+        group_norm_as_instance_norm,
+        mish_as_softplus,
+        swish_as_sigmoid,
+        reduce_axes_as_attribute,
+        resize_all_axes,
+        split_sizes,
+        pad_all_axes,
+        axis_of_scales,
+        weights_through_quantize,
+    )
+)

@@ -1,0 +1,30 @@
+"""Quantize and dequantize nodes with their axis written.
+
+::
+
+    w ─ DequantizeLinear(16 scales) ─ y
+    w ─ DequantizeLinear[axis=1](16 scales) ─ y
+
+ONNX's default is 1; TensorRT took a missing axis as 0 up to at least 10.1 and as 1 by 10.13.
+"""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from edge.fusion.editor import Editor
+from edge.lowering.parsers import Parser
+from edge.lowering.rewrite import Rewrite
+
+
+def _always(parser: Parser, opset: int) -> bool:
+    return True
+
+
+def _apply(editor: Editor, node: ir.Node) -> None:
+    shape = editor.shape(node.inputs[1])
+    if "axis" not in node.attributes and shape is not None and len(shape) == 1:
+        node.attributes["axis"] = ir.AttrInt64("axis", 1)
+
+
+REWRITE = Rewrite(("QuantizeLinear", "DequantizeLinear"), _always, _apply)
