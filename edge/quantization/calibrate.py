@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import onnx
+import onnx.shape_inference
 from numpy.typing import NDArray
 
 from edge.backends.onnxruntime import Intermediates

@@ -12,7 +12,9 @@ from dataclasses import replace
 
 import numpy as np
 import onnx
+import onnx.version_converter
 import onnx_ir as ir
+import onnx_ir.passes.common as passes
 from numpy.typing import NDArray
 
 from edge.errors import InputError
@@ -52,7 +54,7 @@ def quantize(model: Model, ranges: Ranges, plan: PrecisionPlan, scheme: Scheme) 
         if node.name in plan.int8:
             writer.quantize(node)
     graph.graph.sort()
-    ir.passes.common.RemoveUnusedNodesPass()(graph)
+    passes.RemoveUnusedNodesPass()(graph)
     return model.with_ir(graph)
 
 
