@@ -1,0 +1,172 @@
+"""The command line: every example in its help runs, stdout holds only results, exit codes are the contract's."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fixtures.discs import disc_network, write_discs
+from PIL import Image
+
+from edge import cli
+
+SPLITS = {"train": 6, "val": 4, "test": 22}
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("cli")
+    write_discs(root / "discs", SPLITS)
+    disc_network().save(root / "discs.onnx")
+    Image.open(root / "discs" / "images" / "test00.png").save(root / "image.png")
+    return root
+
+
+@pytest.fixture
+def edge(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], place: Path) -> Run:
+    def run(line: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(place)
+        monkeypatch.setattr(sys, "argv", ["edge", *shlex.split(line)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        captured = capsys.readouterr()
+        return int(ended.value.code or 0), captured.out, captured.err
+
+    return run
+
+
+def examples() -> list[str]:
+    """The last line of every command's help, in an order in which each finds what it needs."""
+    order = ["deploy", "build", "check", "segment", "profile", "report", "targets", "fuse", "calibrate", "quantize"]
+    found = {}
+    for command in cli.app.registered_commands:
+        name = command.name or command.callback.__name__
+        match = re.search(r"Example: edge (.*)", command.callback.__doc__ or "")
+        assert match, f"edge {name}: its help has no example"
+        found[name] = match.group(1)
+    rest = [name for name in found if name not in order]
+    return [found[name] for name in [*order, *rest]]
+
+
+@pytest.mark.slow
+def test_every_example_runs(edge: Run) -> None:
+    for example in examples():
+        line = example.replace("models/unet", "discs.onnx").replace("calibration/dsb2018", "discs")
+        if line.startswith("deploy"):
+            line += " --seconds 0.05 --budget 2 --precisions fp32,int8"
+        code, out, err = edge(line)
+        assert code == 0, f"edge {line}: {err}"
+        assert out.strip(), f"edge {line} printed nothing"
+
+
+@pytest.mark.slow
+def test_json_is_one_document_and_nothing_else(edge: Run) -> None:
+    edge("deploy discs.onnx --data discs --out json-run --precisions fp32 --seconds 0.05 --quiet")
+    for line, key in [
+        ("build discs.onnx --data discs --target cpu --precision int8 --out json-int8 --json", "convs"),
+        ("check discs.onnx --data discs --json", "dice"),
+        ("check json-run/engines/fp32 --data discs --reference discs.onnx --json", None),
+        ("profile json-run/engines/fp32 --seconds 0.05 --json", "engines"),
+        ("segment json-run/engines/fp32 image.png --out json-masks --json", None),
+        ("inspect json-run --json", "kind"),
+        ("targets --json", None),
+    ]:
+        code, out, err = edge(line)
+        assert code == 0, f"edge {line}: {err}"
+        document = json.loads(out)
+        assert key is None or key in document, line
+    code, out, _ = edge("build discs.onnx --data discs --target cpu --precision int8 --out json-int8 --json")
+    assert json.loads(out)["convs"] == {"int8": 3, "fp16": 0, "bf16": 0, "fp32": 0, "unknown": 0}
+
+
+def test_masks_have_the_image_s_size_and_two_levels(edge: Run, place: Path) -> None:
+    edge("build discs.onnx --data discs --target cpu --precision fp32 --out mask-engine")
+    large = place / "large.png"
+    Image.open(place / "image.png").resize((75, 51)).save(large)
+    code, _, err = edge("segment mask-engine large.png --out masks")
+    assert code == 0, err
+    mask = Image.open(place / "masks" / "large.png")
+    assert mask.size == (75, 51)
+    assert {value for _, value in mask.getcolors()} == {0, 255}
+
+
+def test_nothing_passes_is_exit_1(edge: Run, place: Path) -> None:
+    (place / "hard.toml").write_text("[agreement]\nmin = 1.0\n[image]\nworst_drop = 0.0\n[iou]\nretained = 1.0\n")
+    edge("build discs.onnx --data discs --target cpu --precision int8 --out hard-engine")
+    code, out, _ = edge("check hard-engine --data discs --reference discs.onnx --gate hard.toml")
+    assert code == 1
+    assert "fails" in out
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("deploy absent --data discs", "absent: no such model"),
+        ("deploy discs.onnx --data absent", "absent: no such folder"),
+        ("deploy discs.onnx --data discs --target toaster", "--target toaster: unknown"),
+        ("deploy discs.onnx --data discs --gate 98", "--gate 98: unknown"),
+        ("deploy discs.onnx --data discs --precisions int4", "--precisions int4: unknown"),
+        ("deploy discs.onnx --data discs --task absent.toml", "absent.toml: no such file"),
+        ("check absent --data discs --reference discs.onnx", "absent: is not an engine folder"),
+        ("check discs.onnx --data discs --split holdout", "the holdout split is empty"),
+        ("inspect absent", "absent: no such file"),
+        ("report absent", "absent: holds no report.json"),
+        ("quantize discs.onnx --ranges absent.json --out x.onnx", "absent.json: no such file"),
+    ],
+)
+def test_the_user_s_mistakes_are_exit_2_and_one_sentence(edge: Run, line: str, message: str) -> None:
+    code, out, err = edge(line)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert len(err.strip().splitlines()) == 1 and "Traceback" not in err
+
+
+def test_unknown_options_are_exit_2(edge: Run) -> None:
+    assert edge("deploy discs.onnx --data discs --shiny")[0] == 2
+
+
+def test_a_folder_that_cannot_be_written_is_exit_3(edge: Run, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    code, _, err = edge("fuse discs.onnx --out nowhere/fused.onnx --target cpu")
+    assert code == 3
+    assert "No space left on device" in err
+
+
+def test_our_own_bug_is_exit_70_with_a_traceback(edge: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def bug() -> None:
+        raise RuntimeError("impossible")
+
+    monkeypatch.setattr("edge.target.targets", bug)
+    code, _, err = edge("targets")
+    assert code == 70
+    assert "impossible" in err and "report it" in err
+
+
+def test_help_starts_fast_and_imports_nothing_heavy() -> None:
+    program = (
+        "import sys; sys.argv = ['edge', '--help']\n"
+        "from edge.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'openvino', 'onnxruntime', 'onnx', 'matplotlib', 'scipy'} & set(sys.modules)\n"
+        "print('heavy:', sorted(heavy))\n"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "heavy: []" in result.stdout
+    assert len(result.stdout.splitlines()) <= 40, "the help must fit a screen"
+
+
+def test_every_command_takes_json_quiet_and_verbose() -> None:
+    for command in cli.app.registered_commands:
+        names = set(command.callback.__annotations__)
+        assert {"as_json", "quiet", "verbose"} <= names, command.callback.__name__
