@@ -10,6 +10,7 @@ import numpy as np
 from edge.accuracy import scores
 from edge.accuracy.bootstrap import Interval, paired
 from edge.accuracy.counts import Counts, count, stack
+from edge.accuracy.distance import SurfaceDistance, surface_distance
 from edge.accuracy.evaluate import Evaluation
 from edge.accuracy.scores import Scores
 from edge.accuracy.sqnr import clipped_sqnr_db
@@ -91,6 +92,7 @@ class Accuracy:
         strata_column: the column, or None.
         strata: largest first.
         classes: one per foreground class.
+        hd95: distance between outlines, shown and never gated.
     """
 
     dice: Score
@@ -108,6 +110,7 @@ class Accuracy:
     strata_column: str | None
     strata: tuple[Stratum, ...]
     classes: tuple[ClassScore, ...]
+    hd95: SurfaceDistance | None = None
 
 
 def compare(
@@ -164,6 +167,7 @@ def compare(
         strata_column=strata,
         strata=_strata(rows, _column(engine, strata)) if strata else (),
         classes=_classes(engine, reference),
+        hd95=surface_distance(engine, reference),
     )
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.accuracy.counts import Counts, Labels, count, stack
+from edge.accuracy.distance import distances
 from edge.errors import InputError
 from edge.files import replaced_file
 from edge.images import ImageSet
@@ -41,6 +43,11 @@ class Evaluation:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @cached_property
+    def hd95(self) -> NDArray[np.float64]:
+        """HD95 of every image and foreground class, ``[images, classes]`` pixels, NaN where undefined; kept."""
+        return distances(self)
 
     def save_outputs(self, path: Path) -> None:
         """Write ``names`` and ``outputs`` as a compressed ``.npz``."""
