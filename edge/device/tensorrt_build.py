@@ -1,0 +1,168 @@
+"""Build a TensorRT plan from an ONNX graph with whichever TensorRT is installed, 8.5 to 11 or TensorRT for RTX.
+
+The module object is an argument, so one code serves all of them; what differs comes as :class:`.Settings`.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any, Mapping, Sequence, Tuple
+
+from .faults import BundleFault, MachineFault
+from .tensorrt_settings import Settings
+
+Shape = Tuple[int, ...]
+_KEPT_LINES = 20
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Smallest, usual and largest shape of a dynamic input."""
+
+    low: Shape
+    usual: Shape
+    high: Shape
+
+
+@dataclass(frozen=True)
+class Built:
+    """A compiled plan.
+
+    Attributes:
+        plan: what the runtime deserializes.
+        timing_cache: to hand to the next build on this machine, None where there is none.
+        seconds: wall time of the builder.
+        warnings: what TensorRT warned of, each line once.
+    """
+
+    plan: bytes
+    timing_cache: bytes | None
+    seconds: float
+    warnings: tuple[str, ...]
+
+
+def build_plan(
+    trt: Any,
+    graph: bytes,
+    settings: Settings,
+    timing_cache: bytes = b"",
+    capabilities: Sequence[str] = (),
+    profiles: Mapping[str, Profile] | None = None,
+) -> Built:
+    """Compile a graph.
+
+    Args:
+        trt: the ``tensorrt`` or ``tensorrt_rtx`` module.
+        graph: serialized ONNX.
+        settings: see :func:`.find_settings`.
+        timing_cache: of an earlier build on this machine.
+        capabilities: GPUs to build for without one here, such as ``SM86`` (TensorRT for RTX only).
+        profiles: shapes of dynamic inputs by name.
+
+    Raises:
+        BundleFault: the parser or the builder refuses the graph, or an input is dynamic and has no profile.
+        MachineFault: this TensorRT lacks something that the table says it has.
+    """
+    log = make_logger(trt)
+    builder = trt.Builder(log)
+    if builder is None:
+        raise MachineFault("TensorRT could not start its builder: " + log.last())
+    if settings.plugins:
+        trt.init_libnvinfer_plugins(log, "")
+    network = builder.create_network(_bits(trt, "NetworkDefinitionCreationFlag", settings.network_flags))
+    parser = trt.OnnxParser(network, log)
+    for flag in settings.parser_flags:
+        parser.set_flag(_member(trt, "OnnxParserFlag", flag))
+    if not parser.parse(graph):
+        faults = [str(parser.get_error(i)) for i in range(parser.num_errors)]
+        raise BundleFault("TensorRT {} cannot read the graph: {}".format(trt.__version__, "; ".join(faults)[:500]))
+    config = _configure(trt, builder, settings, capabilities)
+    _add_profiles(builder, network, config, profiles or {})
+    cache = None
+    if settings.timing_cache:
+        cache = config.create_timing_cache(timing_cache)
+        config.set_timing_cache(cache, False)
+    start = time.perf_counter()
+    plan = builder.build_serialized_network(network, config)
+    seconds = time.perf_counter() - start
+    if plan is None:
+        raise BundleFault(f"TensorRT {trt.__version__} cannot build the graph: {log.last()}")
+    kept = bytes(config.get_timing_cache().serialize()) if cache is not None else None
+    return Built(bytes(plan), kept, seconds, tuple(log.warnings))
+
+
+def make_logger(trt: Any) -> Any:
+    """A logger that keeps what matters and prints nothing: ``warnings`` (each once), ``errors``, ``last()``."""
+
+    class Log(trt.ILogger):  # type: ignore[misc]
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self.warnings: dict[str, None] = {}
+            self.errors: list[str] = []
+
+        def log(self, severity: Any, message: str) -> None:
+            if severity == trt.ILogger.WARNING:
+                self.warnings.setdefault(message)
+            elif severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
+                self.errors.append(message)
+                del self.errors[:-_KEPT_LINES]
+
+        def last(self) -> str:
+            """The last errors in one line."""
+            return " ".join(" ".join(self.errors[-3:]).split())[:500] or "it gave no reason"
+
+    return Log()
+
+
+def _configure(trt: Any, builder: Any, settings: Settings, capabilities: Sequence[str]) -> Any:
+    config = builder.create_builder_config()
+    config.set_memory_pool_limit(_member(trt, "MemoryPoolType", "WORKSPACE"), settings.workspace)
+    config.profiling_verbosity = _member(trt, "ProfilingVerbosity", "DETAILED")
+    for flag in settings.on:
+        config.set_flag(_member(trt, "BuilderFlag", flag))
+    for flag in settings.off:
+        config.clear_flag(_member(trt, "BuilderFlag", flag))
+    for name, value in settings.properties:
+        setattr(config, name, value)
+    if settings.dla_core is not None:
+        if settings.dla_core >= builder.num_DLA_cores:
+            raise MachineFault(f"this device has {builder.num_DLA_cores} DLA cores: leave DLA out")
+        config.default_device_type = trt.DeviceType.DLA
+        config.DLA_core = settings.dla_core
+    if capabilities:
+        config.num_compute_capabilities = len(capabilities)
+        for index, name in enumerate(capabilities):
+            config.set_compute_capability(_member(trt, "ComputeCapability", name), index)
+    return config
+
+
+def _add_profiles(builder: Any, network: Any, config: Any, profiles: Mapping[str, Profile]) -> None:
+    inputs = [network.get_input(i) for i in range(network.num_inputs)]
+    dynamic = [tensor for tensor in inputs if -1 in tuple(tensor.shape)]
+    if not dynamic:
+        return
+    profile = builder.create_optimization_profile()
+    for tensor in dynamic:
+        shapes = profiles.get(tensor.name)
+        if shapes is None:
+            raise BundleFault(
+                f"input {tensor.name!r} has the dynamic shape {tuple(tensor.shape)}: "
+                "give it a profile, or export static shapes"
+            )
+        profile.set_shape(tensor.name, shapes.low, shapes.usual, shapes.high)
+    config.add_optimization_profile(profile)
+
+
+def _bits(trt: Any, enum: str, names: Sequence[str]) -> int:
+    bits = 0
+    for name in names:
+        bits |= 1 << int(_member(trt, enum, name))
+    return bits
+
+
+def _member(trt: Any, enum: str, name: str) -> Any:
+    found = getattr(getattr(trt, enum, None), name, None)
+    if found is None:
+        raise MachineFault(f"TensorRT {trt.__version__} has no {enum}.{name}: its version is not the one it says")
+    return found
