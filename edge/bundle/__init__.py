@@ -1,0 +1,1 @@
+"""Bundles: one archive with everything a device needs to build, prove and time its own engine, offline."""

@@ -48,8 +48,7 @@ def resize(pixels: NDArray[np.uint8], size: tuple[int, int], kernel: str) -> NDA
         return pixels
     if kernel == "nearest":
         rows, columns = (
-            np.floor((np.arange(out) + 0.5) * (length / out)).astype(np.int64)
-            for out, length in zip(size, pixels.shape)
+            ((2 * np.arange(out, dtype=np.int64) + 1) * length) // (2 * out) for out, length in zip(size, pixels.shape)
         )
         picked: NDArray[np.uint8] = pixels[rows[:, None], columns[None, :]]
         return picked

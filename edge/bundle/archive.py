@@ -1,0 +1,320 @@
+"""The archive: a ``.tar.gz`` that any tar unpacks, in which every byte counts.
+
+Writing is deterministic: sorted names, no times, no owners, one fixed gzip header. The header's extra field (RFC 1952,
+2.3.1.1) holds the SHA-256 of everything after it, so that no byte can change unnoticed, not even padding.
+
+Reading trusts nothing. The whole is hashed before it is inflated; inside, only the one form that the writer makes is
+accepted: plain files, the manifest first, then exactly what it lists, in order, at the size and hash it says. Nothing
+is written under a name that was not checked, and never more bytes than the manifest promised.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tarfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO
+
+from edge.device.faults import BundleFault
+from edge.device.manifest import (
+    DIGEST,
+    LARGEST_MANIFEST,
+    MANIFEST,
+    Manifest,
+    digest_line,
+    parse_manifest,
+    require_safe_name,
+)
+from edge.errors import InputError, MachineError
+from edge.files import replaced_file, replaced_folder
+
+LARGEST_BUNDLE = 8 << 30
+_MOST_FILES = 10_000
+_FREE_RATIO = 256 << 20  # below this size no compression ratio is suspicious
+_LARGEST_RATIO = 100  # weights and images shrink by 1 to 20
+_BLOCK = 512
+_CHUNK = 1 << 20
+_LEVEL = 6
+
+# RFC 1952: magic, deflate, FEXTRA, no time, no hint, no operating system; one extra subfield "SE" of 32 bytes.
+_HEADER = bytes([0x1F, 0x8B, 8, 4, 0, 0, 0, 0, 0, 255, 36, 0]) + b"SE" + bytes([32, 0])
+_DIGEST_BYTES = 32
+
+_KINDS: Mapping[bytes, str] = {
+    b"1": "a hard link",
+    b"2": "a symbolic link",
+    b"3": "a device file",
+    b"4": "a device file",
+    b"5": "a folder",
+    b"6": "a pipe",
+}
+
+
+def write_archive(path: Path, manifest: bytes, files: Mapping[str, bytes | Path]) -> Path:
+    """Pack a manifest and the files it lists.
+
+    Args:
+        path: the archive to write, through a temporary sibling.
+        manifest: ``manifest.json``.
+        files: name inside the bundle to contents, or to the file to read them from.
+
+    Raises:
+        MachineError: the disk is full or the folder not writable.
+    """
+    first = {DIGEST: digest_line(manifest), MANIFEST: manifest}
+    with replaced_file(path) as sibling, sibling.open("wb") as stream:
+        sink = _Deflater(stream)
+        for name, contents in (*first.items(), *sorted(files.items())):
+            require_safe_name(name)
+            data = contents if isinstance(contents, bytes) else contents.read_bytes()
+            sink.write(_member(name, len(data)) + data + _padding(len(data)))
+        sink.write(bytes(2 * _BLOCK))
+        sink.close()
+    return path
+
+
+def seal(tar: bytes) -> bytes:
+    """Wrap any tar bytes as an archive with the right header and hash (what :func:`write_archive` does, in memory)."""
+    import io
+
+    stream = io.BytesIO()
+    sink = _Deflater(stream)
+    sink.write(tar)
+    sink.close()
+    return stream.getvalue()
+
+
+def unpack(archive: Path, folder: Path) -> Manifest:
+    """Check an archive and unpack it; the folder is swapped in whole, or nothing is left.
+
+    Args:
+        archive: the file.
+        folder: made, or replaced where it holds another bundle.
+
+    Raises:
+        InputError: damaged, hostile, or not ours; the message says which.
+        MachineError: not enough disk.
+    """
+    try:
+        with archive.open("rb") as stream:
+            _require_unchanged(stream)
+            size = archive.stat().st_size
+            stream.seek(len(_HEADER) + _DIGEST_BYTES)
+            with replaced_folder(folder, MANIFEST) as fresh:
+                return _unpack(_Inflater(stream), size, fresh)
+    except FileNotFoundError:
+        raise InputError(f"{archive}: no such file; check the path") from None
+    except BundleFault as fault:
+        raise InputError(f"{archive}: {fault}") from None
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a path is to be read as an archive (anything that is no folder)."""
+    return not path.is_dir()
+
+
+# ------------------------------------------------------------------------------------------------ writing
+
+
+class _Deflater:
+    """Writes header, deflated data and trailer, and the hash of the last two into the header."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+        self._crc = self._size = 0
+        self._digest = hashlib.sha256()
+        stream.write(_HEADER + bytes(_DIGEST_BYTES))
+
+    def write(self, data: bytes) -> None:
+        self._crc, self._size = zlib.crc32(data, self._crc), self._size + len(data)
+        self._put(self._deflate.compress(data))
+
+    def close(self) -> None:
+        self._put(self._deflate.flush())
+        self._put(self._crc.to_bytes(4, "little") + (self._size & 0xFFFFFFFF).to_bytes(4, "little"))
+        self._stream.seek(len(_HEADER))
+        self._stream.write(self._digest.digest())
+
+    def _put(self, data: bytes) -> None:
+        self._digest.update(data)
+        self._stream.write(data)
+
+
+def _member(name: str, size: int) -> bytes:
+    """The one tar header that this file can have (POSIX ustar)."""
+    info = tarfile.TarInfo(name)
+    info.size, info.mode, info.mtime = size, 0o644, 0
+    return info.tobuf(tarfile.USTAR_FORMAT, "ascii")
+
+
+def _padding(size: int) -> bytes:
+    return bytes(-size % _BLOCK)
+
+
+# ------------------------------------------------------------------------------------------------ reading
+
+
+def _require_unchanged(stream: IO[bytes]) -> None:
+    head = stream.read(len(_HEADER) + _DIGEST_BYTES)
+    if not head.startswith(_HEADER) or len(head) != len(_HEADER) + _DIGEST_BYTES:
+        raise BundleFault("is not a SegEdge bundle, or its first bytes were changed; copy it again")
+    digest = hashlib.sha256()
+    while block := stream.read(_CHUNK):
+        digest.update(block)
+    if digest.digest() != head[len(_HEADER) :]:
+        raise BundleFault("was changed since it was made (its hash differs); copy it again")
+
+
+class _Inflater:
+    """Hands out exactly as many inflated bytes as asked for, so that no bomb is ever unfolded."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+        self._input = b""
+        self._crc = self._size = 0
+
+    def read(self, size: int) -> bytes:
+        """``size`` bytes (at most a chunk).
+
+        Raises:
+            BundleFault: the data end early or do not inflate.
+        """
+        parts, left = [], size
+        while left:
+            if not self._input and not self._inflate.eof:
+                self._input = self._stream.read(_CHUNK)
+            try:
+                data = self._inflate.decompress(self._input, left)
+            except zlib.error as error:
+                raise BundleFault(f"does not unpack ({error}); copy it again") from None
+            if not data and (self._inflate.eof or not self._input):
+                raise BundleFault("ends too early; copy it again")
+            self._input = b"" if self._inflate.eof else self._inflate.unconsumed_tail
+            parts.append(data)
+            left -= len(data)
+        whole = b"".join(parts)
+        self._crc, self._size = zlib.crc32(whole, self._crc), self._size + len(whole)
+        return whole
+
+    def finish(self) -> None:
+        """Make sure that nothing but the right trailer follows.
+
+        Raises:
+            BundleFault: more data, or a wrong trailer.
+        """
+        while not self._inflate.eof:
+            data = self._input or self._stream.read(_CHUNK)
+            if not data:
+                raise BundleFault("ends too early; copy it again")
+            try:
+                more = self._inflate.decompress(data, 1)
+            except zlib.error as error:
+                raise BundleFault(f"does not unpack ({error}); copy it again") from None
+            if more:
+                raise BundleFault("holds more than its manifest lists; do not use it, and ask its sender")
+            self._input = self._inflate.unconsumed_tail
+        trailer = self._inflate.unused_data + self._stream.read(9)
+        if trailer != self._crc.to_bytes(4, "little") + (self._size & 0xFFFFFFFF).to_bytes(4, "little"):
+            raise BundleFault("has a wrong trailer, or something behind it; copy it again")
+
+
+def _unpack(source: _Inflater, archive_bytes: int, folder: Path) -> Manifest:
+    digest = _whole(source, DIGEST, 1024)
+    text = _whole(source, MANIFEST, LARGEST_MANIFEST)
+    manifest = parse_manifest(text, digest)
+    _require_room(manifest, archive_bytes, folder)
+    for name, data in ((DIGEST, digest), (MANIFEST, text)):
+        (folder / name).write_bytes(data)
+    done: set[str] = {DIGEST, MANIFEST}
+    expected = sorted(manifest.files)
+    for wanted in expected:
+        found, size = _next(source)
+        _require_listed(found, wanted, done, manifest)
+        if size != manifest.files[wanted][0]:
+            raise BundleFault(f"{wanted}: has another size than its manifest says; copy it again")
+        _copy(source, size, manifest.files[wanted][1], wanted, folder)
+        done.add(wanted)
+    found, _ = _next(source)
+    if found is not None:
+        _require_listed(found, None, done, manifest)
+    if source.read(_BLOCK) != bytes(_BLOCK):
+        raise BundleFault("has data behind its end; do not use it, and ask its sender")
+    source.finish()
+    return manifest
+
+
+def _require_listed(name: str | None, wanted: str | None, done: set[str], manifest: Manifest) -> None:
+    if name is None:
+        raise BundleFault(f"{wanted}: is missing; copy the bundle again")
+    if name in done:
+        raise BundleFault(f"{name}: is in it twice; do not use it, and ask its sender")
+    if name not in manifest.files:
+        raise BundleFault(f"{name}: is in it but not in its manifest; do not use it, and ask its sender")
+    if name != wanted:
+        raise BundleFault(f"{wanted}: is missing or out of order; make the bundle again")
+
+
+def _require_room(manifest: Manifest, archive_bytes: int, folder: Path) -> None:
+    total = manifest.bytes
+    if total > LARGEST_BUNDLE or len(manifest.files) > _MOST_FILES:
+        raise BundleFault(f"would unpack to {total / 1e9:.1f} GB in {len(manifest.files)} files; that is no bundle")
+    if total > _FREE_RATIO and total > _LARGEST_RATIO * archive_bytes:
+        raise BundleFault(f"would unpack to {total / archive_bytes:.0f} times its size; that is no bundle")
+    free = shutil.disk_usage(folder).free
+    if total > free:
+        raise MachineError(f"{folder.parent}: {total / 1e6:.0f} MB needed, {free / 1e6:.0f} MB free; free the disk")
+
+
+def _whole(source: _Inflater, wanted: str, limit: int) -> bytes:
+    name, size = _next(source)
+    if name != wanted:
+        raise BundleFault(f"does not begin with {wanted}; make the bundle again")
+    if size > limit:
+        raise BundleFault(f"{wanted}: is far too large; that is no bundle")
+    data = b"".join(source.read(min(_CHUNK, size - start)) for start in range(0, size, _CHUNK))
+    _skip_padding(source, size, wanted)
+    return data
+
+
+def _copy(source: _Inflater, size: int, wanted: str, name: str, folder: Path) -> None:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256()
+    with path.open("xb") as stream:
+        for start in range(0, size, _CHUNK):
+            data = source.read(min(_CHUNK, size - start))
+            digest.update(data)
+            stream.write(data)
+    if digest.hexdigest() != wanted:
+        raise BundleFault(f"{name}: differs from its hash; copy the bundle again")
+    _skip_padding(source, size, name)
+
+
+def _skip_padding(source: _Inflater, size: int, name: str) -> None:
+    padding = _padding(size)
+    if source.read(len(padding)) != padding:
+        raise BundleFault(f"{name}: has data in its padding; do not use it, and ask its sender")
+
+
+def _next(source: _Inflater) -> tuple[str | None, int]:
+    """Name and size of the next member, or (None, 0) at the end. Anything but a plain file is refused."""
+    block = source.read(_BLOCK)
+    if block == bytes(_BLOCK):
+        return None, 0
+    name = block[:100].rstrip(b"\0").decode("ascii", "backslashreplace")
+    kind = block[156:157]
+    if kind in _KINDS:
+        raise BundleFault(f"{name!r} is {_KINDS[kind]}; a bundle holds plain files only, do not use it")
+    require_safe_name(name)
+    size_field = block[124:136].rstrip(b"\0 ")
+    if not size_field or any(digit not in b"01234567" for digit in size_field):
+        raise BundleFault(f"{name}: has no plain size; make the bundle again")
+    size = int(size_field, 8)
+    if block != _member(name, size):
+        raise BundleFault(f"{name}: has an unusual header; make the bundle again")
+    return name, size
