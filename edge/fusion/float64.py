@@ -89,7 +89,16 @@ def _pool(x: Array, attributes: dict[str, Any], fill: float) -> Array:
 
 
 def convolve(x: Array, w: Array, b: Array | None, attributes: dict[str, Any]) -> Array:
-    """``Conv`` on ``[N, C, H, W]``."""
+    """``Conv`` on ``[N, C, H, W]`` or ``[N, C, W]``."""
+    if x.ndim == 3:
+        pads = attributes.get("pads") or (0, 0)
+        flat = {
+            "pads": (0, pads[0], 0, pads[1]),
+            "strides": (1, *(attributes.get("strides") or (1,))),
+            "dilations": (1, *(attributes.get("dilations") or (1,))),
+            "group": attributes.get("group"),
+        }
+        return convolve(x[:, :, None], w[:, :, None], b, flat)[:, :, 0]
     groups = attributes.get("group") or 1
     windows = _windows(x, w.shape[2:], attributes, 0.0)
     n, _, oh, ow = windows.shape[:4]
@@ -128,12 +137,13 @@ def _resize(x: Array, scales: Any, sizes: Any, attributes: dict[str, Any]) -> Ar
     for axis, factor in enumerate(factors):
         if factor != 1.0:
             length = size[axis] if size is not None else int(np.floor(x.shape[axis] * factor))
-            matrix = _resize_matrix(x.shape[axis], length, factor, attributes)
+            matrix = resize_matrix(x.shape[axis], length, factor, attributes)
             x = np.moveaxis(np.tensordot(matrix, x, axes=(1, axis)), 0, axis)
     return x
 
 
-def _resize_matrix(before: int, after: int, factor: float, attributes: dict[str, Any]) -> Array:
+def resize_matrix(before: int, after: int, factor: float, attributes: dict[str, Any]) -> Array:
+    """``[after, before]``: one axis of ``Resize`` as a matrix."""
     out = np.arange(after, dtype=np.float64)
     place = attributes.get("coordinate_transformation_mode") or "half_pixel"
     centres: Mapping[str, Callable[[], Array]] = {

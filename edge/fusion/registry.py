@@ -13,14 +13,22 @@ _ORDER = (
     "fold_affine",
     "channel_layer_norm",
     "center_into_conv",
+    "center_as_conv",
     "variance_as_conv",
     "norm_scale_into_conv",
     "variance_from_inputs",
+    "mean_below_resize",
     "scale_below_resize",
     "concat_conv_as_sum",
+    "gate_after_pointwise",
+    "pointwise_into_conv",
     "pointwise_through_add",
     "pointwise_below_resize",
     "merge_resizes",
+    "nearest_upsample_conv",
+    "transposed_conv_as_pointwise",
+    "bilinear_as_conv",
+    "narrow_conv_in_blocks",
 )
 
 

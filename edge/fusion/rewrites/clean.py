@@ -15,6 +15,7 @@ import numpy as np
 import onnx_ir as ir
 import onnx_ir.passes.common as passes
 
+from edge.fusion.conv import base
 from edge.fusion.editor import Editor
 from edge.fusion.rewrite import Rewrite, rewrite_name
 
@@ -39,6 +40,10 @@ def _fold(editor: Editor) -> None:
     from onnxscript import optimizer
 
     optimizer.fold_constants(editor.model, input_size_limit=_LARGEST_FOLD, output_size_limit=_LARGEST_FOLD)
+    for node in editor.nodes("Reshape"):  # of weights, however large: nothing is blown up
+        array, shape = editor.array(node.inputs[0]), editor.shape(node.outputs[0])
+        if array is not None and shape is not None and not node.outputs[0].is_graph_output():
+            editor.replace(node.outputs[0], editor.weight(array.reshape(shape), base(node)))
 
 
 def _drop_neutral(editor: Editor) -> None:

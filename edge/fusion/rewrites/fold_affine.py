@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from edge.fusion.conv import base, conv, read_conv
+from edge.fusion.conv import base, conv, read_any_conv
 from edge.fusion.editor import Editor
 from edge.fusion.rewrite import rewrite
 from edge.fusion.rewrites._affine import fold_forward, read_affine
@@ -24,9 +24,9 @@ def _apply(editor: Editor, node: ir.Node) -> bool:
     affine = read_affine(editor, node)
     if affine is None:
         return False
-    found = read_conv(editor, editor.own(affine.x, "Conv"))
+    found = read_any_conv(editor, editor.own(affine.x, "Conv"))
     if found is not None and not affine.x.is_graph_output():
-        weight = found.weight * affine.scale[:, None, None, None]
+        weight = found.bank * affine.scale[None, :, None, None, None]
         bias = found.bias * affine.scale + affine.shift
         result = conv(editor, found, found.x, weight, bias, shape=editor.shape(affine.y), hint=base(found.node))
         editor.replace(affine.y, result)

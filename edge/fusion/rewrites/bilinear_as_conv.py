@@ -1,0 +1,72 @@
+"""A bilinear upsample of very few channels as a small convolution.
+
+::
+
+    x ─ Resize linear ×s ─ y        x ─ Pad(edge, 1) ─ Conv 3×3, depthwise, s² filters each ─ DepthToSpace(s) ─ y
+
+Algebra: half-pixel bilinear upsampling by a whole factor gives each of the s² phases fixed weights on a 3×3
+neighbourhood (each 2×2 of it); clamping at the border is repeating the edge.
+
+Pays for one to four channels, where vector units run a resize one pixel at a time.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from edge.fusion.conv import base
+from edge.fusion.editor import Editor, text
+from edge.fusion.rewrite import rewrite
+from edge.fusion.rewrites._resize import read_upsample
+
+_FEW = 4
+
+
+def _apply(editor: Editor, node: ir.Node) -> bool:
+    up = read_upsample(editor, node)
+    if up is None or not up.grows or up.before[1] > _FEW or text(node, "mode", "nearest") != "linear":
+        return False
+    if text(node, "coordinate_transformation_mode", "half_pixel") not in ("half_pixel", "pytorch_half_pixel"):
+        return False
+    channels, height, width = up.before[1:]
+    factor = up.after[2] // height
+    if (height * factor, width * factor) != up.after[2:] or factor < 2 or min(height, width) < 2:
+        return False
+    hint = base(node)
+    margins = editor.weight(np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64), f"{hint}.margins")
+    padded = editor.op(
+        "Pad",
+        [up.x, margins],
+        {"mode": "edge"},
+        shape=(up.before[0], channels, height + 2, width + 2),
+        hint=f"{hint}.edge",
+    )
+    rows = _weights(factor)
+    filters = np.einsum("pa,qb->pqab", rows, rows).reshape(factor**2, 1, 3, 3)
+    small = (up.before[0], channels * factor**2, height, width)
+    weight = editor.weight(np.tile(filters, (channels, 1, 1, 1)), f"{hint}.weight")
+    attributes = {
+        "kernel_shape": [3, 3],
+        "pads": [0, 0, 0, 0],
+        "strides": [1, 1],
+        "dilations": [1, 1],
+        "group": channels,
+    }
+    phases = editor.op("Conv", [padded, weight], attributes, shape=small, hint=hint)
+    spread = editor.op(
+        "DepthToSpace", [phases], {"blocksize": factor, "mode": "CRD"}, shape=up.after, hint=f"{hint}.spread"
+    )
+    editor.replace(up.y, spread)
+    return True
+
+
+def _weights(factor: int) -> NDArray[np.float64]:
+    """``[factor, 3]``: weights of the left, own and right source pixel for every phase."""
+    at = (np.arange(factor) + 0.5) / factor - 0.5
+    left, right = np.maximum(-at, 0.0), np.maximum(at, 0.0)
+    return np.stack([left, 1.0 - left - right, right], axis=1)
+
+
+REWRITE = rewrite(__name__, "optional", ("Resize",), _apply)

@@ -1,0 +1,97 @@
+"""Rewrites of upsampling, heads and dynamic convolutions; the driver proves the numbers of each step."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.fusion.small import Builder, fused, ops, times
+
+
+@pytest.mark.parametrize(("scale", "outputs"), [(2, 1), (4, 1), (8, 1), (2, 6)])
+def test_convolution_of_a_nearest_upsample_runs_on_the_small_map(scale: int, outputs: int) -> None:
+    b = Builder(3)
+    y = b.conv(b.resize(b.conv("x", 3, 20), scale, "nearest"), 20, outputs, 3)
+    result = fused(b, y, "nearest-upsample-conv")
+    assert times(result, "nearest-upsample-conv") == 1 and "Resize" not in ops(result)
+    assert ops(result)[-1] == "DepthToSpace"
+
+
+def test_convolution_of_a_nearest_upsample_whose_padding_exceeds_the_factor_is_left() -> None:
+    b = Builder(3)
+    y = b.conv(b.resize("x", 2, "nearest"), 3, 1, 5)
+    assert "Resize" in ops(fused(b, y, "nearest-upsample-conv"))
+
+
+def test_head_with_one_map_is_computed_in_blocks() -> None:
+    b = Builder(3)
+    result = fused(b, b.conv(b.conv("x", 3, 16), 16, 1, 3), "narrow-conv-in-blocks")
+    assert ops(result) == ["Conv", "Conv", "DepthToSpace"]
+    widths = [list(t.dims) for t in result.model.proto.graph.initializer if len(t.dims) == 4]
+    assert [16, 16, 6, 6] in widths
+
+
+@pytest.mark.parametrize(("channels", "scale"), [(1, 2), (2, 4), (3, 3)])
+def test_bilinear_upsample_of_few_channels_is_a_convolution(channels: int, scale: int) -> None:
+    b = Builder(3)
+    result = fused(b, b.resize(b.conv("x", 3, channels), scale), "bilinear-as-conv")
+    assert ops(result) == ["Conv", "Pad", "Conv", "DepthToSpace"]
+
+
+def test_transposed_convolution_is_a_pointwise_one() -> None:
+    b = Builder(3)
+    y = b.op("ConvTranspose", "x", b.random(3, 5, 2, 2), b.random(5), strides=[2, 2], kernel_shape=[2, 2])
+    result = fused(b, y, "transposed-conv-as-pointwise")
+    assert ops(result) == ["Conv", "DepthToSpace"] and result.applied[-1].macs == 0
+
+
+def test_overlapping_transposed_convolution_is_left() -> None:
+    b = Builder(3)
+    y = b.op("ConvTranspose", "x", b.random(3, 5, 3, 3), strides=[2, 2], kernel_shape=[3, 3])
+    assert ops(fused(b, y, "transposed-conv-as-pointwise")) == ["ConvTranspose"]
+
+
+def test_mean_of_an_upsampled_map_is_the_mean_of_the_map() -> None:
+    b = Builder(3)
+    up = b.resize(b.conv("x", 3, 4), 2)
+    y = b.op("Mul", up, b.op("Sigmoid", b.op("GlobalAveragePool", up)))
+    result = fused(b, y, "mean-below-resize", "scale-below-resize")
+    assert ops(result) == ["Conv", "GlobalAveragePool", "Sigmoid", "Mul", "Resize"]
+
+
+def test_mean_of_an_align_corners_upsample_is_left() -> None:
+    b = Builder(3)
+    sizes = b.weight(np.array([1, 3, 32, 32]), np.int64)
+    up = b.op("Resize", "x", "", "", sizes, mode="linear", coordinate_transformation_mode="align_corners")
+    assert times(fused(b, b.op("GlobalAveragePool", up), "mean-below-resize"), "mean-below-resize") == 0
+
+
+def test_spatial_gate_moves_behind_the_narrowing_convolution() -> None:
+    b = Builder(3)
+    a = b.op("LeakyRelu", b.conv("x", 3, 12))
+    gated = b.op("Mul", a, b.op("Sigmoid", b.conv(a, 12, 1)))
+    y = b.conv(b.op("Concat", a, gated, axis=1), 24, 3)
+    result = fused(b, y, "concat-conv-as-sum", "gate-after-pointwise")
+    assert "Concat" not in ops(result) and times(result, "gate-after-pointwise") == 1
+
+
+def _dynamic(b: Builder, x: str, inputs: int, outputs: int) -> str:
+    route = b.op("Sigmoid", b.conv(b.op("GlobalAveragePool", x), inputs, 4))
+    flat = b.op("Reshape", route, b.weight([1, 4], np.int64))
+    mixed = b.op("MatMul", flat, b.random(4, outputs * inputs * 9))
+    kernel = b.op("Reshape", mixed, b.weight([outputs, inputs, 3, 3], np.int64))
+    return b.op("Conv", x, kernel, kernel_shape=[3, 3], pads=[1] * 4)
+
+
+def test_norm_and_pointwise_fold_into_a_dynamic_convolution() -> None:
+    b = Builder(3)
+    y = b.conv(b.norm(_dynamic(b, b.conv("x", 3, 8), 8, 16), 16), 16, 4)
+    result = fused(b, y, "fold-batch-norm", "pointwise-into-conv")
+    assert ops(result).count("Conv") == 3 and times(result, "pointwise-into-conv") == 1
+    assert sum(a.macs for a in result.applied) == 16 * 16 * (16 * 8 * 9 + 16 * 4 - 4 * 8 * 9) + 4 * 8 * 9 * 4 * 3
+
+
+def test_dynamic_head_is_computed_in_blocks() -> None:
+    b = Builder(3)
+    result = fused(b, _dynamic(b, b.conv("x", 3, 8), 8, 1), "narrow-conv-in-blocks")
+    assert times(result, "narrow-conv-in-blocks") == 1 and ops(result)[-1] == "DepthToSpace"
