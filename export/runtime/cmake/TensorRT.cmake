@@ -1,0 +1,22 @@
+# TensorRT 8.5 to 11 with CUDA's runtime, as JetPack and the NVIDIA packages install them.
+if(NOT SEGEDGE_TENSORRT STREQUAL "OFF")
+  set(cuda_hints /usr/local/cuda /usr/local/cuda/targets/aarch64-linux /usr/local/cuda/targets/x86_64-linux)
+  find_path(SEGEDGE_TENSORRT_INCLUDE NvInfer.h HINTS ${TensorRT_ROOT}/include)
+  find_library(SEGEDGE_TENSORRT_LIBRARY nvinfer HINTS ${TensorRT_ROOT}/lib)
+  find_library(SEGEDGE_TENSORRT_PLUGINS nvinfer_plugin HINTS ${TensorRT_ROOT}/lib)
+  find_path(SEGEDGE_CUDA_INCLUDE cuda_runtime_api.h HINTS ${cuda_hints} PATH_SUFFIXES include)
+  find_library(SEGEDGE_CUDA_LIBRARY cudart HINTS ${cuda_hints} PATH_SUFFIXES lib64 lib)
+  if(SEGEDGE_TENSORRT_INCLUDE AND SEGEDGE_TENSORRT_LIBRARY AND SEGEDGE_TENSORRT_PLUGINS AND SEGEDGE_CUDA_INCLUDE
+     AND SEGEDGE_CUDA_LIBRARY)
+    message(STATUS "segedge: TensorRT ${SEGEDGE_TENSORRT_LIBRARY}")
+    target_sources(segedge PRIVATE src/tensorrt.cpp)
+    target_include_directories(segedge SYSTEM PRIVATE ${SEGEDGE_TENSORRT_INCLUDE} ${SEGEDGE_CUDA_INCLUDE})
+    target_link_libraries(segedge
+      PRIVATE ${SEGEDGE_TENSORRT_LIBRARY} ${SEGEDGE_TENSORRT_PLUGINS} ${SEGEDGE_CUDA_LIBRARY})
+    target_compile_definitions(segedge PRIVATE SEGEDGE_WITH_TENSORRT=1)
+  elseif(SEGEDGE_TENSORRT STREQUAL "ON")
+    message(FATAL_ERROR "segedge: TensorRT or CUDA not found; set TensorRT_ROOT")
+  else()
+    message(STATUS "segedge: skipped the TensorRT backend (TensorRT's or CUDA's headers and libraries not found)")
+  endif()
+endif()

@@ -1,0 +1,50 @@
+/* The same engine for C. No call throws or exits; functions that can fail return a status. */
+#ifndef SEGEDGE_SEGEDGE_H
+#define SEGEDGE_SEGEDGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum segedge_status {
+  SEGEDGE_OK = 0,
+  SEGEDGE_INPUT = 2,    /* the files or arguments given are at fault */
+  SEGEDGE_MACHINE = 3,  /* this machine lacks something */
+  SEGEDGE_INTERNAL = 70 /* a bug of this library */
+} segedge_status;
+
+typedef struct segedge_engine segedge_engine;
+
+/* Decoded 8-bit pixels. channels: 1 grey, 3 RGB, 4 RGB and an ignored byte. stride: bytes from row to row, 0 = packed. */
+typedef struct segedge_image {
+  const uint8_t* data;
+  int height;
+  int width;
+  int channels;
+  ptrdiff_t stride;
+} segedge_image;
+
+/* Loads an engine folder into *engine (NULL on failure). threads: 0 = one for each physical core. */
+segedge_status segedge_load(const char* folder, int threads, segedge_engine** engine);
+
+/* Writes height * width class indices, row by row, to labels, which holds capacity bytes. */
+segedge_status segedge_segment(segedge_engine* engine, const segedge_image* image, uint8_t* labels, size_t capacity);
+
+/* Number of classes, and the name of each (NULL beyond them). One class means a single foreground map. */
+size_t segedge_classes(const segedge_engine* engine);
+const char* segedge_class_name(const segedge_engine* engine, size_t index);
+
+/* Why this thread's last call failed, one sentence; "" if none has. Valid until the thread's next call. */
+const char* segedge_error(void);
+
+/* Frees an engine; NULL is allowed. */
+void segedge_free(segedge_engine* engine);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,34 @@
+#include "failure.hpp"
+#include "network.hpp"
+
+namespace segedge {
+
+const std::vector<Backend>& compiled_backends() {
+  static const std::vector<Backend> table{
+#if SEGEDGE_WITH_OPENVINO
+      {"openvino", open_openvino},
+#endif
+#if SEGEDGE_WITH_TENSORRT
+      {"tensorrt", open_tensorrt},
+#endif
+  };
+  return table;
+}
+
+std::unique_ptr<Network> open_network(const EngineInfo& info, const Options& options) {
+  std::string known;
+  for (const Backend& backend : compiled_backends()) {
+    if (info.backend == backend.name) return backend.open(info, options);
+    known += known.empty() ? backend.name : std::string(", ") + backend.name;
+  }
+  fail_machine(info.folder + ": needs the backend " + info.backend + ", but this runtime was built with " +
+               (known.empty() ? "none" : known) + "; install " + info.backend + " and build the runtime again");
+}
+
+std::vector<std::string> backends() {
+  std::vector<std::string> names;
+  for (const Backend& backend : compiled_backends()) names.emplace_back(backend.name);
+  return names;
+}
+
+}  // namespace segedge

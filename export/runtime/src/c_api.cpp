@@ -1,0 +1,81 @@
+#include <cstring>
+#include <string>
+
+#include "failure.hpp"
+#include "segedge/engine.hpp"
+#include "segedge/segedge.h"
+
+struct segedge_engine {
+  segedge::Engine engine;
+  segedge::Mask mask;
+};
+
+namespace {
+
+using segedge::Error;
+using segedge::Failure;
+
+thread_local std::string last_error;
+
+segedge_status failed(const Error& error) noexcept {
+  try {
+    last_error = error.message;
+  } catch (...) {
+    last_error.clear();
+  }
+  return static_cast<segedge_status>(error.fault);
+}
+
+/// Runs `body`; its failure as a status and a sentence.
+template <class Body>
+segedge_status at_border(Body&& body) noexcept {
+  try {
+    last_error.clear();
+    body();
+    return SEGEDGE_OK;
+  } catch (...) {
+    return failed(segedge::current_error());
+  }
+}
+
+[[noreturn]] void raise(const Error& error) { throw Failure(error.fault, error.message); }
+
+}  // namespace
+
+segedge_status segedge_load(const char* folder, int threads, segedge_engine** engine) {
+  return at_border([&] {
+    if (engine == nullptr) segedge::fail_input("engine: is NULL; give the address of a pointer");
+    *engine = nullptr;
+    if (folder == nullptr) segedge::fail_input("folder: is NULL; give an engine folder");
+    auto loaded = segedge::Engine::load(folder, {threads});
+    if (!loaded) raise(loaded.error());
+    *engine = new segedge_engine{*std::move(loaded), {}};
+  });
+}
+
+segedge_status segedge_segment(segedge_engine* engine, const segedge_image* image, uint8_t* labels, size_t capacity) {
+  return at_border([&] {
+    if (engine == nullptr || image == nullptr || labels == nullptr) {
+      segedge::fail_input("engine, image or labels: is NULL; give all three");
+    }
+    if (image->height > 0 && image->width > 0 &&
+        capacity / static_cast<size_t>(image->height) < static_cast<size_t>(image->width)) {
+      segedge::fail_input("labels: holds " + std::to_string(capacity) + " bytes; give height * width of the image");
+    }
+    const segedge::ImageView view{image->data, image->height, image->width, image->channels, image->stride};
+    if (const segedge::Status done = engine->engine.segment(view, engine->mask); !done) raise(done.error());
+    std::memcpy(labels, engine->mask.labels.data(), engine->mask.labels.size());
+  });
+}
+
+size_t segedge_classes(const segedge_engine* engine) {
+  return engine == nullptr ? 0 : engine->engine.info().task.classes.size();
+}
+
+const char* segedge_class_name(const segedge_engine* engine, size_t index) {
+  return index < segedge_classes(engine) ? engine->engine.info().task.classes[index].c_str() : nullptr;
+}
+
+const char* segedge_error(void) { return last_error.c_str(); }
+
+void segedge_free(segedge_engine* engine) { delete engine; }

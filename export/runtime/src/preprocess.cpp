@@ -1,0 +1,164 @@
+#include "preprocess.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "failure.hpp"
+#include "vectorize.hpp"
+
+namespace segedge {
+namespace {
+
+constexpr double minmax_epsilon = 1e-6;
+constexpr int largest_side = 1 << 24;
+
+std::size_t area(int height, int width) { return static_cast<std::size_t>(height) * static_cast<std::size_t>(width); }
+
+/// ITU-R BT.601 luma in integers.
+inline __attribute__((always_inline)) std::uint8_t luma(const std::uint8_t* rgb) {
+  return static_cast<std::uint8_t>((19595U * rgb[0] + 38470U * rgb[1] + 7471U * rgb[2] + 32768U) >> 16);
+}
+
+SEGEDGE_VECTORIZED void luma_row3(const std::uint8_t* from, int width, std::uint8_t* to) {
+  for (int x = 0; x < width; ++x) to[x] = luma(from + 3 * std::ptrdiff_t{x});
+}
+
+SEGEDGE_VECTORIZED void luma_row4(const std::uint8_t* from, int width, std::uint8_t* to) {
+  for (int x = 0; x < width; ++x) to[x] = luma(from + 4 * std::ptrdiff_t{x});
+}
+
+SEGEDGE_VECTORIZED void widen_range(const std::uint8_t* from, int count, int& low, int& high) {
+  std::uint8_t smallest = 255, largest = 0;
+  for (int i = 0; i < count; ++i) {
+    smallest = std::min(smallest, from[i]);
+    largest = std::max(largest, from[i]);
+  }
+  low = std::min<int>(low, smallest);
+  high = std::max<int>(high, largest);
+}
+
+ImageView checked(ImageView image) {
+  const auto tight = static_cast<std::ptrdiff_t>(image.width) * image.channels;
+  if (image.data == nullptr || image.height < 1 || image.width < 1) {
+    fail_input("image: holds no pixels; give at least one row and one column");
+  }
+  if (image.height > largest_side || image.width > largest_side) {
+    fail_input("image: a side is over " + std::to_string(largest_side) + " pixels; tile it");
+  }
+  if (image.channels != 1 && image.channels != 3 && image.channels != 4) {
+    fail_input("image: has " + std::to_string(image.channels) + " channels; give 1 (grey), 3 (RGB) or 4 (RGB and one more)");
+  }
+  if (image.stride == 0) image.stride = tight;
+  if (image.stride < tight) fail_input("image: its rows overlap; give the bytes from row to row as stride");
+  return image;
+}
+
+}  // namespace
+
+Preprocessor::Preprocessor(const Task& task) : task_(task), tables_(static_cast<std::size_t>(task.in_channels())) {
+  for (std::size_t c = 0; c < tables_.size(); ++c) {
+    const double mean = task.mean.size() == 1 ? task.mean[0] : task.mean[c];
+    const double deviation = task.std.size() == 1 ? task.std[0] : task.std[c];
+    for (int level = 0; level < 256; ++level) {
+      tables_[c][static_cast<std::size_t>(level)] = static_cast<float>((level / task.scale - mean) / deviation);
+    }
+  }
+}
+
+void Preprocessor::operator()(const ImageView& image, float* out) { normalize(resized(take(checked(image))), out); }
+
+Preprocessor::Pixels Preprocessor::take(const ImageView& image) {
+  if (task_.channels != Channels::grey || image.channels == 1) {
+    const int kept = image.channels == 1 ? 1 : 3;
+    return {image.data, image.height, image.width, kept, image.channels, image.stride};
+  }
+  grey_.resize(area(image.height, image.width) + row_padding);
+  for (int y = 0; y < image.height; ++y) {
+    std::uint8_t* to = grey_.data() + area(y, image.width);
+    (image.channels == 3 ? luma_row3 : luma_row4)(image.data + y * image.stride, image.width, to);
+  }
+  return {grey_.data(), image.height, image.width, 1, 1, image.width};
+}
+
+Preprocessor::Pixels Preprocessor::resized(Pixels pixels) {
+  if (pixels.height == task_.height && pixels.width == task_.width) return pixels;
+  if (task_.resize == Resize::nearest) return resized_nearest(pixels);
+  if (pixels.width != task_.width || pixels.step != pixels.channels) pixels = resized_horizontally(pixels);
+  return pixels.height == task_.height ? pixels : resized_vertically(pixels);
+}
+
+Preprocessor::Pixels Preprocessor::resized_nearest(const Pixels& pixels) {
+  nearest_indices(pixels.height, task_.height, rows_);
+  nearest_indices(pixels.width, task_.width, columns_);
+  const auto channels = static_cast<std::size_t>(pixels.channels);
+  resized_.resize(area(task_.height, task_.width) * channels);
+  std::uint8_t* to = resized_.data();
+  for (const int y : rows_) {
+    const std::uint8_t* row = pixels.row(y);
+    for (const int x : columns_) {
+      const std::uint8_t* from = row + std::ptrdiff_t{x} * pixels.step;
+      for (std::size_t c = 0; c < channels; ++c) *to++ = from[c];
+    }
+  }
+  return {resized_.data(), task_.height, task_.width, pixels.channels, pixels.channels, task_.width * pixels.channels};
+}
+
+Preprocessor::Pixels Preprocessor::resized_horizontally(const Pixels& pixels) {
+  const int row_bytes = task_.width * pixels.channels;
+  horizontal_.prepare(pixels.width, task_.width, task_.resize);
+  narrowed_.resize(static_cast<std::size_t>(pixels.height) * static_cast<std::size_t>(row_bytes));
+  // The pass reads a few bytes beyond a row's end. Near the end of the image it works on a padded copy.
+  const auto bytes = static_cast<std::size_t>(pixels.width - 1) * static_cast<std::size_t>(pixels.step) +
+                     static_cast<std::size_t>(pixels.channels);
+  last_row_.resize(bytes + row_padding);
+  for (int y = 0; y < pixels.height; ++y) {
+    const std::uint8_t* from = pixels.row(y);
+    if ((pixels.height - 1 - y) * pixels.stride < row_padding) {
+      from = static_cast<const std::uint8_t*>(std::memcpy(last_row_.data(), from, bytes));
+    }
+    resize_row(from, pixels.channels, pixels.step, horizontal_, narrowed_.data() + y * std::ptrdiff_t{row_bytes});
+  }
+  return {narrowed_.data(), pixels.height, task_.width, pixels.channels, pixels.channels, row_bytes};
+}
+
+Preprocessor::Pixels Preprocessor::resized_vertically(const Pixels& pixels) {
+  const int row_bytes = pixels.width * pixels.channels;
+  vertical_.prepare(pixels.height, task_.height, task_.resize);
+  resized_.resize(static_cast<std::size_t>(task_.height) * static_cast<std::size_t>(row_bytes));
+  for (int y = 0; y < task_.height; ++y) {
+    resize_column(pixels.row(vertical_.firsts()[y]), pixels.stride, row_bytes, vertical_.weights(y), vertical_.counts()[y],
+                  resized_.data() + y * std::ptrdiff_t{row_bytes});
+  }
+  return {resized_.data(), task_.height, pixels.width, pixels.channels, pixels.channels, row_bytes};
+}
+
+void Preprocessor::normalize(const Pixels& pixels, float* out) {
+  if (task_.normalize == Normalize::minmax) stretch(pixels);
+  const int channels = task_.in_channels();
+  for (int c = 0; c < channels; ++c) {
+    const float* table = tables_[static_cast<std::size_t>(c)].data();
+    const int source = pixels.channels == 1 ? 0 : task_.channels == Channels::bgr ? channels - 1 - c : c;
+    for (int y = 0; y < pixels.height; ++y) {
+      const std::uint8_t* from = pixels.row(y) + source;
+      for (int x = 0; x < pixels.width; ++x, from += pixels.step) *out++ = table[*from];
+    }
+  }
+}
+
+void Preprocessor::stretch(const Pixels& pixels) {
+  int low = 255, high = 0;
+  for (int y = 0; y < pixels.height; ++y) {
+    if (pixels.step == pixels.channels) {
+      widen_range(pixels.row(y), pixels.width * pixels.channels, low, high);
+    } else {
+      for (int x = 0; x < pixels.width; ++x) widen_range(pixels.row(y) + x * pixels.step, pixels.channels, low, high);
+    }
+  }
+  const double range = (high - low) + minmax_epsilon;
+  for (int level = low; level <= high; ++level) {
+    const auto value = static_cast<float>((level - low) / range);
+    for (auto& table : tables_) table[static_cast<std::size_t>(level)] = value;
+  }
+}
+
+}  // namespace segedge

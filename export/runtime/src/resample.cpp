@@ -1,0 +1,174 @@
+#include "resample.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "vectorize.hpp"
+
+namespace segedge {
+namespace {
+
+constexpr int precision_bits = 32 - 8 - 2;
+constexpr std::int32_t half = 1 << (precision_bits - 1);
+
+double triangle(double x) {
+  x = std::abs(x);
+  return x < 1.0 ? 1.0 - x : 0.0;
+}
+
+double keys_cubic(double x) {
+  constexpr double a = -0.5;
+  x = std::abs(x);
+  if (x < 1.0) return ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0;
+  if (x < 2.0) return (((x - 5.0) * x + 8.0) * x - 4.0) * a;
+  return 0.0;
+}
+
+double box(double x) { return x > -0.5 && x <= 0.5 ? 1.0 : 0.0; }
+
+struct Kernel {
+  double (*weight)(double);
+  double support;
+};
+
+Kernel kernel_of(Resize resize) {
+  switch (resize) {
+    case Resize::bicubic:
+      return {keys_cubic, 2.0};
+    case Resize::area:
+      return {box, 0.5};
+    default:
+      return {triangle, 1.0};
+  }
+}
+
+std::int32_t fixed_point(double weight) {
+  return static_cast<std::int32_t>((weight < 0.0 ? -0.5 : 0.5) + weight * (1 << precision_bits));
+}
+
+// Four 32-bit lanes, in GCC's and Clang's notation for vectors: one source for SSE, AVX and NEON.
+using Lanes = std::int32_t __attribute__((vector_size(16)));
+using Bytes = std::uint8_t __attribute__((vector_size(4)));
+
+inline __attribute__((always_inline)) Lanes load_four(const std::uint8_t* from) {
+  Bytes bytes;
+  std::memcpy(&bytes, from, sizeof bytes);
+  return __builtin_convertvector(bytes, Lanes);
+}
+
+inline __attribute__((always_inline)) Lanes rounded(Lanes sum) {
+  sum >>= precision_bits;
+  const Lanes low = sum & (sum > 0);
+  return low > 255 ? Lanes{255, 255, 255, 255} : low;
+}
+
+inline __attribute__((always_inline)) std::uint8_t rounded(std::int32_t sum) {
+  return static_cast<std::uint8_t>(std::clamp(sum >> precision_bits, 0, 255));
+}
+
+// Interleaved colours: a lane a channel (the fourth is not kept), one source pixel a step.
+SEGEDGE_VECTORIZED void resize_colour_row(const std::uint8_t* row, int step, const int* first, const int* count,
+                                          const std::int32_t* weights, int taps, int out, std::uint8_t* to) {
+  for (int x = 0; x < out; ++x, weights += taps, to += 3) {
+    const std::uint8_t* from = row + static_cast<std::ptrdiff_t>(first[x]) * step;
+    Lanes sum = {half, half, half, half};
+    for (int k = 0; k < count[x]; ++k, from += step) sum += load_four(from) * weights[k];
+    const Lanes pixel = rounded(sum);
+    to[0] = static_cast<std::uint8_t>(pixel[0]);
+    to[1] = static_cast<std::uint8_t>(pixel[1]);
+    to[2] = static_cast<std::uint8_t>(pixel[2]);
+  }
+}
+
+// One channel: four source pixels a step; weights beyond the kernel are zero.
+SEGEDGE_VECTORIZED void resize_grey_row(const std::uint8_t* row, const int* first, const int* count,
+                                        const std::int32_t* weights, int taps, int out, std::uint8_t* to) {
+  for (int x = 0; x < out; ++x, weights += taps) {
+    const std::uint8_t* from = row + first[x];
+    Lanes sum = {half, 0, 0, 0};
+    for (int k = 0; k < count[x]; k += 4) {
+      Lanes four;
+      std::memcpy(&four, weights + k, sizeof four);
+      sum += load_four(from + k) * four;
+    }
+    to[x] = rounded(sum[0] + sum[1] + sum[2] + sum[3]);
+  }
+}
+
+}  // namespace
+
+void Axis::prepare(int in, int out, Resize kernel) {
+  if (in == in_ && out == out_ && kernel == kernel_) return;
+  in_ = out_ = 0;  // nothing valid if memory runs out on the way
+  const auto [weight, kernel_support] = kernel_of(kernel);
+  const double scale = static_cast<double>(in) / out;
+  const double filter_scale = std::max(scale, 1.0);
+  const double support = kernel_support * filter_scale;
+  const double inverse = 1.0 / filter_scale;
+  const int largest = static_cast<int>(std::ceil(support)) * 2 + 1;
+  taps_ = (largest + 3) / 4 * 4;
+  const auto size = static_cast<std::size_t>(out);
+  first_.resize(size);
+  count_.resize(size);
+  weights_.assign(size * static_cast<std::size_t>(taps_), 0);
+  scratch_.resize(static_cast<std::size_t>(largest));
+  for (int i = 0; i < out; ++i) {
+    const double center = (i + 0.5) * scale;
+    const int first = std::max(static_cast<int>(center - support + 0.5), 0);
+    const int count = std::min(static_cast<int>(center + support + 0.5), in) - first;
+    double total = 0.0;
+    for (int k = 0; k < count; ++k) {
+      scratch_[static_cast<std::size_t>(k)] = weight((k + first - center + 0.5) * inverse);
+      total += scratch_[static_cast<std::size_t>(k)];
+    }
+    std::int32_t* row = weights_.data() + static_cast<std::size_t>(i) * static_cast<std::size_t>(taps_);
+    for (int k = 0; k < count; ++k) {
+      const double value = scratch_[static_cast<std::size_t>(k)];
+      row[k] = fixed_point(total != 0.0 ? value / total : value);
+    }
+    first_[static_cast<std::size_t>(i)] = first;
+    count_[static_cast<std::size_t>(i)] = count;
+  }
+  in_ = in;
+  out_ = out;
+  kernel_ = kernel;
+}
+
+void resize_row(const std::uint8_t* row, int channels, int step, const Axis& axis, std::uint8_t* out) {
+  if (channels == 1) {
+    resize_grey_row(row, axis.firsts(), axis.counts(), axis.weights(0), axis.taps(), axis.out(), out);
+  } else {
+    resize_colour_row(row, step, axis.firsts(), axis.counts(), axis.weights(0), axis.taps(), axis.out(), out);
+  }
+}
+
+SEGEDGE_VECTORIZED void resize_column(const std::uint8_t* rows, std::ptrdiff_t stride, int bytes,
+                                      const std::int32_t* weights, int count, std::uint8_t* out) {
+  constexpr int block = 32;
+  int x = 0;
+  for (; x + block <= bytes; x += block) {
+    std::int32_t sums[block];
+    for (std::int32_t& sum : sums) sum = half;
+    for (int k = 0; k < count; ++k) {
+      const std::uint8_t* from = rows + k * stride + x;
+      const std::int32_t weight = weights[k];
+      for (int i = 0; i < block; ++i) sums[i] += from[i] * weight;
+    }
+    for (int i = 0; i < block; ++i) out[x + i] = rounded(sums[i]);
+  }
+  for (; x < bytes; ++x) {
+    std::int32_t sum = half;
+    for (int k = 0; k < count; ++k) sum += rows[k * stride + x] * weights[k];
+    out[x] = rounded(sum);
+  }
+}
+
+void nearest_indices(int in, int out, std::vector<int>& indices) {
+  indices.resize(static_cast<std::size_t>(out));
+  for (int i = 0; i < out; ++i) {
+    indices[static_cast<std::size_t>(i)] = static_cast<int>((2 * std::int64_t{i} + 1) * in / (2 * std::int64_t{out}));
+  }
+}
+
+}  // namespace segedge

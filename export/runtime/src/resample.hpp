@@ -1,0 +1,53 @@
+// Resizing 8-bit pixels in fixed point, bit for bit as Pillow does ("Resample.c", 8 bits per channel).
+//
+// Separable: each pass weighs the source pixels under a kernel that widens with the downscaling factor. Weights are
+// normalised in double precision and rounded to 22 fractional bits; sums are 32-bit integers, rounded back to 8 bits.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "segedge/task.hpp"
+
+namespace segedge {
+
+/// The weights of one axis for one pair of sizes. Memory is used again from size to size.
+class Axis {
+ public:
+  /// Makes the weights, unless they are already for these sizes. `kernel` must not be nearest.
+  void prepare(int in, int out, Resize kernel);
+
+  int out() const noexcept { return out_; }
+  /// Places in a row of weights: at least the longest count, a multiple of four.
+  int taps() const noexcept { return taps_; }
+  /// Index of the first source pixel under each kernel, and how many there are.
+  const int* firsts() const noexcept { return first_.data(); }
+  const int* counts() const noexcept { return count_.data(); }
+  /// `count` weights, then zeros.
+  const std::int32_t* weights(int index) const noexcept {
+    return weights_.data() + static_cast<std::size_t>(index) * static_cast<std::size_t>(taps_);
+  }
+
+ private:
+  int in_ = 0, out_ = 0, taps_ = 0;
+  Resize kernel_ = Resize::nearest;
+  std::vector<int> first_, count_;
+  std::vector<std::int32_t> weights_;
+  std::vector<double> scratch_;
+};
+
+/// Bytes that resize_row() may read beyond the last pixel of a row.
+constexpr int row_padding = 4;
+
+/// Horizontal pass of one row: `axis.out()` pixels of `channels` (1 or 3) bytes from pixels `step` bytes apart.
+void resize_row(const std::uint8_t* row, int channels, int step, const Axis& axis, std::uint8_t* out);
+
+/// Vertical pass: one row of `bytes` bytes from `count` rows, `stride` bytes apart.
+void resize_column(const std::uint8_t* rows, std::ptrdiff_t stride, int bytes, const std::int32_t* weights, int count,
+                   std::uint8_t* out);
+
+/// Exact nearest neighbour: source index of each of `out` places, `floor((i + 0.5) * in / out)`.
+void nearest_indices(int in, int out, std::vector<int>& indices);
+
+}  // namespace segedge

@@ -1,0 +1,76 @@
+#include <cstdio>
+#include <random>
+
+#include "arguments.hpp"
+#include "codec.hpp"
+#include "commands.hpp"
+#include "json.hpp"
+#include "statistics.hpp"
+#include "watch.hpp"
+
+namespace segedge::tool {
+namespace {
+
+constexpr const char* percentiles = "sorted[max(n - 1 - floor((1 - p) n), 0)], no interpolation (as trtexec)";
+
+/// Seeded noise of the network's own size, where no image is given.
+Image noise(const Task& task) {
+  Image image{task.height, task.width, 3, {}};
+  image.pixels.resize(static_cast<std::size_t>(task.height) * static_cast<std::size_t>(task.width) * 3);
+  std::mt19937 random(0);
+  for (std::uint8_t& pixel : image.pixels) pixel = static_cast<std::uint8_t>(random() & 255U);
+  return image;
+}
+
+std::vector<std::pair<std::string, std::string>> conditions_of(const Engine& engine, const std::string& region,
+                                                               double seconds) {
+  auto conditions = value_of(engine.conditions());
+  char spent[32];
+  std::snprintf(spent, sizeof spent, "%g", seconds);
+  conditions.emplace_back("timed_region", json::quoted(region));
+  conditions.emplace_back("affinity", affinity());
+  conditions.emplace_back("percentiles", json::quoted(percentiles));
+  conditions.emplace_back("seconds", spent);
+  return conditions;
+}
+
+void print_line(const char* what, const Latency& latency) {
+  std::printf("%-14s p50 %.3f  p90 %.3f  p99 %.3f  mean %.3f  min %.3f ms  CoV %.1f %%  n %zu\n", what, latency.p50,
+              latency.p90, latency.p99, latency.mean, latency.min, 100.0 * latency.cov, latency.n);
+  for (const std::string& warning : latency.warnings) std::fprintf(stderr, "warning: %s: %s\n", what, warning.c_str());
+}
+
+}  // namespace
+
+int run_bench(const Words& words) {
+  const Arguments arguments(words, {"--image", "--seconds", "--threads"}, {"--json"});
+  if (arguments.words().size() != 1) fail_input("bench: give one engine folder");
+  const double seconds = arguments.number("--seconds", 10.0, 0.01, 3600.0);
+  Engine engine = value_of(Engine::load(arguments.words()[0], {static_cast<int>(arguments.number("--threads", 0, 0, 1024))}));
+  const Image image = arguments.has("--image") ? read_image(arguments.text("--image", "")) : noise(engine.info().task);
+  const ImageView view = image.view();
+  Mask mask;
+  require_ok(engine.preprocess(view));
+  std::vector<Timed> calls(2);
+  calls[0].run = [&] { require_ok(engine.compute()); };
+  calls[1].run = [&] { require_ok(engine.segment(view, mask)); };
+  interleave(calls, seconds);
+  const double over_compute = ratio(calls[1], calls[0]);
+  if (arguments.has("--json")) {
+    const EngineInfo& info = engine.info();
+    std::printf(
+        "{\"schema\": \"segedge.bench/1\", \"engine\": %s, \"backend\": %s, \"precision\": %s, \"image\": [%d, %d, %d], "
+        "\"latency_ms\": %s, \"frame_ms\": %s, \"frame_over_compute\": %.6g}\n",
+        json::quoted(info.name).c_str(), json::quoted(info.backend).c_str(), json::quoted(info.precision).c_str(),
+        image.height, image.width, image.channels,
+        to_json(calls[0].latency, conditions_of(engine, "compute", seconds)).c_str(),
+        to_json(calls[1].latency, conditions_of(engine, "decoded frame to mask", seconds)).c_str(), over_compute);
+    return 0;
+  }
+  print_line("compute", calls[0].latency);
+  print_line("frame to mask", calls[1].latency);
+  std::printf("frame / compute %.3f (%d x %d image, %d channel(s))\n", over_compute, image.width, image.height, image.channels);
+  return 0;
+}
+
+}  // namespace segedge::tool

@@ -1,0 +1,114 @@
+#include "codec.hpp"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <memory>
+
+#include "failure.hpp"
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wshadow"
+#pragma GCC diagnostic ignored "-Wunused-function"
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+#define STBI_ONLY_PNG
+#define STBI_ONLY_JPEG
+#define STBI_NO_STDIO
+#define STBI_NO_FAILURE_STRINGS
+#define STB_IMAGE_STATIC
+#define STB_IMAGE_IMPLEMENTATION
+#include "stb/stb_image.h"
+#define STBI_WRITE_NO_STDIO
+#define STB_IMAGE_WRITE_STATIC
+#define STB_IMAGE_WRITE_IMPLEMENTATION
+#include "stb/stb_image_write.h"
+#pragma GCC diagnostic pop
+
+namespace segedge::tool {
+namespace {
+
+constexpr std::size_t most_pixels = 178956970;  // what Pillow refuses as a decompression bomb
+
+struct FreeStb {
+  void operator()(void* memory) const noexcept { stbi_image_free(memory); }
+};
+
+using File = std::vector<std::uint8_t>;
+
+File read_file(const std::string& path) {
+  std::ifstream stream(path, std::ios::binary);
+  if (!stream) fail_input(path + ": no such image; check the path");
+  File bytes{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+  if (bytes.empty() || bytes.size() > INT32_MAX) fail_input(path + ": does not decode as an image; replace or remove it");
+  return bytes;
+}
+
+/// Channels that Pillow would see: 1 where the file holds grey, whatever stb expands it to.
+int kept_channels(const File& file, int decoded) {
+  constexpr std::size_t colour_type_at = 25;  // in a PNG's IHDR
+  constexpr int palette = 3;
+  const bool is_png = file.size() > colour_type_at && std::memcmp(file.data(), "\x89PNG", 4) == 0;
+  if (is_png && file[colour_type_at] == palette) return 3;
+  return decoded <= 2 ? 1 : 3;
+}
+
+bool has_grey_alpha(const File& file) { return file.size() > 25 && file[0] == 0x89 && file[25] == 4; }
+
+void append(void* context, void* data, int size) {
+  const auto* bytes = static_cast<const std::uint8_t*>(data);
+  static_cast<File*>(context)->insert(static_cast<File*>(context)->end(), bytes, bytes + size);
+}
+
+}  // namespace
+
+Image read_image(const std::string& path) {
+  const File file = read_file(path);
+  const int size = static_cast<int>(file.size());
+  const std::string damaged = path + ": does not decode as PNG or JPEG; replace or remove it";
+  int width = 0, height = 0, channels = 0;
+  if (stbi_info_from_memory(file.data(), size, &width, &height, &channels) == 0) fail_input(damaged);
+  const auto count = static_cast<std::size_t>(width) * static_cast<std::size_t>(height);
+  if (count == 0 || count > most_pixels) fail_input(path + ": has " + std::to_string(count) + " pixels; tile it");
+  const bool deep = stbi_is_16_bit_from_memory(file.data(), size) != 0;
+  const std::unique_ptr<void, FreeStb> decoded(
+      deep ? static_cast<void*>(stbi_load_16_from_memory(file.data(), size, &width, &height, &channels, 0))
+           : static_cast<void*>(stbi_load_from_memory(file.data(), size, &width, &height, &channels, 0)));
+  if (!decoded) fail_input(damaged);
+
+  Image image{height, width, kept_channels(file, channels), {}};
+  image.pixels.resize(count * static_cast<std::size_t>(image.channels));
+  // Pillow opens 16-bit grey as it is (we round to 8 bits) and keeps the high byte of every other 16-bit PNG.
+  const bool rounds = deep && image.channels == 1 && !has_grey_alpha(file);
+  std::uint8_t* to = image.pixels.data();
+  for (std::size_t i = 0; i < count; ++i) {
+    for (int c = 0; c < image.channels; ++c) {
+      const std::size_t at = i * static_cast<std::size_t>(channels) + static_cast<std::size_t>(c);
+      if (!deep) {
+        *to++ = static_cast<const std::uint8_t*>(decoded.get())[at];
+      } else {
+        const unsigned value = static_cast<const std::uint16_t*>(decoded.get())[at];
+        *to++ = static_cast<std::uint8_t>(rounds ? (value + 128) / 257 : value >> 8);
+      }
+    }
+  }
+  return image;
+}
+
+void write_png(const std::string& path, int height, int width, const std::uint8_t* grey) {
+  File file;
+  if (stbi_write_png_to_func(append, &file, width, height, 1, grey, width) == 0) fail_machine(path + ": out of memory");
+  const std::string sibling = path + "." + std::to_string(getpid());
+  std::ofstream stream(sibling, std::ios::binary);
+  stream.write(reinterpret_cast<const char*>(file.data()), static_cast<std::streamsize>(file.size()));
+  stream.close();
+  if (!stream || std::rename(sibling.c_str(), path.c_str()) != 0) {
+    std::remove(sibling.c_str());
+    fail_machine(path + ": cannot be written; check the disk's space and permissions");
+  }
+}
+
+}  // namespace segedge::tool

@@ -1,0 +1,48 @@
+// segedge-run: segment, measure and check with an engine folder, without Python.
+#include <cstdio>
+#include <map>
+#include <string>
+
+#include "commands.hpp"
+
+namespace {
+
+constexpr const char* usage =
+    "segedge-run infer ENGINE IMAGE... --out DIR [--threads N]\n"
+    "    one PNG mask an image: 0 and 255 (class indices where the task names more than two classes)\n"
+    "segedge-run bench ENGINE [--image IMAGE] [--seconds 10] [--threads N] [--json]\n"
+    "    latency of the network alone and from decoded frame to mask, interleaved\n"
+    "segedge-run verify ENGINE REFERENCE [--min-agreement 0.98 | --exact] [--threads N] [--json]\n"
+    "    masks against those of a reference folder; exit code 1 where they differ by more\n"
+    "segedge-run info [ENGINE] [--json]\n"
+    "    version and backends, or what an engine folder is\n"
+    "\n"
+    "IMAGE: PNG or JPEG. Exit codes: 0 done, 1 verify failed, 2 files or arguments at fault,\n"
+    "3 this machine lacks something, 70 a bug.\n";
+
+const std::map<std::string, int (*)(const segedge::tool::Words&)> commands{
+    {"infer", segedge::tool::run_infer},
+    {"bench", segedge::tool::run_bench},
+    {"verify", segedge::tool::run_verify},
+    {"info", segedge::tool::run_info},
+};
+
+}  // namespace
+
+int main(int count, char** values) {
+  try {
+    const std::vector<std::string> words(values + (count > 0 ? 1 : 0), values + count);
+    if (words.empty() || words[0] == "--help" || words[0] == "-h") {
+      std::fputs(usage, words.empty() ? stderr : stdout);
+      return words.empty() ? static_cast<int>(segedge::Fault::input) : 0;
+    }
+    if (words[0] == "--version") return std::printf("segedge-run %s\n", segedge::version()) < 0;
+    const auto command = commands.find(words[0]);
+    if (command == commands.end()) segedge::fail_input(words[0] + ": no such command; see segedge-run --help");
+    return command->second({words.begin() + 1, words.end()});
+  } catch (...) {
+    const segedge::Error error = segedge::current_error();
+    std::fprintf(stderr, "error: %s\n", error.message.c_str());
+    return static_cast<int>(error.fault);
+  }
+}
