@@ -40,6 +40,7 @@ class Candidate:
         graph_sha256: of the graph without its metadata, as SegEdge computes it.
         parity: path of an ``.npz`` with what ONNX Runtime (optimizations off) returns for this graph.
         reasons: node name to one phrase why it was left float.
+        typed: whether the graph's own types give the precision (FP16 tensors and scales); None where it does not say.
         candidate: False for a graph that only serves as reference.
     """
 
@@ -50,6 +51,7 @@ class Candidate:
     graph_sha256: str
     parity: str
     reasons: Mapping[str, str]
+    typed: bool | None = None
     candidate: bool = True
 
 

@@ -1,0 +1,118 @@
+"""Engines built on this device, kept under what they depend on: graph, compiler version, GPU.
+
+An engine is written whole or not at all, so that a power cut costs at most the build that was under way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Callable, Mapping
+
+from .files import read_json, replaced_folder, sha256_file, write_json
+from .manifest import Candidate, Manifest
+from .toolkit import Built, Identity, Toolkit
+
+_RECORD = "cache.json"
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An engine on disk.
+
+    Attributes:
+        folder: where it lies.
+        built: what the compiler said.
+        files: name to SHA-256.
+        key: what it depends on.
+    """
+
+    folder: Path
+    built: Built
+    files: Mapping[str, str]
+    key: Mapping[str, Any]
+
+    @property
+    def bytes(self) -> int:
+        """Size of the artefact."""
+        return sum((self.folder / name).stat().st_size for name in self.files)
+
+
+def obtain(
+    toolkit: Toolkit,
+    identity: Identity,
+    manifest: Manifest,
+    candidate: Candidate,
+    bundle: Path,
+    work: Path,
+    workspace: int,
+    say: Say,
+) -> Kept:
+    """The engine from an earlier run where it still fits, else a fresh build.
+
+    Args:
+        toolkit, identity: the compiler, and what an engine is tied to.
+        manifest, candidate, bundle: what to build, from files that were checked.
+        work: folder that outlives runs.
+        workspace: bytes of scratch memory for the builder.
+        say: told what is done, and why an old engine was not used.
+
+    Raises:
+        DeviceFault: the compiler refuses.
+    """
+    key = _key(manifest, candidate, identity)
+    folder = work / "engines" / candidate.name
+    kept = _read(folder)
+    stale = _stale(kept, key) if kept else ""
+    if kept and not stale:
+        say(f"{candidate.name}: engine from an earlier run")
+        return kept
+    if stale:
+        say(f"{candidate.name}: {stale}; building it again")
+    else:
+        say(f"{candidate.name}: building")
+    cache = work / "cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    with replaced_folder(folder) as fresh:
+        built = toolkit.build(candidate, bundle / candidate.graph, fresh, cache, workspace)
+        files = {name: sha256_file(fresh / name) for name in built.files}
+        write_json(fresh / _RECORD, {"key": key, "built": asdict(built), "files": files})
+    return Kept(folder, built, files, key)
+
+
+def _key(manifest: Manifest, candidate: Candidate, identity: Identity) -> dict[str, Any]:
+    return {
+        "graph": manifest.files[candidate.graph][1],
+        "precision": candidate.precision,
+        "rest": candidate.rest,
+        "typed": candidate.typed,
+        **asdict(identity),
+    }
+
+
+def _read(folder: Path) -> Kept | None:
+    """What a cache folder holds; None where it is empty, cut short, or not ours."""
+    table = read_json(folder / _RECORD)
+    try:
+        row = table["built"]
+        built = Built(**{**row, "files": tuple(row["files"]), "warnings": tuple(row["warnings"])})
+        return Kept(folder, built, dict(table["files"]), dict(table["key"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _stale(kept: Kept, key: Mapping[str, Any]) -> str:
+    """Why an engine does not fit any more, "" where it does."""
+    was = kept.key
+    if was.get("version") != key["version"] or was.get("title") != key["title"]:
+        return f"built by {was.get('title')} {was.get('version')}, this is {key['title']} {key['version']}"
+    if was.get("sm") != key["sm"] or was.get("gpu") != key["gpu"]:
+        return f"built for {was.get('gpu')} ({was.get('sm')}), this is {key['gpu']} ({key['sm']})"
+    if dict(was) != dict(key):
+        return "built from another graph"
+    for name, digest in kept.files.items():
+        path = kept.folder / name
+        if Path(name).name != name or not path.is_file() or sha256_file(path) != digest:
+            return "its file was changed"
+    return ""

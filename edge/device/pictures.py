@@ -1,0 +1,173 @@
+"""The images an engine is checked on: bundled ones, or a folder of the device's own."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Callable, Iterator
+
+import numpy as np
+
+from .faults import BundleFault
+from .files import sha256_bytes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .manifest import Manifest
+    from .task import Task
+
+IMAGES, MASKS, REFERENCE, PROBES = "data/images.npz", "data/masks.npz", "data/reference.npz", "data/probes.npz"
+_SUFFIXES = (".npy", ".pgm", ".ppm", ".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+_NETPBM = re.compile(rb"(P[56])\s+(?:#[^\n]*\s+)*(\d+)\s+(?:#[^\n]*\s+)*(\d+)\s+(?:#[^\n]*\s+)*(\d+)\s")
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Images ready for the network, with their truth.
+
+    Attributes:
+        names: ``image-001``, ...; never file names.
+        pixels: ``[n, height, width, channels]`` uint8 at the network's size.
+        masks: ``[h, w]`` uint8 class indices at each image's own size; None where there are none.
+        shapes: each image's own height and width.
+        sha256: of all of it.
+        strata, groups: column name and its value per image, or None.
+        source: in words, for the report.
+    """
+
+    names: tuple[str, ...]
+    pixels: NDArray[np.uint8]
+    masks: tuple[NDArray[np.uint8], ...] | None
+    shapes: tuple[tuple[int, int], ...]
+    sha256: str
+    strata: tuple[str, tuple[str, ...]] | None
+    groups: tuple[str, tuple[str, ...]] | None
+    source: str
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def inputs(self, task: Task) -> Iterator[NDArray[np.float32]]:
+        """One ``[1, channels, height, width]`` at a time."""
+        return (task.normalized(image)[None] for image in self.pixels)
+
+
+def bundled(folder: Path, manifest: Manifest) -> Pictures:
+    """The images of a bundle whose files were checked."""
+    data = manifest.data
+    with np.load(str(folder / IMAGES), allow_pickle=False) as archive:
+        pixels = archive["pixels"]
+    with np.load(str(folder / MASKS), allow_pickle=False) as archive:
+        masks = tuple(archive[f"mask-{index:04d}"] for index in range(len(pixels)))
+    return Pictures(
+        names=_names(len(pixels)),
+        pixels=pixels,
+        masks=masks,
+        shapes=tuple((m.shape[0], m.shape[1]) for m in masks),
+        sha256=str(data["sha256"]),
+        strata=_column(data.get("strata")),
+        groups=_column(data.get("groups")),
+        source=str(data["name"]),
+    )
+
+
+def bundled_reference(folder: Path) -> NDArray[np.float32]:
+    """The float network's outputs on the bundled images, ``[n, maps, height, width]``."""
+    with np.load(str(folder / REFERENCE), allow_pickle=False) as archive:
+        outputs: NDArray[np.float32] = archive["outputs"]
+    return outputs
+
+
+def supplied(folder: Path, task: Task) -> Pictures:
+    """Images of the device: ``FOLDER/images`` (or the folder itself), and ``FOLDER/masks`` of equal stems if any.
+
+    ``.npy`` (uint8, ``[h, w]`` or ``[h, w, 3]``), ``.pgm`` and ``.ppm`` need nothing; other formats need Pillow.
+
+    Raises:
+        BundleFault: none there, or one that does not read.
+    """
+    root = folder / "images" if (folder / "images").is_dir() else folder
+    files = sorted(p for p in root.glob("*") if p.suffix.lower() in _SUFFIXES) if root.is_dir() else []
+    if not files:
+        raise BundleFault(f"{root}: holds no images ({', '.join(_SUFFIXES)}); give a folder that does")
+    masks_of = {p.stem: p for p in (folder / "masks").glob("*") if p.suffix.lower() in _SUFFIXES}
+    pixels, masks, shapes = [], [], []
+    for file in files:
+        image = _read(file)
+        shapes.append((image.shape[0], image.shape[1]))
+        pixels.append(task.resized(image))
+        if masks_of:
+            masks.append(_mask(masks_of.get(file.stem), file, shapes[-1], task))
+    stacked = np.stack(pixels)
+    digest = sha256_bytes(stacked.tobytes() + b"".join(m.tobytes() for m in masks))
+    return Pictures(
+        names=_names(len(files)),
+        pixels=stacked,
+        masks=tuple(masks) if masks_of else None,
+        shapes=tuple(shapes),
+        sha256=digest,
+        strata=None,
+        groups=None,
+        source="images of the device",
+    )
+
+
+def _names(count: int) -> tuple[str, ...]:
+    return tuple(f"image-{index:03d}" for index in range(1, count + 1))
+
+
+def _column(table: Any) -> tuple[str, tuple[str, ...]] | None:
+    return (str(table["name"]), tuple(map(str, table["values"]))) if table else None
+
+
+def _mask(file: Path | None, image: Path, shape: tuple[int, int], task: Task) -> NDArray[np.uint8]:
+    if file is None:
+        raise BundleFault(f"{image}: has no mask of the same stem; add it, or leave masks/ out altogether")
+    mask = _read(file)
+    mask = mask[..., 0] if mask.ndim == 3 else mask
+    if mask.shape != shape:
+        raise BundleFault(f"{file}: has another size than its image; make them the same")
+    if task.maps <= 2:
+        return (mask != 0).astype(np.uint8)
+    if int(mask.max()) >= task.maps:
+        raise BundleFault(f"{file}: class index {int(mask.max())}, but there are {task.maps} classes")
+    return mask
+
+
+def _read(file: Path) -> NDArray[np.uint8]:
+    reader: Callable[[Path], Any] = {".npy": _npy, ".pgm": _netpbm, ".ppm": _netpbm}.get(file.suffix.lower(), _pillow)
+    try:
+        image = np.asarray(reader(file))
+    except BundleFault:
+        raise
+    except Exception as error:  # decoders share no base
+        raise BundleFault(f"{file}: does not read as an image ({error}); replace or remove it") from None
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
+        raise BundleFault(f"{file}: is {image.dtype} {image.shape}; give uint8 [h, w] or [h, w, 3]")
+    return image
+
+
+def _npy(file: Path) -> Any:
+    return np.load(str(file), allow_pickle=False)
+
+
+def _netpbm(file: Path) -> Any:
+    data = file.read_bytes()
+    match = _NETPBM.match(data)
+    if match is None or int(match.group(4)) != 255:
+        raise BundleFault(f"{file}: is no binary 8-bit PGM or PPM; convert it")
+    planes = 3 if match.group(1) == b"P6" else 1
+    width, height = int(match.group(2)), int(match.group(3))
+    values = np.frombuffer(data, np.uint8, height * width * planes, match.end())
+    return values.reshape(height, width, 3) if planes == 3 else values.reshape(height, width)
+
+
+def _pillow(file: Path) -> Any:
+    try:
+        from PIL import Image
+    except ImportError:
+        raise BundleFault(f"{file}: needs Pillow to decode; install it, or convert to .npy, .pgm or .ppm") from None
+    with Image.open(str(file)) as image:
+        return np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))

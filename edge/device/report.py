@@ -1,0 +1,161 @@
+"""``report.json`` (schema ``edge.report/1``) and engine folders (``edge.engine/1``) as a device writes them."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any, Mapping, Sequence
+
+import numpy as np
+
+from .engines import Kept
+from .files import replaced_folder, sha256_table, write_json
+from .machine import Machine, affinity
+from .manifest import PACKAGE, Candidate, Manifest
+from .pictures import Pictures
+from .toolkit import Identity
+
+REPORT, ENGINE = "report.json", "engine.json"
+_SCHEMA, _ENGINE_SCHEMA = "edge.report/1", "edge.engine/1"
+
+
+def failed_row(candidate: Candidate, backend: str, gate: str, reason: str) -> dict[str, Any]:
+    """The row of a candidate that gave no engine."""
+    return {
+        "name": candidate.name,
+        "precision": candidate.precision,
+        "backend": backend,
+        "path": None,
+        "bytes": None,
+        "sha256": None,
+        "build_seconds": None,
+        "simulated": False,
+        "accuracy": None,
+        "latency_ms": None,
+        "layers": [],
+        "gate": {"preset": gate, "passed": False, "reasons": [reason], "checks": []},
+        "latency_quantiles_ms": [],
+    }
+
+
+def engine_row(candidate: Candidate, backend: str, kept: Kept, proof: Mapping[str, Any]) -> dict[str, Any]:
+    """The row of an engine that was checked and timed.
+
+    Args:
+        proof: ``accuracy``, ``latency_ms``, ``layers``, ``gate``, ``latency_quantiles_ms``.
+    """
+    digests = dict(kept.files)
+    return {
+        "name": candidate.name,
+        "precision": candidate.precision,
+        "backend": backend,
+        "path": f"engines/{candidate.name}",
+        "bytes": kept.bytes,
+        "sha256": next(iter(digests.values())) if len(digests) == 1 else sha256_table(digests),
+        "build_seconds": kept.built.seconds,
+        "simulated": False,
+        **{key: proof[key] for key in ("accuracy", "latency_ms", "layers", "gate", "latency_quantiles_ms")},
+    }
+
+
+def choose(rows: Sequence[Mapping[str, Any]], candidates: Sequence[Candidate]) -> str | None:
+    """The fastest engine that passes, by median; None where none does."""
+    real = {c.name for c in candidates if c.candidate}
+    passing = [row for row in rows if row["gate"]["passed"] and row["name"] in real]
+    fastest = min(passing, key=lambda row: float(row["latency_ms"]["p50"]), default=None)
+    return str(fastest["name"]) if fastest else None
+
+
+def environment(machine: Machine, identity: Identity, power: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The ``environment`` entry of a report."""
+    table = machine.to_json()
+    return {
+        "cpu": machine.model,
+        "isa": list(machine.isa),
+        "gpu": identity.gpu if identity.gpu != machine.model else None,
+        "device": machine.model,
+        "threads": len(affinity()),
+        "versions": {identity.title: identity.version, "numpy": np.__version__},
+        "python": platform.python_version(),
+        "os": f"{platform.system()} {platform.release()}, {machine.architecture}",
+        "power_mode": machine.power_mode,
+        "clocks_fixed": machine.clocks_fixed,
+        "load": round(os.getloadavg()[0], 2),
+        "jetpack": machine.jetpack,
+        "machine": table,
+        "idle_power": dict(power) if power else None,
+    }
+
+
+def assemble(
+    manifest: Manifest,
+    pictures: Pictures,
+    rows: Sequence[Mapping[str, Any]],
+    reference: Mapping[str, Any],
+    env: Mapping[str, Any],
+    timings: Mapping[str, float],
+    series: Mapping[str, Any],
+    notes: Sequence[str],
+) -> dict[str, Any]:
+    """The whole report as a table."""
+    chosen = choose(rows, manifest.candidates)
+    return {
+        "schema": _SCHEMA,
+        "status": "passed" if chosen else "failed",
+        "model": dict(manifest.model),
+        "task": dict(manifest.task),
+        "target": dict(manifest.target),
+        "data": {
+            "calibration": manifest.data.get("calibration"),
+            "search": None,
+            "evaluation": {"name": pictures.source, "images": len(pictures), "sha256": pictures.sha256, "split": None},
+        },
+        "environment": dict(env),
+        "command": f"python3 -m {PACKAGE} verify",
+        "reference": dict(reference),
+        "engines": [dict(row) for row in rows],
+        "chosen": chosen,
+        "timings": dict(timings),
+        "images": dict(series),
+        "fusion": None,
+        "calibration": None,
+        "notes": list(notes),
+        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def write_run(out: Path, report: Mapping[str, Any], manifest: Manifest, kept: Mapping[str, Kept], bundle: Path) -> None:
+    """Write the run folder, swapped in whole: the report, and every engine with its graph."""
+    with replaced_folder(out) as fresh:
+        for candidate in manifest.candidates:
+            if candidate.name in kept:
+                _write_engine(fresh / "engines" / candidate.name, candidate, manifest, kept[candidate.name], bundle)
+        write_json(fresh / REPORT, report)
+
+
+def _write_engine(folder: Path, candidate: Candidate, manifest: Manifest, kept: Kept, bundle: Path) -> None:
+    folder.mkdir(parents=True)
+    for name in kept.files:
+        shutil.copyfile(str(kept.folder / name), str(folder / name))
+    shutil.copyfile(str(bundle / candidate.graph), str(folder / "graph.onnx"))
+    table = {
+        "schema": _ENGINE_SCHEMA,
+        "name": candidate.name,
+        "precision": candidate.precision,
+        "rest": candidate.rest,
+        "backend": manifest.backend,
+        "target": manifest.target["name"],
+        "task": dict(manifest.task),
+        "artefact": kept.built.artefact,
+        "graph_sha256": candidate.graph_sha256,
+        "artefact_sha256": dict(kept.files),
+        "build_seconds": kept.built.seconds,
+        "convs": dict(kept.built.convs),
+        "versions": {manifest.backend: kept.key["version"]},
+        "runs_on": {"gpu": kept.key["gpu"], "sm": kept.key["sm"], "python": sys.version.split()[0]},
+    }
+    write_json(folder / ENGINE, table)
