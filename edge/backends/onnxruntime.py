@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -135,12 +135,13 @@ class Intermediates:
     Args:
         model: float graph.
         tensors: names of values inside it.
+        optimize: off runs the graph exactly as written, which a quantized graph needs.
 
     Raises:
         InputError: ONNX Runtime refuses the graph.
     """
 
-    def __init__(self, model: Model, tensors: Sequence[str], threads: int | None = None) -> None:
+    def __init__(self, model: Model, tensors: Sequence[str], threads: int | None = None, optimize: bool = True) -> None:
         from onnx import ModelProto, ValueInfoProto
 
         proto = ModelProto()
@@ -149,11 +150,18 @@ class Intermediates:
         proto.graph.output.extend(ValueInfoProto(name=name) for name in tensors)
         self._tensors = list(tensors)
         self._input = model.input_name
-        self._session = _session(proto.SerializeToString(), threads, optimize=True, where=model.source or model.name)
+        self._session = _session(proto.SerializeToString(), threads, optimize, where=model.source or model.name)
 
-    def run(self, image: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        """``[1, channels, height, width]`` to tensor name to its value."""
-        values = self._session.run(self._tensors, {self._input: image})
+    def run(
+        self, image: NDArray[np.float32], given: Mapping[str, NDArray[np.floating[Any]]] | None = None
+    ) -> dict[str, NDArray[np.float32]]:
+        """``[1, channels, height, width]`` to tensor name to its value.
+
+        Args:
+            image: the graph's first input.
+            given: further inputs, where the graph has them.
+        """
+        values = self._session.run(self._tensors, {self._input: image, **(given or {})})
         return dict(zip(self._tensors, values, strict=True))
 
 
