@@ -104,6 +104,35 @@ def fuse(model: Model, rewrites: Sequence[str] | None, inputs: Sequence[NDArray[
     return Fused(fused, fusion.applied(), error, tuple(fusion.refused.values()))
 
 
+def rewritten(model: Model, names: Sequence[str]) -> tuple[Model, tuple[str, ...]]:
+    """Apply rewrites without proof, for trials that are thrown away; see :func:`fuse`.
+
+    Returns:
+        The rewritten model and the names that applied.
+    """
+    graph = ir.from_proto(_own_output(model))
+    editor = Editor(graph)
+    editor.sweep_up()
+    applied: dict[str, int] = {}
+    for _ in range(_MOST_ROUNDS):
+        found = {name: _exhaust(editor, name) for name in ordered(names)}
+        if not any(found.values()):
+            break
+        applied.update({name: times for name, times in found.items() if times})
+    return model.with_ir(graph), tuple(applied)
+
+
+def _exhaust(editor: Editor, name: str) -> int:
+    times = 0
+    for _ in range(_MOST_SWEEPS):
+        count = REWRITES[name].sweep(editor)
+        times += count
+        if not count:
+            break
+        editor.sweep_up()
+    return times
+
+
 def ordered(names: Sequence[str]) -> tuple[str, ...]:
     """Names in the registry's order, ``clean`` first, each once.
 
@@ -141,13 +170,7 @@ class _Fusion:
         graph = ir.from_proto(self.proto)
         editor = Editor(graph)
         editor.sweep_up()
-        times = 0
-        for _ in range(_MOST_SWEEPS):
-            count = REWRITES[name].sweep(editor)
-            times += count
-            if not count:
-                break
-            editor.sweep_up()
+        times = _exhaust(editor, name)
         if not times:
             return 0
         after = ir.to_proto(graph)
