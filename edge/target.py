@@ -25,13 +25,23 @@ class Fact:
 
 @dataclass(frozen=True)
 class JetPack:
-    """One JetPack release that runs on a device, and what it ships."""
+    """One JetPack release that runs on a device, and what it ships.
+
+    Attributes:
+        version: newest release of those that ship the same.
+        tensorrt, cuda, python: versions.
+        source: where this is from.
+        l4t: Jetson Linux releases, as ``/etc/nv_tegra_release`` gives them.
+        also: older releases that ship the same.
+    """
 
     version: str
     tensorrt: str
     cuda: str
     python: str
     source: str
+    l4t: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,6 +71,48 @@ class Target:
     def fact(self, name: str) -> Any:
         """The value of a fact, ``"unknown"`` where the table has none."""
         return self.facts[name].value if name in self.facts else UNKNOWN
+
+    def find_jetpack(self, version: str | None = None) -> JetPack:
+        """One of the device's JetPack releases, the newest where none is named.
+
+        Raises:
+            InputError: the device does not run it; the message lists those it does.
+        """
+        if version is None and self.jetpacks:
+            return self.jetpacks[0]
+        for jetpack in self.jetpacks:
+            if version in (jetpack.version, *jetpack.also):
+                return jetpack
+        known = ", ".join(name for j in self.jetpacks for name in (j.version, *j.also))
+        runs = f"it runs {known}" if known else "it is not a Jetson"
+        raise InputError(f"--jetpack {version}: {self.name} does not run it; {runs}")
+
+    def require_dla(self, core: int) -> None:
+        """Refuse a DLA core that the device does not have.
+
+        Raises:
+            InputError: it has fewer; a device whose number is unknown is left to say so itself.
+        """
+        cores = self.fact("dla_cores")
+        if cores == UNKNOWN or core < cores:
+            return
+        has = "no DLA" if not cores else f"only {cores} DLA core{'s' if cores > 1 else ''}"
+        raise InputError(f"DLA core {core}: {self.title} has {has}; leave it out")
+
+    def require_tensorrt(self, version: str, jetpack: str | None = None) -> None:
+        """Refuse a TensorRT that the device's JetPack does not ship.
+
+        Raises:
+            InputError: names what it ships.
+        """
+        if not self.jetpacks:
+            return
+        release = self.find_jetpack(jetpack)
+        if version.split(".")[:2] != release.tensorrt.split(".")[:2]:
+            raise InputError(
+                f"TensorRT {version}: JetPack {release.version} on {self.title} ships {release.tensorrt}; "
+                "choose another JetPack"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """What a report records about the target."""
@@ -102,5 +154,8 @@ def _read(path: Path) -> Target:
         local=table.get("local", False),
         safe_rewrites=tuple(table.get("safe_rewrites", ())),
         facts={name: Fact(**fact) for name, fact in table.get("facts", {}).items()},
-        jetpacks=tuple(JetPack(**row) for row in table.get("jetpacks", ())),
+        jetpacks=tuple(
+            JetPack(**{**row, **{key: tuple(row.get(key, ())) for key in ("l4t", "also")}})
+            for row in table.get("jetpacks", ())
+        ),
     )

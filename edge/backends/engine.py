@@ -35,6 +35,8 @@ class Candidate:
         rest: precision of whatever the graph leaves unquantized: fp32, bf16 or fp16.
         model: the graph, already in the backend's dialect.
         reasons: node name to one phrase why it was left float.
+        simulation: graph that computes what the engine will where the compiler's flags, not the graph, decide
+            precision; None where the graph itself does.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Candidate:
     rest: str
     model: Model
     reasons: Mapping[str, str] = field(default_factory=dict)
+    simulation: Model | None = None
 
 
 @dataclass(frozen=True)

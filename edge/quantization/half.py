@@ -22,6 +22,7 @@ from edge.model import Model
 FLOAT, HALF = ir.DataType.FLOAT, ir.DataType.FLOAT16
 MIN_SCALE = float(np.float16(2.0**-14))  # smallest normal FP16: a scale below loses bits, and underflows to 0 at 6e-8
 MAX_HALF = 65504.0
+_COARSEST = 8.0  # a weight's scale may be raised by so much (15 levels stay); an activation's not at all
 QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 # Inputs that ONNX types as FP32 whatever the data's type is.
 _ALWAYS_FLOAT: Mapping[str, Collection[int]] = {"Resize": (1, 2), "Upsample": (1,)}
@@ -33,6 +34,7 @@ _SQUARE = "squares overflow in FP16, so everything up to the root stays FP32"
 _ASKED = "left FP32 on request"
 _WEIGHT = "a weight exceeds FP16's largest value"
 _INDEX = "indices lose digits in FP16"
+_SCALE = "FP16 cannot hold its scale"
 
 
 def to_half(model: Model, keep: Container[str] = ()) -> Model:
@@ -121,6 +123,8 @@ def _reasons(graph: ir.Graph, keep: Container[str]) -> dict[ir.Node, str]:
             reasons[node] = _INDEX
         elif any(_overflows(value) for value in node.inputs if value in floats):
             reasons[node] = _WEIGHT
+        elif any(_scale_underflows(value) for value in node.inputs):
+            reasons[node] = _SCALE
         if _is_square(node):
             _spread(node, reasons)
     _follow_readers(graph, reasons)
@@ -132,6 +136,16 @@ def _overflows(value: ir.Value | None) -> bool:
         return False
     array = np.abs(value.const_value.numpy())
     return bool((array[np.isfinite(array)] > MAX_HALF).any())
+
+
+def _scale_underflows(value: ir.Value | None) -> bool:
+    """Whether a value comes from a dequantize node whose scale cannot be raised without losing the tensor."""
+    node = value.producer() if value is not None else None
+    if node is None or node.op_type != DEQUANTIZE:
+        return False
+    scale = _array(node.inputs[1])
+    least = MIN_SCALE if _array(node.inputs[0]) is None else MIN_SCALE / _COARSEST
+    return scale is not None and bool((scale < least).any())
 
 
 def _is_square(node: ir.Node) -> bool:

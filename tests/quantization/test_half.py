@@ -150,6 +150,14 @@ def test_tiny_scales_are_raised_and_their_weights_rounded_anew() -> None:
     np.testing.assert_array_equal(new[1], old[1])
 
 
+def test_a_scale_that_half_cannot_hold_keeps_its_node_float() -> None:
+    source = quantized([1e-7, 0.01])
+    assert stays_float(source)["Conv3"] == "FP16 cannot hold its scale"
+    half = to_half(source)
+    require_sound(half)
+    np.testing.assert_array_equal(run(half), run(source))
+
+
 def test_a_quantized_node_kept_float_keeps_its_pairs() -> None:
     half = to_half(quantized([0.01, 0.02]), keep={"Conv3"})
     assert [n.op_type for n in half.proto.graph.node].count("Cast") == 0

@@ -1,0 +1,99 @@
+"""Candidate graphs for a TensorRT target: one calibration, each graph written for the parser that will read it.
+
+=============  ==========================================  ====================================================
+TensorRT       FP16                                        INT8 with FP16 for the rest
+=============  ==========================================  ====================================================
+8.5, 8.6       FP32 graph of opset 17 and the FP16 flag    FP32 graph with FP32 scales and both flags (A)
+10, 11         casts in the graph, strongly typed          FP16 tensors and scales, opset 19 or newer (B)
+=============  ==========================================  ====================================================
+
+No one file serves both: 8.x reads the bytes of a scale as FP32, and from 10 on a dequantize node makes what its scale
+is typed as.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from edge.backends.engine import Candidate
+from edge.errors import InputError
+from edge.lowering import find_parser, lower
+from edge.model import Model
+from edge.quantization.half import to_half
+from edge.quantization.plan import PrecisionPlan
+from edge.quantization.ranges import Ranges
+from edge.quantization.schemes import SCHEMES, plan_int8
+from edge.quantization.write import quantize
+from edge.target import Target
+
+# TensorRT for RTX reads what the enterprise parser of its time reads.
+RTX_PARSER = "10.16"
+NEWEST = "11.4"
+_HALF_OF_RANGE = 32752.0  # a tensor that came this near to FP16's end on a few images may pass it on the next
+
+
+def candidates(
+    model: Model, ranges: Ranges, target: Target, jetpack: str | None = None, plan: PrecisionPlan | None = None
+) -> tuple[Candidate, ...]:
+    """FP32, FP16, INT8 and INT8 with FP16 for the rest, as graphs that the target's TensorRT takes.
+
+    Args:
+        model: the fused FP32 graph that was calibrated, opset 19 or newer where FP16 scales are wanted.
+        ranges: of its tensors.
+        target: with a TensorRT backend.
+        jetpack: release on the device; None takes the newest that the target runs.
+        plan: which nodes run in INT8; None takes all that TensorRT's rules allow.
+
+    Raises:
+        InputError: a JetPack that the target does not run, or a graph that its TensorRT does not take.
+    """
+    tensorrt = tensorrt_version(target, jetpack)
+    typed = find_parser(tensorrt).typed
+    scheme = SCHEMES["tensorrt"]
+    plan = plan or plan_int8(model, scheme)
+    floats, int8 = model, quantize(model, ranges, plan, scheme)
+    wide = beyond_half(model, ranges)
+    made = []
+    for name, precision, rest, source in (
+        ("fp32", "fp32", "fp32", floats),
+        ("fp16", "fp16", "fp16", floats),
+        ("int8", "int8", "fp32", int8),
+        ("int8-fp16", "int8", "fp16", int8),
+    ):
+        reasons: Mapping[str, str] = plan.reasons if precision == "int8" else {}
+        lowered = lower(source, tensorrt)
+        if rest == "fp32":
+            made.append(Candidate(name, precision, rest, lowered, reasons))
+        elif typed:
+            made.append(Candidate(name, precision, rest, lower(to_half(lowered, wide), tensorrt), reasons))
+        else:
+            made.append(Candidate(name, precision, rest, lowered, reasons, simulation=to_half(source, wide)))
+    return tuple(made)
+
+
+def simulated(candidate: Candidate) -> Model:
+    """The graph whose outputs in ONNX Runtime stand for the engine's: the candidate's own unless flags decide.
+
+    With the FP16 flag the builder chooses FP16 layer by layer by time; the simulation assumes FP16 everywhere.
+    """
+    return candidate.simulation or candidate.model
+
+
+def tensorrt_version(target: Target, jetpack: str | None = None) -> str:
+    """The TensorRT that a target will build with.
+
+    Raises:
+        InputError: a JetPack that the target does not run, or one for a target that is no Jetson.
+    """
+    if target.jetpacks:
+        return target.find_jetpack(jetpack).tensorrt
+    if jetpack is not None:
+        raise InputError(f"--jetpack {jetpack}: {target.name} is not a Jetson; leave it out")
+    return RTX_PARSER if target.backend == "tensorrt_rtx" else NEWEST
+
+
+def beyond_half(model: Model, ranges: Ranges) -> frozenset[str]:
+    """Names of the nodes that make or read tensors whose calibrated range comes near the end of FP16's."""
+    wide = {name for name, found in ranges.tensors.items() if max(-found.low, found.high) > _HALF_OF_RANGE}
+    nodes = model.proto.graph.node
+    return frozenset(node.name for node in nodes if wide & {*node.input, *node.output})
