@@ -1,0 +1,33 @@
+"""The C++ runtime, built once a session (``build/runtime``, as ``make runtime`` does)."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from runtime_kit import ROOT, Steps, build
+
+
+@pytest.fixture(scope="session")
+def programs() -> Path:
+    """Folder of ``segedge-run`` and ``tests/segedge-pixels``."""
+    return build(ROOT / "build" / "runtime")
+
+
+@pytest.fixture(scope="session")
+def run(programs: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Calls ``segedge-run`` with words."""
+
+    def call(*words: object) -> subprocess.CompletedProcess[str]:
+        command = [str(programs / "segedge-run"), *(str(word) for word in words)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+    return call
+
+
+@pytest.fixture
+def steps(programs: Path, tmp_path: Path) -> Steps:
+    """The C++ steps of a task on raw arrays."""
+    return Steps(programs / "tests" / "segedge-pixels", tmp_path)

@@ -1,0 +1,213 @@
+"""``segedge-run`` against the toolkit: the same masks, the same fields, the same exit codes."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from runtime_kit import ROOT, make_engine, write_reference
+
+from edge.backends.openvino import OpenVino
+from edge.images import load_image_set, read_image
+from edge.segment import segment_images
+from edge.task import SegmentationTask
+
+Call = Callable[..., "object"]
+TASK = SegmentationTask((64, 64), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), classes=("nucleus",))
+
+
+def png16(values: NDArray[np.uint16], colour_type: int) -> bytes:
+    """A 16-bit PNG, which Pillow cannot write in colour."""
+    rows = values.reshape(values.shape[0], -1).astype(">u2")
+    raw = b"".join(b"\0" + row.tobytes() for row in rows)
+    head = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], 16, colour_type, 0, 0, 0)
+    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(raw)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+
+
+def odd_images(folder: Path) -> list[Path]:
+    """20 images of odd sizes: RGB, grey, 1-bit, palettes, alpha and 16 bits of all kinds."""
+    random = np.random.default_rng(11)
+    folder.mkdir()
+
+    def noise(height: int, width: int, *depth: int) -> NDArray[np.uint8]:
+        return random.integers(0, 256, (height, width, *depth), dtype=np.uint8)
+
+    def deep(height: int, width: int, *depth: int) -> NDArray[np.uint16]:
+        return random.integers(0, 65536, (height, width, *depth), dtype=np.uint16)
+
+    def png(image: Image.Image, **options: object) -> bytes:
+        stream = io.BytesIO()
+        image.save(stream, "PNG", **options)
+        return stream.getvalue()
+
+    rgb = [
+        png(Image.fromarray(noise(h, w, 3))) for h, w in ((1, 1), (63, 65), (64, 64), (200, 31), (7, 500), (311, 257))
+    ]
+    grey = [png(Image.fromarray(noise(h, w))) for h, w in ((1, 9), (101, 77))]
+    alpha = [png(Image.fromarray(noise(45, 67, 4))), png(Image.fromarray(noise(70, 41, 2), "LA"))]
+    palettes = [
+        png(Image.fromarray(noise(50, 60, 3)).quantize(200)),
+        png(Image.fromarray(noise(50, 61, 3)).quantize(5)),
+        png(Image.fromarray(noise(51, 60, 3)).quantize(16), transparency=b"\x00\x80\xff"),
+        png(Image.fromarray(noise(33, 90) > 128)),
+        png(Image.fromarray(noise(40, 40)), transparency=7),
+        png(Image.fromarray(noise(40, 41, 3)), transparency=(1, 2, 3)),
+    ]
+    sixteen = [
+        png16(deep(59, 83), 0),
+        png16(deep(58, 82, 3), 2),
+        png16(deep(57, 81, 2), 4),
+        png16(deep(56, 80, 4), 6),
+    ]
+    paths = []
+    for index, data in enumerate([*rgb, *grey, *alpha, *palettes, *sixteen]):
+        paths.append(folder / f"odd-{index:02}.png")
+        paths[-1].write_bytes(data)
+    assert len(paths) == 20
+    return paths
+
+
+def require_same_masks(run: Call, folder: Path, task: SegmentationTask, images: list[Path]) -> None:
+    engine = make_engine(folder / "engine", task)
+    runner = OpenVino().load(engine)
+    expected = segment_images(runner, task, images, folder / "python")
+    runner.close()
+    done = run("infer", engine.folder, *images, "--out", folder / "cpp")
+    assert done.returncode == 0, done.stderr
+    assert sorted(p.name for p in (folder / "cpp").iterdir()) == sorted(p.name for p in expected)
+    levels = set()
+    for path in expected:
+        ours, theirs = np.asarray(Image.open(folder / "cpp" / path.name)), np.asarray(Image.open(path))
+        assert ours.shape == theirs.shape
+        assert np.count_nonzero(ours != theirs) == 0, path.name
+        levels |= set(np.unique(theirs).tolist())
+    assert len(levels) >= 2, "masks of one level prove nothing"
+
+
+@pytest.mark.parametrize(
+    "task",
+    (
+        TASK,
+        SegmentationTask(
+            (96, 64), "grey", "bicubic", "minmax", classes=("background", "nucleus"), activation="softmax"
+        ),
+        SegmentationTask((64, 96), "bgr", "area", classes=("background", "a", "b"), activation="softmax"),
+    ),
+)
+def test_masks_of_odd_images_equal_python_s(run: Call, tmp_path: Path, task: SegmentationTask) -> None:
+    require_same_masks(run, tmp_path, task, odd_images(tmp_path / "images"))
+
+
+def test_masks_of_the_test_images_equal_python_s(run: Call, tmp_path: Path) -> None:
+    images = load_image_set(ROOT / "calibration" / "dsb2018").split("test")
+    assert len(images) >= 66
+    require_same_masks(run, tmp_path, TASK, [sample.image for sample in images])
+
+
+def test_jpeg_is_read_within_a_few_levels(run: Call, tmp_path: Path) -> None:
+    # JPEG leaves its decoders some freedom; the specification starts from decoded pixels.
+    y, x = np.mgrid[:80, :120]
+    pixels = np.stack([x * 2, y * 3, (x + y)], axis=-1).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.jpg", quality=95)
+    task = SegmentationTask((64, 64), classes=("a",))
+    engine = make_engine(tmp_path / "engine", task)
+    assert run("infer", engine.folder, tmp_path / "a.jpg", "--out", tmp_path / "out").returncode == 0
+    runner = OpenVino().load(engine)
+    labels = task.labels(runner.run(task.preprocess(read_image(tmp_path / "a.jpg"))[None])[0], (80, 120))
+    assert np.mean(np.asarray(Image.open(tmp_path / "out" / "a.png")) // 255 == labels) > 0.97
+
+
+def test_verify_compares_with_a_reference(run: Call, tmp_path: Path) -> None:
+    engine = make_engine(tmp_path / "engine", TASK)
+    runner = OpenVino().load(engine)
+    random = np.random.default_rng(2)
+    images = {}
+    for name, shape in {"a": (70, 90, 3), "b": (64, 64)}.items():
+        pixels = random.integers(0, 256, shape, dtype=np.uint8)
+        images[name] = (pixels, TASK.labels(runner.run(TASK.preprocess(pixels)[None])[0], shape[:2]))
+    done = run("verify", engine.folder, write_reference(tmp_path / "same", images), "--exact", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["differing_pixels"], result["agreement"], result["images"]) == (0, 1.0, 2)
+
+    pixels, labels = images["b"]
+    turned = labels.copy()
+    turned[:16] = 1 - turned[:16]
+    done = run("verify", engine.folder, write_reference(tmp_path / "other", {"b": (pixels, turned)}), "--json")
+    assert done.returncode == 1
+    result = json.loads(done.stdout)
+    dice = 2 * np.sum(labels & turned) / (labels.sum() + turned.sum())
+    assert result["differing_pixels"] == 16 * 64
+    assert result["agreement"] == pytest.approx(dice, abs=1e-12)
+    assert run("verify", engine.folder, tmp_path / "other", "--min-agreement", "0.1").returncode == 0
+
+    (tmp_path / "other" / "b.labels").write_bytes(labels.tobytes())
+    done = run("verify", engine.folder, tmp_path / "other")
+    assert done.returncode == 2
+    assert "was changed" in done.stderr
+
+
+def test_bench_writes_the_report_s_fields(run: Call, tmp_path: Path) -> None:
+    engine = make_engine(tmp_path / "engine", TASK)
+    done = run("bench", engine.folder, "--seconds", "0.05", "--json", "--threads", "1")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    fields = {"p50", "p90", "p95", "p99", "mean", "min", "cov", "n", "warmup", "conditions", "trustworthy", "warnings"}
+    for name in ("latency_ms", "frame_ms"):
+        latency = result[name]
+        assert set(latency) == fields
+        assert 0 < latency["min"] <= latency["p50"] <= latency["p90"] <= latency["p99"]
+        assert latency["n"] >= 100
+    runner = OpenVino().load(engine, threads=1)
+    ours = result["latency_ms"]["conditions"]
+    for name, value in runner.conditions().items():
+        assert ours[name] == value, name
+
+
+def test_info(run: Call, tmp_path: Path) -> None:
+    engine = make_engine(tmp_path / "engine", TASK)
+    assert json.loads(run("info", "--json").stdout)["backends"] == ["openvino"]
+    table = json.loads(run("info", engine.folder, "--json").stdout)
+    assert (table["precision"], table["size"], table["classes"]) == ("fp32", [64, 64], ["nucleus"])
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    (
+        ((), 2, "segedge-run infer"),
+        (("dance",), 2, "no such command"),
+        (("info", "/nonexistent"), 2, "is not an engine folder"),
+        (("bench", "ENGINE", "--seconds", "x"), 2, "give a number"),
+        (("bench", "ENGINE", "--quick"), 2, "no such option"),
+        (("infer", "ENGINE", "a.png"), 2, "--out"),
+        (("infer", "ENGINE", "a.png", "b/a.png", "--out", "out"), 2, "has the stem of a.png"),
+        (("infer", "ENGINE", "/nonexistent.png", "--out", "OUT"), 2, "no such image"),
+        (("infer", "ENGINE", "ENGINE/model.xml", "--out", "OUT"), 2, "does not decode"),
+        (("infer", "ENGINE", "a.png", "--out", "/proc/none"), 3, "cannot be made"),
+        (("verify", "ENGINE", "/nonexistent"), 2, "no such file"),
+    ),
+)
+def test_faults_are_one_sentence(run: Call, tmp_path: Path, words: tuple[str, ...], code: int, said: str) -> None:
+    engine = make_engine(tmp_path / "engine", TASK)
+    places = {"ENGINE": str(engine.folder), "OUT": str(tmp_path / "out")}
+    done = run(*(re.sub("ENGINE|OUT", lambda match: places[match[0]], word) for word in words))
+    assert done.returncode == code
+    assert said in done.stderr
+
+
+def test_versions_agree(run: Call) -> None:
+    from edge import __version__
+
+    assert run("--version").stdout.split() == ["segedge-run", __version__]
