@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edge.report.contours import outline, path
+from edge.report.contours import count_edges, outline, path
 from edge.report.details import Labels, Picture
 from edge.report.results import ImageScores, Report
 from edge.task import resize_labels
@@ -20,6 +20,7 @@ LONGEST_SIDE = 512
 MOST_PICTURES = 9
 BUDGET_BYTES = 3_000_000  # of all pictures together; the page stays under 5 MB
 _SMALLEST_SIDE = 128
+_BYTES_PER_EDGE = 4
 
 
 @dataclass(frozen=True)
@@ -69,26 +70,28 @@ class Plate:
 
 
 def plates(report: Report, pictures: Sequence[Picture], budget: int = BUDGET_BYTES) -> tuple[Plate, ...]:
-    """Draw the first few pictures, smaller and smaller until all fit the budget (bytes in the page)."""
-    side = LONGEST_SIDE
-    while True:
-        drawn = tuple(
-            _plate(picture, f"image-{index}", report.images, side)
-            for index, picture in enumerate(pictures[:MOST_PICTURES], start=1)
-        )
-        if side <= _SMALLEST_SIDE or sum(map(_weight, drawn)) <= budget:
-            return drawn
+    """Draw the first few pictures, at a size that keeps all of them within the budget (bytes in the page)."""
+    chosen, side = pictures[:MOST_PICTURES], LONGEST_SIDE
+    shrunk = [_shrunk(picture, side) for picture in chosen]
+    while side > _SMALLEST_SIDE and sum(_weight(picture) for picture, _ in shrunk) > budget:
         side = max(_SMALLEST_SIDE, int(side * 0.75))
+        shrunk = [_shrunk(picture, side) for picture in chosen]
+    return tuple(
+        _plate(picture, scale, f"image-{index}", report.images)
+        for index, (picture, scale) in enumerate(shrunk, start=1)
+    )
 
 
-def _weight(plate: Plate) -> int:
-    paths = sum(len(e.outline) * 2 + len(e.gained) + len(e.lost) for e in plate.engines)
-    return len(plate.data) + 2 * (len(plate.truth) + len(plate.reference)) + paths
+def _weight(picture: Picture) -> int:
+    """Bytes in the page, about: what is drawn is known only afterwards, and tracing is what takes long."""
+    masks = [picture.truth, picture.reference, *picture.engines.values()]
+    changes = [(labels != picture.reference).astype(np.uint8) for labels in picture.engines.values()]
+    edges = sum(count_edges(labels) for labels in masks + changes)
+    return len(_data_uri(picture.pixels)) + _BYTES_PER_EDGE * edges
 
 
-def _plate(picture: Picture, anchor: str, scores: ImageScores | None, side: int) -> Plate:
-    small, scale = _shrunk(picture, side)
-    index = scores.names.index(picture.name) if scores and picture.name in scores.names else None
+def _plate(small: Picture, scale: float, anchor: str, scores: ImageScores | None) -> Plate:
+    index = scores.names.index(small.name) if scores and small.name in scores.names else None
     engines = []
     for name, labels in small.engines.items():
         changed = labels != small.reference
@@ -106,7 +109,7 @@ def _plate(picture: Picture, anchor: str, scores: ImageScores | None, side: int)
     height, width = small.truth.shape
     return Plate(
         anchor=anchor,
-        name=picture.name,
+        name=small.name,
         width=width,
         height=height,
         scale=scale,

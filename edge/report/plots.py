@@ -71,7 +71,7 @@ def ecdf(report: Report, name: str = "ecdf") -> str | None:
         axes.set_ylim(0, 101)
         axes.set_xlabel("latency, ms per image")
         axes.set_ylabel("runs done within, %")
-        axes.legend(loc="lower right", frameon=False, fontsize=8.5)
+        figure.legend(loc="outside upper left", ncols=4, frameon=False, fontsize=8.5)
         told = "; ".join(_latency_phrase(row) for row in rows)
         return inline(figure, name, "Latency distribution", f"Cumulative share of runs. {told}.")
 
@@ -174,7 +174,7 @@ def merged_front(reports: Sequence[Report], name: str = "fronts") -> str | None:
         axes.margins(x=0.1, y=0.15)
         axes.set_xlabel("times as fast as FP32 on the same target (right is better)")
         axes.set_ylabel("Dice kept, %")
-        axes.legend(loc="lower left", frameon=False, fontsize=8.5)
+        figure.legend(loc="outside upper left", ncols=2, frameon=False, fontsize=8.5)
         return inline(figure, name, "Dice kept against speed-up, all runs", "; ".join(told) + ".")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edge.report.results import DataPart, EngineRow, Report
@@ -93,6 +93,11 @@ def plain(value: Any) -> str:
     return str(value)
 
 
+def listed(names: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1] if names else "")))
+
+
 def run_label(report: Report) -> str:
     """A run among others: network and target."""
     return f"{report.model.name} on {report.target['name']}"
@@ -147,7 +152,11 @@ def verdict(report: Report) -> str:
     where = device(report)
     if report.chosen is None:
         if report.status == "unconfirmed":
-            return f"No engine of {report.model.name} for {where} is chosen yet: nothing was measured on that device."
+            passing = [row.name for row in report.engines if row.gate.passed]
+            so_far = (
+                f"in simulation, {listed(passing)} pass gate {gate} on {images}" if passing else "none passes so far"
+            )
+            return f"No engine of {report.model.name} for {where} is chosen yet: nothing was timed there; {so_far}."
         return f"No engine of {report.model.name} on {where} passes gate {gate} on {images}; none should be shipped."
     row = report.engine(report.chosen)
     fast = _speed(report, row)
@@ -176,9 +185,12 @@ def findings(report: Report) -> tuple[str, ...]:
                 f"INT8 is not worth it here: {milliseconds(theirs)} ms against {milliseconds(ours)} ms "
                 f"in {precision_label(chosen.precision)}."
             )
+    simulated = [row.name for row in report.engines if row.simulated]
+    if simulated:
+        found.append(f"Accuracy of {listed(simulated)} was simulated here; the device itself may differ.")
     failed = [row.name for row in report.engines if not row.gate.passed]
     if failed and chosen is not None:
-        found.append(f"Not shippable: {', '.join(failed)} (the table says why).")
+        found.append(f"Not shippable: {listed(failed)}; the table says why.")
     return (*found, *report.notes)
 
 
@@ -199,8 +211,7 @@ def _speed(report: Report, row: EngineRow) -> str:
         return f"{text} and"
     if abs(factor - 1) < 0.005:
         return f"{text}, as fast as FP32, and"
-    comparison = f"{factor:.2f}× faster" if factor > 1 else f"{1 / factor:.2f}× slower"
-    return f"{text}, {comparison} than FP32, and"
+    return f"{text}, {factor:.2f}× as fast as FP32, and"
 
 
 def _quality(report: Report, row: EngineRow) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from edge.errors import InputError
 from edge.files import write_json, write_text
 from edge.report.details import Picture
 from edge.report.results import Report
@@ -65,12 +66,15 @@ def write_merged(runs: Sequence[Path], out: Path) -> tuple[Report, ...]:
         The reports, in order.
 
     Raises:
-        InputError: one of the runs holds no sound report.
+        InputError: one of the runs holds no sound report, or would be overwritten.
         MachineError: the disk is full or the folder is not writable.
     """
     from edge.report.markdown import merged_markdown
 
     reports = tuple(read_report(run) for run in runs)
+    beside = out.with_suffix(".json").resolve()
+    if any((run / REPORT if run.is_dir() else run).resolve() == beside for run in runs):
+        raise InputError(f"{out}: would overwrite the report of a run beside it; choose another --out")
     links = [_link(run, out) for run in runs]
     page, text = merge_reports(reports, links), merged_markdown(reports)
     write_json(out.with_suffix(".json"), {"schema": MERGED_SCHEMA, "runs": [report.to_json() for report in reports]})

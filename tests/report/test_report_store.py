@@ -154,6 +154,14 @@ def test_without_images_no_name_is_left(tmp_path: Path):
     assert worst is not None and worst.worst[0].image.startswith("image ")
 
 
+def test_a_merged_report_never_replaces_a_run_s_own(tmp_path: Path):
+    write_report(example().report, tmp_path)
+    before = (tmp_path / "report.json").read_bytes()
+    with pytest.raises(InputError, match="choose another --out"):
+        write_merged([tmp_path], tmp_path / "report.html")
+    assert (tmp_path / "report.json").read_bytes() == before
+
+
 def test_several_runs_go_into_one_page(tmp_path: Path):
     other = replace(example().report, model=replace(example().report.model, name="unet"))
     write_report(example().report, tmp_path / "a")

@@ -1,0 +1,259 @@
+"""The page: self-contained, deterministic, complete; and clean in a real browser."""
+
+from __future__ import annotations
+
+import html.parser
+import json
+import re
+import shutil
+import subprocess
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from example import example
+
+from edge.report import Picture, merge_reports, plots, write_report
+from edge.report.html import render
+from edge.report.pictures import MOST_PICTURES, plates
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--hide-scrollbars",
+)  # fmt: skip
+VOID = {"meta", "link", "input", "br", "wbr", "hr", "img"}
+
+
+class Page(html.parser.HTMLParser):
+    """Tags, ids, references and headings; complains about tags that do not match."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.ids: Counter[str] = Counter()
+        self.fragments: set[str] = set()
+        self.fetched: list[str] = []
+        self.headings: list[int] = []
+        self.tags: Counter[str] = Counter()
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        given = {key: value or "" for key, value in attrs}
+        if "id" in given:
+            self.ids[given["id"]] += 1
+        for key in ("href", "src", "srcset", "data", "action", "xlink:href"):
+            value = given.get(key, "")
+            if value.startswith("#"):
+                self.fragments.add(value[1:])
+            elif value and tag != "a" and not value.startswith("data:"):
+                self.fetched.append(value)
+        for key in ("aria-labelledby", "aria-describedby"):
+            self.fragments.update(given.get(key, "").split())
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open and self.open.pop() == tag, f"</{tag}> closes something else"
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    return render(example().report, example().pictures)
+
+
+@pytest.fixture(scope="module")
+def merged() -> str:
+    unet = replace(example().report, model=replace(example().report.model, name="unet"))
+    failed = replace(example().report, status="failed", chosen=None)
+    return merge_reports([example().report, unet, failed], ["a/report.html", None, "c/report.html"])
+
+
+def test_the_page_is_well_formed_and_every_reference_leads_somewhere(text: str, merged: str):
+    for page in map(Page, (text, merged)):
+        assert page.open == []
+        assert {name: times for name, times in page.ids.items() if times > 1} == {}
+        assert page.fragments - set(page.ids) == set()
+
+
+def test_the_page_fetches_and_runs_nothing(text: str, merged: str):
+    for source in (text, merged):
+        page = Page(source)
+        assert page.fetched == []
+        assert page.tags["script"] == 0 and "@import" not in source and "javascript:" not in source
+        assert re.findall(r"url\((?!#)[^)]*\)", source) == []
+
+
+def test_headings_are_nested_and_tables_have_captions(text: str, merged: str):
+    for page in map(Page, (text, merged)):
+        assert page.headings[0] == 1 and page.headings.count(1) == 1
+        assert all(after <= before + 1 for before, after in zip(page.headings, page.headings[1:], strict=False))
+        assert page.tags["caption"] == page.tags["table"] > 0
+
+
+def test_every_precision_has_a_row_with_its_reasons(text: str):
+    plain = re.sub(r"<[^>]+>", "", text).replace("&#39;", "'")
+    for row in example().report.engines:
+        assert f'<span class="chip p-{row.precision}">{row.name}</span>' in text
+        for reason in row.gate.reasons:
+            assert reason in plain
+
+
+def test_the_verdict_comes_first(text: str):
+    assert text.index('class="verdict') < text.index("<nav") < text.index("<table")
+
+
+def test_the_same_report_gives_the_same_page(text: str):
+    assert render(example().report, example().pictures) == text
+
+
+def test_worst_images_are_a_click_from_the_scatter(text: str):
+    for index, picture in enumerate(example().pictures, start=1):
+        links = re.findall(rf'<a href="#image-{index}" aria-label="([^"]+)"', text)
+        assert len(links) == 4, "one for each engine"
+        assert all(label.startswith(f"{picture.name}: Dice 0.") for label in links)
+        assert text.count(f'id="image-{index}"') == 1
+
+
+def test_without_pictures_or_times_the_page_still_stands():
+    bare = replace(
+        example().report,
+        status="unconfirmed",
+        chosen=None,
+        images=None,
+        fusion=None,
+        calibration=None,
+        engines=tuple(
+            replace(row, latency_ms=None, latency_quantiles_ms=(), layers=()) for row in example().report.engines
+        ),
+    )
+    page = Page(render(bare))
+    assert page.open == [] and page.fragments - set(page.ids) == set()
+    assert page.tags["image"] == 0
+
+
+def test_names_from_outside_are_escaped():
+    nasty = replace(example().report, model=replace(example().report.model, name="<script>alert(1)</script>"))
+    page = render(nasty, example().pictures)
+    assert "<script" not in page and "&lt;script&gt;" in page
+
+
+def test_large_pictures_fit_the_page(tmp_path: Path):
+    rng = np.random.default_rng(3)
+    pixels = rng.integers(0, 255, (300, 420, 3), dtype=np.uint8)
+    labels = (rng.random((300, 420)) < 0.5).astype(np.uint8)  # the worst outline there is
+    picture = Picture("nuclei-000", pixels, labels, 1 - labels, {"mixed": labels})
+    write_report(example().report, tmp_path, [picture] * (MOST_PICTURES + 3))
+    assert (tmp_path / "report.html").stat().st_size < 5_000_000
+    assert len(plates(example().report, [picture] * (MOST_PICTURES + 3))) == MOST_PICTURES
+
+
+def test_plots_carry_text_and_the_page_s_colours():
+    svg = plots.front(example().report)
+    assert svg is not None
+    assert "mixed (chosen)</text>" in svg and "var(--mixed)" in svg and 'role="img"' in svg
+    assert re.findall(r"#0101[0-9a-f]{2}", svg) == [] and "DejaVu" not in svg
+
+
+# Asks the framed page what it looks like from inside, and says so in its own body.
+PROBE = """<!doctype html><body style="margin:0"><iframe src="report.html" width="390" height="3000"></iframe><script>
+onload = () => {
+  const page = document.querySelector("iframe").contentDocument;
+  const style = (name) => frames[0].getComputedStyle(page.querySelector(name));
+  document.body.textContent = JSON.stringify({
+    width: page.documentElement.scrollWidth,
+    paper: style("body").backgroundColor,
+    ink: style("h1").color,
+    plots: [...page.querySelectorAll("svg.plot")].map((svg) => svg.getBoundingClientRect().width),
+  });
+};
+</script>"""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a browser made of a page 390 pixels wide."""
+
+    look: dict[str, Any]
+    console: list[str]
+    requests: list[str]
+
+
+def browse(text: str, folder: Path, dark: bool = False) -> Seen:
+    """Open a page in headless Chromium without a network, framed at a phone's width (windows cannot be that small)."""
+    (folder / "report.html").write_text(text, encoding="utf-8")
+    (folder / "probe.html").write_text(PROBE, encoding="utf-8")
+    log = folder / "net.json"
+    done = subprocess.run(
+        [
+            str(CHROMIUM), *FLAGS, f"--user-data-dir={folder / 'profile'}", "--enable-logging=stderr",
+            "--host-resolver-rules=MAP * ~NOTFOUND", "--allow-file-access-from-files", "--virtual-time-budget=5000",
+            f"--blink-settings=preferredColorScheme={0 if dark else 1}", f"--log-net-log={log}",
+            "--window-size=500,3000", "--dump-dom", (folder / "probe.html").as_uri(),
+        ],
+        capture_output=True, text=True, timeout=180, check=False,
+    )  # fmt: skip
+    look = re.search(r"<body[^>]*>(\{.*\})</body>", done.stdout)
+    assert look, done.stderr[-2000:]
+    # One event a line; a browser that is stopped early leaves the document open, so lines are read, not the whole.
+    lines = [line.rstrip(",") for line in log.read_text(encoding="utf-8").splitlines() if line.startswith('{"params"')]
+    events = [json.loads(line[: line.rindex("}") + 1]) for line in lines]
+    assert len(events) > 100, "the browser kept a log"
+    params = [event["params"] for event in events if "params" in event]
+    # What the browser asks for itself (its clock, its updates) has no origin.
+    pages = [p["url"] for p in params if p.get("initiator", "not an origin") != "not an origin" and "url" in p]
+    return Seen(
+        look=json.loads(look[1]),
+        console=[line for line in done.stderr.splitlines() if ":CONSOLE" in line],
+        requests=[url for url in pages if not url.startswith(("file:", "data:"))],
+    )
+
+
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine (apt-get install chromium)")
+
+
+@needs_browser
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("kind", ["run", "merged"])
+def test_a_browser_reports_no_error_no_request_and_no_sideways_scroll(
+    kind: str, dark: bool, text: str, merged: str, tmp_path: Path
+):
+    seen = browse(text if kind == "run" else merged, tmp_path, dark)
+    assert seen.console == [] and seen.requests == []
+    assert seen.look["width"] == 390
+    assert seen.look["paper"] == ("rgb(16, 22, 29)" if dark else "rgb(255, 255, 255)")
+    assert seen.look["ink"] == ("rgb(232, 237, 242)" if dark else "rgb(22, 32, 43)")
+    assert len(seen.look["plots"]) >= 1 and min(seen.look["plots"]) > 200
+
+
+@needs_browser
+def test_the_browser_test_would_notice(tmp_path: Path):
+    bad = (
+        '<meta name="viewport" content="width=device-width"><h1>x</h1><img src="http://example.invalid/x.png">'
+        '<div style="width:900px">wide</div><script>undefined.x</script>'
+    )
+    seen = browse(bad, tmp_path)
+    assert seen.requests == ["http://example.invalid/x.png"]
+    assert len(seen.console) == 1 and "TypeError" in seen.console[0]
+    assert seen.look["width"] > 390
+
+
+def test_the_json_beside_the_page_holds_what_it_shows(tmp_path: Path, text: str):
+    write_report(example().report, tmp_path, example().pictures)
+    table = json.loads((tmp_path / "report.json").read_text())
+    assert (tmp_path / "report.html").read_text() == text
+    for row in table["engines"]:
+        if row["latency_ms"]:
+            assert f"{row['latency_ms']['p50']:.2f}" in text

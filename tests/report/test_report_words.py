@@ -1,0 +1,72 @@
+"""Numbers and verdicts in words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+from example import example
+
+from edge.report import words
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0123456, "0.0123"), (0.482, "0.482"), (3.1415, "3.14"), (27.18, "27.2"), (1240.4, "1240"), (None, "–")],
+)
+def test_milliseconds_have_three_digits_and_no_exponent(value: float | None, text: str):
+    assert words.milliseconds(value) == text
+
+
+def test_scores_differences_and_decibels():
+    assert words.score(0.92345) == "0.9234" and words.score(math.nan) == "–"
+    assert words.signed(-0.00123) == "−0.0012" and words.signed(-0.00001) == "0.0000"
+    assert words.decibels(200.0) == "equal" and words.decibels(-3.14) == "−3.1 dB" and words.decibels(None) == "–"
+    assert words.percent(0.99967) == "99.97 %"
+    assert words.size(812_340) == "812 kB" and words.size(2_861_220) == "2.86 MB"
+    assert words.seconds(125) == "2 min 5 s"
+    assert words.listed([]) == "" and words.listed(["a"]) == "a" and words.listed(["a", "b", "c"]) == "a, b and c"
+
+
+def test_the_verdict_quotes_the_chosen_engine_s_own_figures():
+    report = example().report
+    row = report.engine("mixed")
+    assert row.accuracy is not None and row.latency_ms is not None
+    text = words.verdict(report)
+    assert text.startswith("On Intel Xeon Platinum 8481C, the mixed-precision engine of litenext takes ")
+    assert f"{row.latency_ms.p50:.2f} ms per image (median)" in text
+    assert f"{100 * row.accuracy.dice.retained:.2f} % of the float model's Dice" in text
+    assert f"({report.reference.dice:.4f} → {row.accuracy.dice.mean:.4f}" in text
+    assert text.endswith("on 24 test images of dsb2018: it passes gate 99.9.")
+    assert text.count(". ") == 0, "one sentence"
+
+
+def test_a_failed_run_says_so_first():
+    report = replace(example().report, status="failed", chosen=None)
+    assert words.verdict(report).startswith("No engine of litenext on Intel Xeon Platinum 8481C passes gate 99.9")
+
+
+def test_an_unconfirmed_run_never_claims_a_latency():
+    engines = tuple(replace(row, latency_ms=None, simulated=True) for row in example().report.engines)
+    target = {"name": "orin-nano", "title": "Jetson Orin Nano 8 GB"}
+    report = replace(example().report, status="unconfirmed", chosen=None, engines=engines, target=target)
+    text = words.verdict(report)
+    assert "nothing was timed there" in text and "fp32, bf16 and mixed pass gate 99.9" in text and " ms" not in text
+    assert any("simulated" in finding for finding in words.findings(report))
+
+
+def test_int8_that_is_slower_is_called_not_worth_it():
+    rows = []
+    for row in example().report.engines:
+        if row.name != "mixed":
+            rows.append(row)
+    report = replace(example().report, engines=tuple(rows), chosen="bf16")
+    found = [text for text in words.findings(report) if "not worth it" in text]
+    assert len(found) == 1 and found[0].startswith("INT8 is not worth it here: 4.7")
+
+
+def test_what_cannot_be_trusted_is_named():
+    assert any(
+        text.startswith("The latency of int8 is not trustworthy: CoV") for text in words.findings(example().report)
+    )
