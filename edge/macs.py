@@ -26,7 +26,12 @@ def count_macs(model: Model) -> int:
 def graph_macs(proto: onnx.ModelProto) -> int:
     """:func:`count_macs` of a bare graph."""
     shapes = static_shapes(proto)
-    return sum(_COUNT[n.op_type](n, shapes) for n in proto.graph.node if n.op_type in _COUNT)
+    return sum(node_macs(node, shapes) for node in proto.graph.node)
+
+
+def node_macs(node: onnx.NodeProto, shapes: Shapes) -> int:
+    """Multiply-accumulates of one node, 0 for what is neither convolution nor matrix product."""
+    return _COUNT[node.op_type](node, shapes) if node.op_type in _COUNT else 0
 
 
 def static_shapes(proto: onnx.ModelProto) -> dict[str, tuple[int, ...]]:

@@ -1,0 +1,187 @@
+"""A device's latency from its data sheet: a per-layer roofline. Always an estimate, never a measurement.
+
+Roofline (Williams, Waterman & Patterson 2009): a layer takes at least the time its arithmetic needs at the device's
+peak, and at least the time its data needs at the memory's peak; the larger of the two counts, and layers run one after
+the other. Real engines reach a part of either peak, so true times are longer, often several times on small networks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import onnx
+
+from edge.errors import InputError
+from edge.macs import node_macs, static_shapes
+from edge.model import Model
+from edge.target import UNKNOWN, Target
+
+KIND = "estimate"
+_HEAVY = ("Conv", "ConvTranspose", "MatMul", "Gemm")
+# Compilers compute these in the layer before, so that they move no data of their own.
+_POINTWISE = frozenset(
+    (
+        *("Relu", "LeakyRelu", "PRelu", "Clip", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Gelu", "Erf", "Elu"),
+        *("Selu", "Add", "Sub", "Mul", "Div", "BatchNormalization", "Cast", "QuantizeLinear", "DequantizeLinear"),
+    )
+)
+# Only views; nothing is computed or moved.
+_FREE = frozenset(("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Shape", "Constant", "ConstantOfShape", "Identity"))
+# Precision asked for to that of the rest (a quantized network keeps its other layers in half).
+_REST: Mapping[str, str] = {"fp32": "fp32", "fp16": "fp16", "bf16": "bf16", "int8": "fp16"}
+_BYTES: Mapping[str, int] = {"fp32": 4, "fp16": 2, "bf16": 2, "int8": 1}
+_FACTS: Mapping[str, str] = {
+    "fp32": "fp32_tflops",
+    "fp16": "fp16_tflops_dense",
+    "bf16": "fp16_tflops_dense",
+    "int8": "int8_tops_dense",
+}
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """What a device can do at best.
+
+    Attributes:
+        operations: per second (a multiply-accumulate is two), by precision; precisions without a figure are missing.
+        bytes_per_second: of its memory.
+        source: where the figures are from.
+    """
+
+    operations: Mapping[str, float]
+    bytes_per_second: float
+    source: str
+
+
+@dataclass(frozen=True)
+class LayerEstimate:
+    """One layer at the device's peaks.
+
+    Attributes:
+        name, op: of the node.
+        precision: that it is taken to run in.
+        macs: multiply-accumulates.
+        bytes: activations and weights in and out.
+        ms: the larger of the two times.
+        bound: what it waits for: compute or memory.
+    """
+
+    name: str
+    op: str
+    precision: str
+    macs: int
+    bytes: int
+    ms: float
+    bound: str
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A network at a device's peaks.
+
+    Attributes:
+        kind: always ``estimate``; these figures never stand in a measured column.
+        target, precision: what was estimated.
+        ms: sum over layers: no engine is expected to be faster.
+        layers: in the graph's order, those that cost nothing left out.
+        assumptions: one sentence each.
+        source: of the peaks.
+    """
+
+    kind: str
+    target: str
+    precision: str
+    ms: float
+    layers: tuple[LayerEstimate, ...]
+    assumptions: tuple[str, ...]
+    source: str
+
+    def error(self, measured_ms: float) -> float:
+        """Estimate / measurement - 1: -0.5 means that the real engine takes twice the estimate."""
+        return self.ms / measured_ms - 1.0
+
+
+def estimate(model: Model, target: Target, precision: str, peaks: Peaks | None = None) -> Estimate:
+    """Per-layer roofline of a float graph on a target.
+
+    Args:
+        model: static shapes, batch 1; fuse it first, as an engine would.
+        target: its facts are the peaks.
+        precision: fp32, fp16, bf16 or int8 (convolutions and matrix products; the rest fp16).
+        peaks: instead of the target's facts (measured ones, for this machine).
+
+    Raises:
+        InputError: the target's table has no figure for this, or no such precision.
+    """
+    if precision not in _REST:
+        raise InputError(f"--precision {precision}: there is no estimate for it; choose {', '.join(_REST)}")
+    peaks = peaks or target_peaks(target)
+    for wanted in dict.fromkeys((precision, _REST[precision])):
+        if wanted not in peaks.operations and not (precision == "int8" and wanted == "fp16"):
+            raise InputError(f"--target {target.name}: its table has no {wanted} peak; choose another --precision")
+    layers = tuple(_layers(model, precision, peaks))
+    return Estimate(
+        kind=KIND,
+        target=target.name,
+        precision=precision,
+        ms=sum(layer.ms for layer in layers),
+        layers=layers,
+        assumptions=(
+            "every layer reaches the device's peak arithmetic or memory rate; real engines reach a part of it",
+            "activations and additions are computed in the layer before them",
+            "no time for launching layers, for copies to the device, or for pre- and postprocessing",
+        ),
+        source=peaks.source,
+    )
+
+
+def target_peaks(target: Target) -> Peaks:
+    """A target's facts as peaks.
+
+    Raises:
+        InputError: its table does not say how fast its memory is, or has no arithmetic figure at all.
+    """
+    bandwidth = target.fact("bandwidth_gbs")
+    figures = {precision: target.fact(fact) for precision, fact in _FACTS.items()}
+    known = {precision: 1e12 * float(value) for precision, value in figures.items() if value != UNKNOWN}
+    if bandwidth == UNKNOWN or not known:
+        raise InputError(f"--target {target.name}: its table has no peak figures; measure on the device (edge bundle)")
+    sources = [target.facts[f].source for f in ("bandwidth_gbs", *_FACTS.values()) if f in target.facts]
+    return Peaks(known, 1e9 * float(bandwidth), "; ".join(dict.fromkeys(s for s in sources if s)))
+
+
+def _layers(model: Model, precision: str, peaks: Peaks) -> list[LayerEstimate]:
+    proto = model.proto
+    shapes = static_shapes(proto)
+    weights = {tensor.name for tensor in proto.graph.initializer}
+    readers: dict[str, int] = {}
+    for node in proto.graph.node:
+        for name in node.input:
+            readers[name] = readers.get(name, 0) + 1
+    rows = []
+    for node in proto.graph.node:
+        if node.op_type in _FREE:
+            continue
+        kind = precision if node.op_type in _HEAVY else _REST[precision]
+        merged = node.op_type in _POINTWISE and node.input[0] not in weights and readers[node.input[0]] == 1
+        elements = _elements(node, shapes, merged)
+        if elements:
+            rows.append(_row(node, kind, node_macs(node, shapes), elements * _BYTES[kind], peaks))
+    return rows
+
+
+def _row(node: onnx.NodeProto, kind: str, macs: int, size: int, peaks: Peaks) -> LayerEstimate:
+    operations = peaks.operations.get(kind)
+    compute = 2e3 * macs / operations if operations else 0.0
+    memory = 1e3 * size / peaks.bytes_per_second
+    bound = "compute" if compute > memory else "memory"
+    return LayerEstimate(node.name or node.output[0], node.op_type, kind, macs, size, max(compute, memory), bound)
+
+
+def _elements(node: onnx.NodeProto, shapes: Mapping[str, tuple[int, ...]], merged: bool) -> int:
+    """Elements read and written. A merged layer's first input never leaves the registers; its output is what the layer
+    before would have written."""
+    names = [*node.input[1:]] if merged else [*node.input, *node.output]
+    return sum(math.prod(shapes[name]) for name in names if name and name in shapes)

@@ -1,0 +1,148 @@
+"""Energy per image from whatever meter this machine has, with what it draws when idle told apart.
+
+A board's own monitors (INA3221 and its kin) come first: they see everything the board draws. Else RAPL's energy
+counters (Linux powercap), which see the processor packages. Sensors average over tens of milliseconds, so the load runs
+back to back for seconds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.device.power import Meter, find_rails
+
+SETTLE_S = 0.5
+
+
+@dataclass(frozen=True)
+class Energy:
+    """What a run costs.
+
+    Attributes:
+        meter: what was read: ``rapl package-0`` or the board's rails.
+        idle_w, mean_w: watts before, and while running back to back.
+        mj_per_run: millijoules of a run, all that the meter saw.
+        mj_per_run_above_idle: the same without what the machine draws anyway.
+        runs, seconds: of the busy stretch.
+    """
+
+    meter: str
+    idle_w: float
+    mean_w: float
+    mj_per_run: float
+    mj_per_run_above_idle: float
+    runs: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Rapl:
+    """Energy counters of the processor packages.
+
+    Attributes:
+        zones: one folder per package, each with ``energy_uj``.
+    """
+
+    zones: tuple[Path, ...]
+
+    @property
+    def name(self) -> str:
+        return "rapl " + " + ".join((zone / "name").read_text().strip() for zone in self.zones)
+
+    def joules(self) -> list[float]:
+        """Each package's counter now."""
+        return [int((zone / "energy_uj").read_text()) * 1e-6 for zone in self.zones]
+
+    def since(self, before: list[float]) -> float:
+        """Joules of all packages since, counters that wrapped round included."""
+        spent = 0.0
+        for zone, old, new in zip(self.zones, before, self.joules(), strict=True):
+            wrap = int((zone / "max_energy_range_uj").read_text()) * 1e-6 if new < old else 0.0
+            spent += new - old + wrap
+        return spent
+
+
+def find_rapl(root: Path = Path("/")) -> Rapl | None:
+    """RAPL's packages under ``root``, or None where there are none or they may not be read."""
+    zones = []
+    for zone in sorted((root / "sys/class/powercap").glob("*-rapl:[0-9]*")):
+        if zone.name.count(":") > 1:  # a part of a package; counted in it
+            continue
+        try:
+            if (zone / "name").read_text().startswith("package"):
+                int((zone / "energy_uj").read_text())
+                zones.append(zone)
+        except (OSError, ValueError):
+            continue
+    return Rapl(tuple(zones)) if zones else None
+
+
+def measure_energy(
+    run: Callable[[], object], seconds: float = 5.0, idle_seconds: float = 3.0, root: Path = Path("/")
+) -> Energy | None:
+    """Mean power idle, then while running back to back.
+
+    Args:
+        run: one inference.
+        seconds: of the busy stretch, at least.
+        idle_seconds: of the idle stretch, measured first.
+        root: where ``sys`` lies.
+
+    Returns:
+        None where this machine has no meter that can be read.
+    """
+    board = _board(root)
+    if board is not None:
+        return _measured(board[0], board[1], run, seconds, idle_seconds)
+    rapl = find_rapl(root)
+    if rapl is None:
+        return None
+
+    def mean_watts(work: Callable[[], None]) -> float:
+        before, start = rapl.joules(), time.monotonic()
+        work()
+        return rapl.since(before) / (time.monotonic() - start)
+
+    return _measured(rapl.name, mean_watts, run, seconds, idle_seconds)
+
+
+MeanWatts = Callable[[Callable[[], None]], "float | None"]
+
+
+def _board(root: Path) -> tuple[str, MeanWatts] | None:
+    rails = find_rails(root)
+    if not rails:
+        return None
+
+    def mean_watts(work: Callable[[], None]) -> float | None:
+        with Meter(rails) as meter:
+            work()
+        power = meter.power()
+        return power.total if power else None
+
+    return "rails " + " + ".join(rail.name for rail in rails), mean_watts
+
+
+def _measured(
+    name: str, mean_watts: MeanWatts, run: Callable[[], object], seconds: float, idle_seconds: float
+) -> Energy | None:
+    runs, spent = 0, 0.0
+
+    def busy() -> None:
+        nonlocal runs, spent
+        start = time.monotonic()
+        while (spent := time.monotonic() - start) < seconds or not runs:
+            run()
+            runs += 1
+
+    run()
+    time.sleep(min(SETTLE_S, idle_seconds))
+    idle_w = mean_watts(lambda: time.sleep(idle_seconds))
+    mean_w = mean_watts(busy)
+    if idle_w is None or mean_w is None:
+        return None
+    per_run = 1e3 * spent / runs
+    return Energy(name, idle_w, mean_w, mean_w * per_run, (mean_w - idle_w) * per_run, runs, spent)

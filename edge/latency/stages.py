@@ -1,0 +1,128 @@
+"""Image to mask, step by step: what of a person's wait is the network, and what is not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import count, cycle
+from pathlib import Path
+from typing import Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.backends.engine import Runner
+from edge.errors import InputError
+from edge.images import read_image
+from edge.latency.statistics import percentile
+from edge.task import SegmentationTask
+
+FEWEST_ROUNDS = 5
+T = TypeVar("T")
+
+
+class Times(Protocol):
+    """One run of an engine on a device, in milliseconds."""
+
+    @property
+    def h2d(self) -> float: ...
+    @property
+    def gpu(self) -> float: ...
+    @property
+    def d2h(self) -> float: ...
+
+
+@runtime_checkable
+class DeviceRunner(Protocol):
+    """A runner that copies to a device and back, and can tell the copies from the computation."""
+
+    def times(self, image: NDArray[np.float32]) -> Times: ...
+
+
+@dataclass(frozen=True)
+class Stages:
+    """Median milliseconds of each step from a file to its mask.
+
+    Attributes:
+        decode: the file's bytes to pixels (the file being in the system's cache).
+        preprocess: pixels to the network's input.
+        copy_in, copy_out: to the device and back; None where the engine computes in the host's memory.
+        compute: the network alone.
+        postprocess: the network's output to a mask of the image's own size.
+        total: median of the sums (not the sum of the medians).
+        p90: of the sums.
+        images, rounds: how many different images, and how many were timed.
+    """
+
+    decode: float
+    preprocess: float
+    copy_in: float | None
+    compute: float
+    copy_out: float | None
+    postprocess: float
+    total: float
+    p90: float
+    images: int
+    rounds: int
+
+
+def image_to_mask(runner: Runner, task: SegmentationTask, images: Sequence[Path], seconds: float = 5.0) -> Stages:
+    """Time every step over the images in turn, after one untimed pass.
+
+    Args:
+        runner: a loaded engine.
+        task: its task.
+        images: files; real ones, of the sizes that matter.
+        seconds: at least this long, and at least five rounds.
+
+    Raises:
+        InputError: no images, or one that does not decode.
+    """
+    if not images:
+        raise InputError("no images to time; name at least one")
+    for path in dict.fromkeys(images):
+        _round(runner, task, path)
+    rows: list[NDArray[np.float64]] = []
+    end = time.perf_counter() + seconds
+    for turn, path in zip(count(), cycle(images), strict=False):
+        if turn >= max(FEWEST_ROUNDS, len(images)) and time.perf_counter() >= end:
+            break
+        rows.append(_round(runner, task, path))
+    table = np.array(rows)
+    totals = np.sort(np.nansum(table, axis=1))
+    decode, preprocess, copy_in, compute, copy_out, postprocess = (
+        None if np.isnan(column).all() else float(np.median(column)) for column in table.T
+    )
+    assert decode is not None and preprocess is not None and compute is not None and postprocess is not None
+    return Stages(
+        decode,
+        preprocess,
+        copy_in,
+        compute,
+        copy_out,
+        postprocess,
+        total=percentile(totals, 0.5),
+        p90=percentile(totals, 0.9),
+        images=len(set(images)),
+        rounds=len(rows),
+    )
+
+
+def _round(runner: Runner, task: SegmentationTask, path: Path) -> NDArray[np.float64]:
+    """Milliseconds of the six steps; NaN for a copy that there is not."""
+    pixels, decode = _timed(lambda: read_image(path))
+    batch, preprocess = _timed(lambda: task.preprocess(pixels)[None])
+    output, compute = _timed(lambda: runner.run(batch))
+    copy_in = copy_out = float("nan")
+    if isinstance(runner, DeviceRunner):
+        apart = runner.times(batch)
+        copy_in, compute, copy_out = apart.h2d, apart.gpu, apart.d2h
+    _, postprocess = _timed(lambda: task.labels(output[0], (pixels.shape[0], pixels.shape[1])))
+    return np.array([decode, preprocess, copy_in, compute, copy_out, postprocess])
+
+
+def _timed(work: Callable[[], T]) -> tuple[T, float]:
+    start = time.perf_counter_ns()
+    result = work()
+    return result, (time.perf_counter_ns() - start) / 1e6

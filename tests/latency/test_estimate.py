@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import pytest
+from fixtures.small_unet import small_unet
+
+from edge.errors import InputError
+from edge.latency.estimate import Peaks, estimate, target_peaks
+from edge.macs import count_macs
+from edge.target import UNKNOWN, find_target, targets
+
+ORIN = "jetson-orin-nano-8gb"
+SLOW = Peaks({"fp32": 1e9, "fp16": 2e9, "int8": 4e9}, 1e15, "made up")
+NARROW = Peaks({"fp32": 1e18, "fp16": 1e18, "int8": 1e18}, 1e9, "made up")
+
+
+def test_a_target_without_memory_limits_takes_its_arithmetic() -> None:
+    found = estimate(small_unet(), find_target(ORIN), "fp32", SLOW)
+    assert sum(layer.macs for layer in found.layers) == count_macs(small_unet())
+    # Two operations a multiply-accumulate at 1e9 a second.
+    assert found.ms == pytest.approx(2e3 * count_macs(small_unet()) / 1e9, rel=1e-3)
+    assert {layer.bound for layer in found.layers if layer.op == "Conv"} == {"compute"}
+
+
+def test_a_target_without_arithmetic_limits_takes_its_traffic_by_hand() -> None:
+    found = estimate(small_unet(), find_target(ORIN), "fp32", NARROW)
+    rows = {layer.name: layer for layer in found.layers}
+    # 3 channels of 64x64 in, 8 out, 8x3x3x3 weights and 8 biases; the ReLU after it is computed with it.
+    assert rows["encoder.0.0/Conv"].bytes == 4 * (3 * 4096 + 8 * 4096 + 216 + 8)
+    assert rows["encoder.0.0/Conv"].ms == pytest.approx(1e3 * rows["encoder.0.0/Conv"].bytes / 1e9)
+    assert "encoder.0.2/relu" not in rows
+    assert rows["decoder.1/cat_1"].bytes == 2 * 4 * 16 * 4096
+    assert {layer.bound for layer in found.layers} == {"memory"}
+    assert found.ms == pytest.approx(sum(layer.ms for layer in found.layers))
+
+
+def test_lower_precision_moves_fewer_bytes_and_leaves_the_rest_in_half() -> None:
+    single, half, whole = (estimate(small_unet(), find_target(ORIN), p, NARROW) for p in ("fp32", "fp16", "int8"))
+    assert single.ms == pytest.approx(2 * half.ms)
+    assert half.ms > whole.ms > half.ms / 2
+    assert {layer.precision for layer in whole.layers if layer.op == "Conv"} == {"int8"}
+    assert {layer.precision for layer in whole.layers if layer.op in ("Concat", "MaxPool")} == {"fp16"}
+
+
+def test_it_is_always_labelled_and_says_what_it_assumes() -> None:
+    found = estimate(small_unet(), find_target(ORIN), "int8")
+    assert found.kind == "estimate"
+    assert found.source
+    assert any("peak" in sentence for sentence in found.assumptions)
+    assert found.error(4 * found.ms) == pytest.approx(-0.75)
+
+
+def test_a_faster_module_takes_less_time() -> None:
+    nano, agx = (find_target(name) for name in (ORIN, "jetson-agx-orin-64gb"))
+    faster = target_peaks(agx).operations["int8"] / target_peaks(nano).operations["int8"]
+    assert faster > 1
+    assert estimate(small_unet(), agx, "int8").ms < estimate(small_unet(), nano, "int8").ms
+
+
+@pytest.mark.parametrize("name", targets())
+def test_a_table_without_figures_is_not_guessed_at(name: str) -> None:
+    target = find_target(name)
+    known = target.fact("bandwidth_gbs") != UNKNOWN and (
+        target.fact("fp16_tflops_dense") != UNKNOWN or target.fact("int8_tops_dense") != UNKNOWN
+    )
+    if known:
+        assert target_peaks(target).bytes_per_second == 1e9 * target.fact("bandwidth_gbs")
+    else:
+        with pytest.raises(InputError, match=f"--target {name}: its table has no peak figures"):
+            estimate(small_unet(), target, "fp16")
+
+
+def test_what_there_is_no_figure_for() -> None:
+    with pytest.raises(InputError, match="no estimate for it; choose fp32, fp16, bf16, int8"):
+        estimate(small_unet(), find_target(ORIN), "mixed")
+    with pytest.raises(InputError, match="its table has no fp32 peak"):
+        estimate(small_unet(), find_target(ORIN), "fp32", Peaks({"int8": 1e12}, 1e9, ""))
+
+
+def test_this_machines_own_peaks() -> None:
+    from edge.latency.peaks import measure_peaks
+
+    peaks = measure_peaks(1)
+    assert set(peaks.operations) == {"fp32", "bf16", "int8", "fp16"}
+    assert all(1e8 < value < 1e15 for value in (*peaks.operations.values(), peaks.bytes_per_second))
+    assert estimate(small_unet(), find_target("cpu"), "fp32", peaks).ms > 0
