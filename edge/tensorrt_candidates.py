@@ -17,9 +17,9 @@ from collections.abc import Mapping
 
 from edge.backends.engine import Candidate
 from edge.errors import InputError
-from edge.lowering import find_parser, lower
+from edge.lowering import find_parser, lower, require_supported
 from edge.model import Model
-from edge.quantization.half import to_half
+from edge.quantization.half import stays_float, to_half
 from edge.quantization.plan import PrecisionPlan
 from edge.quantization.ranges import Ranges
 from edge.quantization.schemes import SCHEMES, plan_int8
@@ -51,23 +51,22 @@ def candidates(
     typed = find_parser(tensorrt).typed
     scheme = SCHEMES["tensorrt"]
     plan = plan or plan_int8(model, scheme)
-    floats, int8 = model, quantize(model, ranges, plan, scheme)
     wide = beyond_half(model, ranges)
-    made = []
-    for name, precision, rest, source in (
-        ("fp32", "fp32", "fp32", floats),
-        ("fp16", "fp16", "fp16", floats),
-        ("int8", "int8", "fp32", int8),
-        ("int8-fp16", "int8", "fp16", int8),
+    nothing: Mapping[str, str] = {}
+    made: list[Candidate] = []
+    for precision, source, reasons in (
+        ("fp32", model, nothing),
+        ("int8", quantize(model, ranges, plan, scheme), plan.reasons),
     ):
-        reasons: Mapping[str, str] = plan.reasons if precision == "int8" else {}
         lowered = lower(source, tensorrt)
-        if rest == "fp32":
-            made.append(Candidate(name, precision, rest, lowered, reasons))
-        elif typed:
-            made.append(Candidate(name, precision, rest, lower(to_half(lowered, wide), tensorrt), reasons))
+        name, half = ("fp16", "fp16") if precision == "fp32" else ("int8-fp16", "int8")
+        made.append(Candidate(precision, precision, "fp32", lowered, reasons))
+        if typed:
+            cast = to_half(lowered, wide)
+            require_supported(cast, tensorrt)
+            made.append(Candidate(name, half, "fp16", cast, {**reasons, **stays_float(lowered, wide)}))
         else:
-            made.append(Candidate(name, precision, rest, lowered, reasons, simulation=to_half(source, wide)))
+            made.append(Candidate(name, half, "fp16", lowered, reasons, simulation=to_half(source, wide)))
     return tuple(made)
 
 

@@ -69,7 +69,7 @@ class TensorRtRunner:
     ) -> None:
         self._trt, self._cuda = trt, cuda
         self._log = make_logger(trt)
-        self._engine = _load(trt, plan, self._log)
+        self._runtime, self._engine = _load(trt, plan, self._log)
         self._context = self._engine.create_execution_context()
         if self._context is None:
             raise MachineFault("this GPU has not enough memory for the engine: " + self._log.last())
@@ -79,11 +79,15 @@ class TensorRtRunner:
         self._events = [cuda.event() for _ in range(4)]
         self._inputs: list[_Buffer] = []
         self._outputs: list[_Buffer] = []
-        self._bind(dict(shapes or {}))
-        self._enqueue()  # the first run allocates and may not be captured
-        cuda.synchronize(self._stream)
-        if graph:
-            self._graph = cuda.capture(self._stream, self._enqueue)
+        try:
+            self._bind(dict(shapes or {}))
+            self._enqueue()  # the first run allocates and may not be captured
+            cuda.synchronize(self._stream)
+            if graph:
+                self._graph = cuda.capture(self._stream, self._enqueue)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def inputs(self) -> dict[str, tuple[int, ...]]:
@@ -187,7 +191,7 @@ class TensorRtRunner:
         for event in self._events:
             cuda.free_event(event)
         cuda.free_stream(self._stream)
-        del self._context, self._engine
+        del self._context, self._engine, self._runtime  # in this order: each needs the next
 
     def _bind(self, shapes: dict[str, tuple[int, ...]]) -> None:
         trt, engine = self._trt, self._engine
@@ -235,7 +239,7 @@ class TensorRtRunner:
             buffer.host[...] = image
 
 
-def _load(trt: Any, plan: bytes, log: Any) -> Any:
+def _load(trt: Any, plan: bytes, log: Any) -> tuple[Any, Any]:
     runtime = trt.Runtime(log)
     if hasattr(runtime, "engine_host_code_allowed"):
         runtime.engine_host_code_allowed = False  # a plan is data; it must not bring code for this CPU
@@ -246,7 +250,7 @@ def _load(trt: Any, plan: bytes, log: Any) -> Any:
         built = plan_version(plan)
         by = f" (it was built by TensorRT {built}, this is {trt.__version__})" if built else ""
         raise MachineFault(f"this machine cannot load the engine{by}: {log.last()}; build it again here")
-    return engine
+    return runtime, engine
 
 
 def _numpy_type(kind: Any, tensor: str) -> Any:

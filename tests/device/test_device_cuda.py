@@ -1,0 +1,75 @@
+"""The ctypes half of the GPU interface, against a libcudart of our own that keeps "device" memory on the host.
+
+It checks the calls (argument types, order, freeing) that no machine without a GPU can; on one with a GPU the tests
+marked ``needs_gpu`` use the real library.
+"""
+
+import numpy as np
+import pytest
+
+from edge.device.cuda import CudaRuntime, find_library, open_cuda
+from edge.device.faults import MachineFault
+
+
+def test_memory_goes_there_and_back_and_is_freed(library):
+    cuda = CudaRuntime(library)
+    stream, array = cuda.stream(), cuda.pinned((2, 3), np.float32)
+    array[...] = np.arange(6).reshape(2, 3)
+    back, pointer = cuda.pinned((2, 3), np.float32), cuda.malloc(array.nbytes)
+    cuda.to_device(pointer, array, stream)
+    cuda.to_host(back, pointer, stream)
+    cuda.synchronize(stream)
+    np.testing.assert_array_equal(back, array)
+    assert library.stub_live() == 4
+    cuda.free(pointer)
+    cuda.free_pinned(array)
+    cuda.free_pinned(back)
+    cuda.free_stream(stream)
+    assert library.stub_live() == 0
+
+
+def test_times_and_facts(library):
+    cuda = CudaRuntime(library)
+    start, end, stream = cuda.event(), cuda.event(), cuda.stream()
+    cuda.record(start, stream)
+    cuda.record(end, stream)
+    assert cuda.elapsed(start, end) == 1.5
+    assert cuda.capability() == (8, 7) and cuda.memory() == (3 << 32, 8 << 32)
+    cuda.free_event(start)
+    cuda.free_event(end)
+    cuda.free_stream(stream)
+
+
+def test_a_graph_is_recorded_or_done_without(library):
+    cuda, done = CudaRuntime(library), []
+    stream, before = cuda.stream(), library.stub_live()
+    graph = cuda.capture(stream, lambda: done.append(1))
+    assert graph and done == [1]
+    cuda.launch(graph, stream)
+    cuda.free_graph(graph)
+    library.stub_fail_capture(1)
+    assert cuda.capture(stream, lambda: None) is None
+    library.stub_fail_capture(0)
+    assert library.stub_live() == before
+    cuda.free_stream(stream)
+
+
+def test_a_failed_call_says_which_and_why(library):
+    with pytest.raises(MachineFault, match="cudaMalloc failed: out of memory"):
+        CudaRuntime(library).malloc(1 << 41)
+
+
+def test_a_machine_without_a_gpu_is_told_so():
+    try:
+        find_library()
+    except OSError:
+        pass
+    else:
+        try:
+            open_cuda()
+        except MachineFault as fault:
+            assert "driver" in str(fault) or "GPU" in str(fault)
+            return
+        pytest.skip("there is a GPU here")
+    with pytest.raises(MachineFault, match="libcudart"):
+        open_cuda("cudart")
