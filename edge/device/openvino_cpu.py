@@ -112,7 +112,7 @@ class _OpenVinoRunner(Runner):
                 "op": rows[name]["kind"],
                 "precision": rows[name]["precision"],
                 "ms": statistics.median(samples),
-                "reason": next((self._reasons[s] for s in rows[name]["sources"].split(", ") if s in self._reasons), ""),
+                "reason": self._reasons.get(rows[name]["sources"] or name, ""),
             }
             for name, samples in times.items()
             if name in rows

@@ -70,7 +70,9 @@ def choose(rows: Sequence[Mapping[str, Any]], candidates: Sequence[Candidate]) -
     return str(fastest["name"]) if fastest else None
 
 
-def environment(machine: Machine, identity: Identity, power: Mapping[str, Any] | None) -> dict[str, Any]:
+def environment(
+    manifest: Manifest, machine: Machine, identity: Identity, power: Mapping[str, Any] | None
+) -> dict[str, Any]:
     """The ``environment`` entry of a report."""
     table = machine.to_json()
     return {
@@ -79,7 +81,11 @@ def environment(machine: Machine, identity: Identity, power: Mapping[str, Any] |
         "gpu": identity.gpu if identity.gpu != machine.model else None,
         "device": machine.model,
         "threads": len(affinity()),
-        "versions": {identity.title: identity.version, "numpy": np.__version__},
+        "versions": {
+            "segedge": manifest.versions.get("segedge", "unknown"),
+            manifest.backend: identity.version,
+            "numpy": np.__version__,
+        },
         "python": platform.python_version(),
         "os": f"{platform.system()} {platform.release()}, {machine.architecture}",
         "power_mode": machine.power_mode,

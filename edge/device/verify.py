@@ -158,7 +158,7 @@ def verify(folder: Path, work: Path, out: Path, options: Options, say: Say) -> d
         pictures,
         rows,
         {**reference_scores(reference), "backend": _reference_backend(job)},
-        environment(machine, identity, asdict(idle) if idle else None),
+        environment(manifest, machine, identity, asdict(idle) if idle else None),
         clock,
         {"names": list(pictures.names), "reference": own, "engines": series},
         [*found.warnings, *_notes(job)],

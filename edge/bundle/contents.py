@@ -1,0 +1,137 @@
+"""What goes into a bundle besides graphs: images, masks, references, probes, the device's Python, the C++ sources."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import edge.device
+from edge.backends.onnxruntime import reference as exact_runner
+from edge.device.files import sha256_bytes
+from edge.device.manifest import PACKAGE
+from edge.device.pictures import IMAGES, MASKS, PROBES, REFERENCE
+from edge.images import ImageSet
+from edge.model import Model
+from edge.task import SegmentationTask
+
+MOST_IMAGES = 128
+PARITY_IMAGES = 12
+PROBE_COUNT = 8
+_PROBE_SEED = 7
+_RUNTIME = "runtime"
+_RUNTIME_SKIPPED = ("tests", "build")
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+
+Files = dict[str, bytes]
+
+
+def npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """An ``.npz`` whose bytes depend on nothing but the arrays. Not compressed: the archive is."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in arrays.items():
+            member = io.BytesIO()
+            np.lib.format.write_array(member, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy", _ZIP_TIME), member.getvalue())
+    return stream.getvalue()
+
+
+def image_files(
+    images: ImageSet, names: Sequence[str], outputs: NDArray[np.float32], task: SegmentationTask, strata: str | None
+) -> tuple[Files, dict[str, Any]]:
+    """Images at the network's size, masks at their own, and the float network's outputs.
+
+    Args:
+        images: what the run was scored on.
+        names, outputs: of the run's reference, in the same order.
+        task: brings an image to the network's size, so that the device needs no image library.
+        strata: manifest column that the run was judged by.
+
+    Returns:
+        The files, and the ``data`` entry of the manifest. File names of images are nowhere in either.
+    """
+    chosen = images.spread(MOST_IMAGES)
+    index = {name: i for i, name in enumerate(names)}
+    pairs = [sample.pair(task) for sample in chosen]
+    pixels = np.stack([task.resized(image) for image, _ in pairs])
+    masks = {f"mask-{i:04d}": mask for i, (_, mask) in enumerate(pairs)}
+    made = {
+        IMAGES: npz({"pixels": pixels}),
+        MASKS: npz(masks),
+        REFERENCE: npz({"outputs": outputs[[index[sample.name] for sample in chosen]]}),
+    }
+    data = {
+        "name": f"{len(chosen)} bundled images",
+        "images": len(chosen),
+        "sha256": sha256_bytes(b"".join(made[name] for name in (IMAGES, MASKS))),
+        "strata": _column(chosen, strata),
+        "groups": _groups(chosen),
+    }
+    return made, data
+
+
+def probe_files(task: SegmentationTask) -> tuple[Files, NDArray[np.uint8]]:
+    """Made-up images for parity where no real ones may travel: smooth seeded noise, no one's data."""
+    generator = np.random.default_rng(_PROBE_SEED)
+    height, width = task.size
+    coarse = generator.integers(0, 256, (PROBE_COUNT, 8, 8, task.in_channels), np.uint8)
+    fine = generator.integers(-12, 13, (PROBE_COUNT, height, width, task.in_channels))
+    rows, columns = (np.arange(length) * 8 // length for length in (height, width))
+    pixels = (coarse[:, rows[:, None], columns[None, :]].astype(np.int64) + fine).clip(0, 255).astype(np.uint8)
+    return {PROBES: npz({"pixels": pixels})}, pixels
+
+
+def parity_file(graph: Model, pixels: NDArray[np.uint8]) -> bytes:
+    """What ONNX Runtime, graph optimizations off, makes of a few of the images on this very graph.
+
+    Args:
+        pixels: ``[n, height, width, channels]`` uint8 at the network's size.
+    """
+    runner = exact_runner(graph)
+    indices = np.unique(np.linspace(0, len(pixels) - 1, min(PARITY_IMAGES, len(pixels))).round().astype(np.int64))
+    outputs = [runner.run(graph.task.normalized(pixels[i])[None])[0] for i in indices]
+    return npz({"indices": indices, "outputs": np.stack(outputs).astype(np.float32)})
+
+
+def device_files() -> Files:
+    """The device's Python, as ``edge_bundle/``."""
+    folder = Path(edge.device.__file__).parent
+    return {f"{PACKAGE}/{path.name}": path.read_bytes() for path in sorted(folder.glob("*.py"))}
+
+
+def runtime_files() -> Files:
+    """The C++ runtime's sources, from the installed package or the checkout; empty where neither has them."""
+    package = Path(str(files("edge")))
+    for folder in (package / "bundle" / _RUNTIME, package.parent / "export" / _RUNTIME):
+        if (folder / "CMakeLists.txt").is_file():
+            return {
+                f"{_RUNTIME}/{path.relative_to(folder).as_posix()}": path.read_bytes()
+                for path in sorted(folder.rglob("*"))
+                if path.is_file() and path.relative_to(folder).parts[0] not in _RUNTIME_SKIPPED
+            }
+    return {}
+
+
+def _column(images: ImageSet, name: str | None) -> dict[str, Any] | None:
+    if name is None or not any(sample.columns.get(name) for sample in images):
+        return None
+    return {"name": name, "values": [sample.columns.get(name) or "" for sample in images]}
+
+
+def _groups(images: ImageSet) -> dict[str, Any] | None:
+    """Which images belong together (one patient, one slide), by number: the names themselves stay here."""
+    from edge.accuracy.compare import GROUP_COLUMNS
+
+    column = next((c for c in GROUP_COLUMNS if any(s.columns.get(c) for s in images)), None)
+    if column is None:
+        return None
+    values = [sample.columns.get(column) or "" for sample in images]
+    numbers = {value: str(i) for i, value in enumerate(dict.fromkeys(values))}
+    return {"name": column, "values": [numbers[value] for value in values]}

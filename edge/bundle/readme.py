@@ -1,0 +1,66 @@
+"""The README inside a bundle: three commands, and what they will do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_TEXT = """# {title}
+
+Everything to build, prove and time the fastest engine on this device. No network connection is needed.
+
+```
+tar xzf {file}            # into an empty folder, if you have not done so yet
+python3 -m edge_bundle preflight
+python3 -m edge_bundle verify{images_option}
+```
+
+Needs {needs}. `verify` builds each candidate ({candidates}), checks it {check}, times it, and
+writes `run/report.json` with the fastest engine that passes gate {gate} under `run/engines/`. After a power cut, run it
+again: it goes on where it was.
+
+Exit codes: 0 an engine passes, 1 none does, 2 the bundle is damaged, 3 this machine is not the target or lacks
+something (one sentence says what).
+
+On the workstation: `edge report RUN...` shows this run beside others.
+{privacy}{runtime}"""
+_PATIENTS = """
+**This bundle carries images and masks.** Treat it as you treat the data they come from.
+"""
+_NO_IMAGES = """
+This bundle carries no image, mask, or anything computed from one. Give it images of this device's own: a folder with
+`images/`, and `masks/` of equal stems if there are any (8-bit `.npy`, `.pgm`, `.ppm`; other formats with Pillow).
+Engines are then compared with the FP32 engine built here.
+"""
+_RUNTIME = """
+`runtime/` holds the C++ runtime's sources: `cmake -S runtime -B build && cmake --build build`.
+"""
+_NEEDS: Mapping[str, str] = {
+    "tensorrt": "JetPack's own Python 3 with `tensorrt` and `numpy` (apt: `python3-libnvinfer python3-numpy`)",
+    "tensorrt_rtx": "Python 3.8 or newer, `tensorrt-rtx` and `numpy`, and an NVIDIA driver",
+    "openvino": "Python 3.9 or newer, `openvino` and `numpy` (`pip install openvino=={openvino} numpy`)",
+}
+
+
+def readme(title: str, backend: str, table: Mapping[str, Any], file: str, runtime: bool) -> str:
+    """Markdown for ``README.md``.
+
+    Args:
+        title: of the bundle.
+        backend: compiler on the device.
+        table: the manifest.
+        file: name of the archive.
+        runtime: whether the C++ sources are inside.
+    """
+    images = table["data"]["images"]
+    return _TEXT.format(
+        title=title,
+        file=file,
+        images_option="" if images else " --images FOLDER",
+        needs=_NEEDS[backend].format(openvino=table["versions"].get("openvino", "")),
+        candidates=", ".join(row["name"] for row in table["candidates"] if row["candidate"]),
+        check=f"on {images} images with masks" if images else "against the FP32 engine on your images",
+        gate=table["gate"].get("name", "none"),
+        privacy=_PATIENTS if images else _NO_IMAGES,
+        runtime=_RUNTIME if runtime else "",
+    )

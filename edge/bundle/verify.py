@@ -1,0 +1,108 @@
+"""``edge verify``: what ``python3 -m edge_bundle verify`` does, from an installed SegEdge and with its HTML report.
+
+The bundle's own Python is never run: the code is this installation's.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edge.bundle.archive import is_archive, unpack
+from edge.device.faults import DeviceFault, MachineFault
+from edge.device.manifest import read_manifest
+from edge.device.preflight import require_target
+from edge.device.verify import Options, look
+from edge.device.verify import verify as verify_on_device
+from edge.errors import InputError, MachineError
+from edge.report.results import Report
+from edge.report.store import REPORT, read_report
+from edge.report.write import write_report
+
+Say = Callable[[str], None]
+
+
+def verify(
+    bundle: Path,
+    out: Path | None = None,
+    *,
+    seconds: float = 10.0,
+    min_runs: int = 100,
+    images: Path | None = None,
+    allow_small: bool = False,
+    say: Say = lambda _: None,
+) -> tuple[Report, Path]:
+    """Preflight, build, check, profile and choose on this machine.
+
+    Engines and progress are kept in ``.NAME.work`` beside the run folder, so that an interrupted run goes on.
+
+    Args:
+        bundle: archive, or the folder it was unpacked into.
+        out: run folder; None takes ``runs/NAME-verified``.
+        seconds, min_runs: timing of each engine.
+        images: folder with images of this device, for a bundle without any.
+        allow_small: judge on fewer than 20 images.
+        say: told of every step.
+
+    Returns:
+        The report and the run folder.
+
+    Raises:
+        InputError: the bundle is damaged, hostile or of a newer schema (nothing was deserialized).
+        MachineError: this machine is not the target, or lacks something.
+    """
+    name = bundle.resolve().name.removesuffix(".tar.gz")
+    out = (out or Path("runs") / f"{name}-verified").absolute()
+    work = out.with_name(f".{out.name}.work")
+    options = Options(seconds, min_runs, images, allow_small)
+    with device_faults(bundle), _unpacked(bundle, work) as folder:
+        require_target(*look(folder))
+        _require_replaceable(out)
+        verify_on_device(folder, work, out, options, say)
+    report = read_report(out)
+    write_report(report, out)
+    return report, out
+
+
+def describe(bundle: Path) -> str:
+    """Title of an unpacked bundle.
+
+    Raises:
+        InputError: not a bundle.
+    """
+    with device_faults(bundle):
+        return read_manifest(bundle).title
+
+
+@contextmanager
+def device_faults(where: Path) -> Iterator[None]:
+    """The device's faults as SegEdge's errors, with the same exit codes."""
+    try:
+        yield
+    except MachineFault as fault:
+        raise MachineError(str(fault)) from None
+    except DeviceFault as fault:
+        raise InputError(f"{where}: {fault}") from None
+
+
+@contextmanager
+def _unpacked(bundle: Path, work: Path) -> Iterator[Path]:
+    """The folder itself, or a copy of the archive's contents that does not outlive the call (it may show patients)."""
+    if not is_archive(bundle):
+        yield bundle
+        return
+    folder = work / "bundle"
+    try:
+        unpack(bundle, folder)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if work.is_dir() and not any(work.iterdir()):
+            work.rmdir()
+
+
+def _require_replaceable(out: Path) -> None:
+    if out.exists() and not (out.is_dir() and ((out / REPORT).is_file() or not any(out.iterdir()))):
+        raise InputError(f"{out}: holds something else (no {REPORT} in it); choose another --out")

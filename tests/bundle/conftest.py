@@ -1,0 +1,29 @@
+"""A run folder made by the real pipeline: a tiny U-Net on tiny pictures, in seconds."""
+
+import pytest
+from bundle_example import picture_set, tiny_unet
+
+
+@pytest.fixture(scope="session")
+def cpu_run(tmp_path_factory):
+    """What ``edge deploy`` leaves for the CPU target: fp32 and int8 engines."""
+    from edge.deploy import run_deploy
+    from edge.job import Request
+    from edge.terminal import Terminal
+
+    root = tmp_path_factory.mktemp("workstation")
+    model = tiny_unet().save(root / "tiny.onnx")
+    data = picture_set(root / "set")
+    request = Request(
+        model=str(model),
+        data=data,
+        precisions=("fp32", "int8"),
+        gate="99",
+        out=root / "run",
+        latency_seconds=0.05,
+        calibration_images=16,
+        threads=1,
+        command=f"edge deploy {model} --data {data} --gate 99",
+    )
+    _, out = run_deploy(request, Terminal(quiet=True))
+    return out
