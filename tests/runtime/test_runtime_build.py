@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
-from runtime_kit import ROOT, build
+from runtime_kit import ROOT, Steps, build
+
+from edge.task import SegmentationTask
 
 
 def ctest(folder: Path) -> None:
@@ -18,9 +22,21 @@ def ctest(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_sanitizers_find_nothing() -> None:
-    build(ROOT / "build" / "runtime-sanitized", "-DSEGEDGE_SANITIZE=ON")
-    ctest(ROOT / "build" / "runtime-sanitized")
+def test_sanitizers_find_nothing(tmp_path: Path) -> None:
+    folder = ROOT / "build" / "runtime-sanitized"
+    programs = build(folder, "-DSEGEDGE_SANITIZE=ON")
+    ctest(folder)
+    # No byte outside an image is read or written, however small it is.
+    steps = Steps(programs / "tests" / "segedge-pixels", tmp_path)
+    for channels, resize, (height, width), depth in itertools.product(
+        ("rgb", "grey"), ("bicubic", "area", "nearest"), ((1, 1), (2, 1), (5, 3), (16, 90)), (1, 3, 4)
+    ):
+        task = SegmentationTask((16, 24), channels, resize, "minmax")
+        shape = (height, width, depth) if depth > 1 else (height, width)
+        pixels = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
+        prepared = steps.prepare(task, pixels)
+        assert np.array_equal(prepared, task.preprocess(pixels[..., :3].copy() if depth == 4 else pixels))
+        assert steps.finish(task, prepared[:1], (height, width)).shape == (height, width)
 
 
 @pytest.mark.slow

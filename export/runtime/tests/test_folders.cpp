@@ -149,7 +149,7 @@ CASE(folders, other_machines_and_backends_are_named) {
   CHECK(fault == Fault::machine);
 }
 
-CASE(folders, damaged_networks_with_right_hashes) {
+CASE(networks, damaged_but_with_right_hashes) {
   if (!has_openvino()) return;
   CHECK_EQUAL(Folder().refusal().first, "");
   for (const std::size_t size : {0U, 10U, 700U, 1500U}) {
@@ -166,7 +166,7 @@ CASE(folders, damaged_networks_with_right_hashes) {
   CHECK(check::contains(folder.refusal().first, "OpenVINO refuses it"));
 }
 
-CASE(folders, a_network_of_another_size_is_refused) {
+CASE(networks, of_another_size_are_refused) {
   if (!has_openvino()) return;
   const Folder folder;
   folder.replace("engine.json", "   24\n", "   25\n");
