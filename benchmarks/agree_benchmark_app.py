@@ -2,8 +2,8 @@
 
 Example: python -m benchmarks.agree_benchmark_app runs/unet-cpu/engines/fp32 --rounds 10 --seconds 3
 
-Each round times the engine here and in ``benchmark_app`` (a process of its own), in alternating order; the figure is the
-median over rounds of the ratio of the two medians, with its bootstrap interval. Agreement is within 5 %.
+Each round times the engine here and in ``benchmark_app`` (a process of its own), in alternating order; the figure is
+the median over rounds of the ratio of the two medians, with its bootstrap interval. Agreement is within 5 %.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ def main() -> int:
     parser.add_argument("engine", type=Path, help="engine folder of the OpenVINO backend")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seconds", type=int, default=3, help="for each of the two, each round")
+    parser.add_argument("--threads", type=int, help="default: one per physical core")
     parser.add_argument("--out", type=Path, help="write the figures here as JSON")
     arguments = parser.parse_args()
 
     engine = read_engine(arguments.engine)
-    runner = OpenVino().load(engine)
+    runner = OpenVino().load(engine, arguments.threads)
     threads = int(runner.conditions()["threads"])
     image = np.random.default_rng(0).random((1, engine.task.in_channels, *engine.task.size), dtype=np.float32)
     ours: list[float] = []
