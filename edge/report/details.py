@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Labels = NDArray[np.uint8]
 QUANTILES = 201
+VISIBLE_LOSS = 0.001
+"""Of Dice on one image; below it, a handful of pixels changed."""
 
 
 @dataclass(frozen=True)
@@ -59,14 +61,17 @@ def worst_pictures(
     Args:
         images: the evaluation images, in the order of the evaluations.
         reference, engines: what they made of them.
-        count: images for each engine; those of several engines are listed once, worst first.
+        count: images for each engine; those of several engines are listed once, worst first. Losses that nobody would
+            see are left out, unless too few others are left.
     """
     scores = image_scores(reference, engines)
     losses = {name: np.subtract(scores.reference, dice) for name, dice in scores.engines.items()}
-    wanted: dict[int, float] = {}
+    worst: dict[int, float] = {}
     for loss in losses.values():
-        for index in np.argsort(-loss, kind="stable")[:count]:
-            wanted[int(index)] = max(float(loss[index]), wanted.get(int(index), -np.inf))
+        for index in np.argsort(-loss, kind="stable")[:count].tolist():
+            worst[index] = max(float(loss[index]), worst.get(index, -np.inf))
+    ranked = sorted(worst, key=lambda index: -worst[index])
+    wanted = [index for rank, index in enumerate(ranked) if rank < count or worst[index] >= VISIBLE_LOSS]
     return tuple(
         Picture(
             name=scores.names[index],
@@ -75,7 +80,7 @@ def worst_pictures(
             reference=reference.labels[index],
             engines={name: evaluation.labels[index] for name, evaluation in engines.items()},
         )
-        for index in sorted(wanted, key=lambda index: -wanted[index])
+        for index in wanted
     )
 
 

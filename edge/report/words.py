@@ -172,10 +172,15 @@ def findings(report: Report) -> tuple[str, ...]:
     """What else the reader should know before using the verdict, most important first."""
     found = []
     chosen = None if report.chosen is None else report.engine(report.chosen)
-    for row in report.engines:
-        if row.latency_ms is not None and not row.latency_ms.trustworthy:
-            why = "; ".join(row.latency_ms.warnings) or "no reason recorded"
-            found.append(f"The latency of {row.name} is not trustworthy: {why}.")
+    doubtful = [
+        (row.name, row.latency_ms) for row in report.engines if row.latency_ms and not row.latency_ms.trustworthy
+    ]
+    if doubtful:
+        names = listed([name for name, _ in doubtful])
+        # What was seen, without what to do about it: the latency table has the whole sentences.
+        heads = (re.split(r"[:;]", warning)[0] for _, latency in doubtful for warning in latency.warnings)
+        kinds = "; ".join(dict.fromkeys(re.sub(r"^CoV .*", "run times scatter", head) for head in heads))
+        found.append(f"Not to be trusted, latency of {names}: {kinds or 'no reason recorded'}.")
     int8 = [row for row in report.engines if row.precision in ("int8", "mixed") and p50(row) is not None]
     quickest = min(int8, key=lambda row: p50(row) or 0.0, default=None)
     if chosen is not None and quickest is not None and chosen.precision not in ("int8", "mixed"):
@@ -206,7 +211,8 @@ def _speed(report: Report, row: EngineRow) -> str:
         return ""
     base = baseline(report)
     factor = speedup(row, base)
-    text = f" takes {milliseconds(row.latency_ms.p50)} ms per image (median)"
+    doubt = "" if row.latency_ms.trustworthy else ", under disturbance"
+    text = f" takes {milliseconds(row.latency_ms.p50)} ms per image (median{doubt})"
     if base is None or base is row or factor is None:
         return f"{text} and"
     if abs(factor - 1) < 0.005:

@@ -1,0 +1,75 @@
+"""Which images are pictured, and what the distributions keep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from edge.accuracy.counts import count, stack
+from edge.accuracy.evaluate import Evaluation
+from edge.images import load_image_set
+from edge.report import image_scores, quantiles, worst_pictures
+from edge.task import SegmentationTask
+
+TASK = SegmentationTask(size=(16, 16), classes=("cell",))
+
+
+def evaluations(lost: dict[str, list[int]], folder: Path) -> tuple[Evaluation, dict[str, Evaluation]]:
+    """A perfect reference over images whose whole area is foreground; engines miss so many pixels of each."""
+    images = len(next(iter(lost.values())))
+    truth = np.ones((16, 16), np.uint8)
+
+    def evaluation(missed: list[int]) -> Evaluation:
+        labels = []
+        for pixels in missed:
+            mine = truth.copy()
+            mine.flat[:pixels] = 0
+            labels.append(mine)
+        return Evaluation(
+            task=TASK,
+            names=tuple(f"a{index}" for index in range(images)),
+            counts=stack([count(mine, truth, TASK) for mine in labels]),
+            outputs=np.zeros((images, 1, 16, 16), np.float32),
+            labels=tuple(labels),
+            truth=(truth,) * images,
+            columns={},
+        )
+
+    rows = ["image,mask,split"]
+    for index in range(images):
+        Image.fromarray(np.full((16, 16), index, np.uint8)).save(folder / f"a{index}.png")
+        rows.append(f"a{index}.png,a{index}.png,test")
+    (folder / "manifest.csv").write_text("\n".join(rows))
+    return evaluation([0] * images), {name: evaluation(missed) for name, missed in lost.items()}
+
+
+def test_the_worst_of_every_engine_are_pictured_once_and_worst_first(tmp_path: Path):
+    lost = {"int8": [0, 30, 60, 90, 0, 0], "mixed": [0, 0, 0, 40, 50, 20]}
+    reference, engines = evaluations(lost, tmp_path)
+    pictures = worst_pictures(load_image_set(tmp_path).split("test"), reference, engines, count=2)
+    assert [p.name for p in pictures] == ["a3", "a2", "a4"]
+    assert int(pictures[0].pixels[0, 0]) == 3
+    assert int((pictures[0].engines["int8"] == 0).sum()) == 90
+
+
+def test_an_engine_that_lost_nothing_adds_no_pictures(tmp_path: Path):
+    reference, engines = evaluations({"fp32": [0, 0, 0, 0, 0], "int8": [0, 0, 0, 9, 8]}, tmp_path)
+    images = load_image_set(tmp_path).split("test")
+    assert [p.name for p in worst_pictures(images, reference, engines, count=2)] == ["a3", "a4"]
+    assert len(worst_pictures(images, reference, {"fp32": engines["fp32"]}, count=2)) == 2
+
+
+def test_dice_of_each_image_is_kept(tmp_path: Path):
+    reference, engines = evaluations({"int8": [0, 128]}, tmp_path)
+    scores = image_scores(reference, engines)
+    assert scores.reference == (1.0, 1.0)
+    assert scores.engines["int8"] == (1.0, 2 * 128 / (2 * 128 + 128))
+
+
+def test_quantiles_span_the_samples():
+    found = quantiles([3.0, 1.0, 2.0])
+    assert len(found) == 201
+    assert (found[0], found[100], found[-1]) == (1.0, 2.0, 3.0)
+    assert list(found) == sorted(found)
