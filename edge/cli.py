@@ -270,6 +270,97 @@ def report(
     _Output(as_json, quiet, verbose).show([r.to_json() for r in reports], str(out))
 
 
+@app.command()
+def bundle(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="run folder of edge deploy for this target")],
+    target: TargetOption,
+    out: Annotated[Path, typer.Option(metavar="FILE.tar.gz", help="the archive")],
+    jetpack: JetpackOption = None,
+    data: Annotated[
+        Path | None, typer.Option(metavar="SET", help="default: the set that the run was made on")
+    ] = None,
+    no_images: Annotated[bool, typer.Option("--no-images", help="pack no pictures; the device brings its own")] = False,
+    allow_small: Annotated[bool, typer.Option("--allow-small", help="pack fewer than 24 images")] = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Pack a run for a device, which builds, proves and times its own engine from it, offline.
+
+    Example: edge bundle runs/unet --target cpu --out runs/unet.tar.gz --allow-small
+    """
+    from edge.bundle.pack import pack, warnings
+    from edge.target import find_target
+
+    output = _Output(as_json, quiet, verbose)
+    with output.terminal() as terminal:
+        terminal.stage("bundle")
+        path = pack(run, find_target(target), jetpack, not no_images, out, data, allow_small)
+        for warning in warnings(not no_images):
+            terminal.say(f"warning: {warning}")
+    output.show({"path": str(path), "bytes": path.stat().st_size}, str(path))
+
+
+@app.command()
+def verify(
+    packed: Annotated[Path, typer.Argument(metavar="BUNDLE", help="archive, or the folder it was unpacked into")],
+    out: Annotated[Path | None, typer.Option(metavar="RUN", help="run folder (default runs/NAME-verified)")] = None,
+    seconds: SecondsOption = 10.0,
+    images: Annotated[Path | None, typer.Option(metavar="DIR", help="for a bundle without pictures")] = None,
+    allow_small: SmallOption = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """On the device: preflight, build, check, profile, and the fastest engine that passes.
+
+    Example: edge verify runs/unet.tar.gz --out runs/unet-verified --seconds 1
+    """
+    from edge.bundle.verify import verify as run_verify
+    from edge.terminal import report_text
+
+    output = _Output(as_json, quiet, verbose)
+    with output.terminal() as terminal:
+        report, folder = run_verify(
+            packed, out, seconds=seconds, images=images, allow_small=allow_small, say=terminal.detail
+        )
+    output.show(report.to_json(), f"{report_text(report)}\n\n{folder / 'report.html'}")
+    raise typer.Exit(FAILED if report.status == "failed" else PASSED)
+
+
+@app.command()
+def estimate(
+    model: ModelArgument,
+    target: TargetOption,
+    precision: Annotated[str, typer.Option(metavar="P", help="fp32, fp16, bf16 or int8")] = "int8",
+    weights: WeightsOption = None,
+    task: TaskOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """A floor from the device's table, layer by layer: an estimate, labelled so, never a measurement.
+
+    Example: edge estimate models/unet --target jetson-orin-nano-8gb --precision int8
+    """
+    from edge.single import estimate_model
+    from edge.terminal import table_text
+
+    output = _Output(as_json, quiet, verbose)
+    with output.terminal() as terminal:
+        found = estimate_model(model, weights, task, target, precision, terminal)
+    slowest = sorted(found.layers, key=lambda layer: -layer.ms)[:15]
+    rows = [(x.name, x.op, x.precision, f"{x.ms:.4f}", x.bound) for x in slowest]
+    lines = [
+        table_text(("layer", "op", "precision", "estimated ms", "bound by"), rows, left=3),
+        "",
+        f"ESTIMATE, not measured: no engine of {model} in {precision} is expected under {found.ms:.3f} ms on {target}",
+        *(f"assumes: {assumption}" for assumption in found.assumptions),
+        f"peaks from: {found.source}",
+    ]
+    output.show(asdict(found), "\n".join(lines))
+
+
 @app.command("targets")
 def list_targets(as_json: JsonOption = False, quiet: QuietOption = False, verbose: VerboseOption = False) -> None:
     """The devices an engine can be built for, and what is known of each.

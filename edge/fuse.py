@@ -16,7 +16,11 @@ from edge.trial import time_candidates
 
 
 def fuse_for_target(
-    model: Model, target: Target, inputs: Sequence[NDArray[np.float32]], threads: int | None = None
+    model: Model,
+    target: Target,
+    inputs: Sequence[NDArray[np.float32]],
+    threads: int | None = None,
+    seconds: float = 60.0,
 ) -> Fused:
     """Rewrite exactly, with the set of rewrites that is fastest on the target.
 
@@ -25,6 +29,7 @@ def fuse_for_target(
         target: measured where it is local; otherwise its table of safe rewrites is taken as it is.
         inputs: images on which every step is proven.
         threads: CPU threads of the measurement.
+        seconds: no further round of measurements starts after this long.
     """
     if not target.local:
         return fuse(model, target.safe_rewrites or None, inputs)
@@ -33,7 +38,7 @@ def fuse_for_target(
     def time(models: Sequence[Model]) -> list[float]:
         return time_candidates([Candidate(m.name, precision, precision, m) for m in models], target, threads)
 
-    return choose(model, inputs, time)
+    return choose(model, inputs, time, seconds)
 
 
 def fastest_float(target: Target) -> str:

@@ -112,9 +112,9 @@ def _json(path: Path) -> Description:
 
 
 def _bundle(path: Path) -> Description:
-    from edge.bundle.archive import describe_bundle
+    from edge.bundle.verify import describe
 
-    return {"kind": "bundle", **describe_bundle(path)}
+    return {"kind": "bundle", "title": describe(path)}
 
 
 _KINDS: tuple[tuple[Callable[[Path], bool], Callable[[Path], Description]], ...] = (

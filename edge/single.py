@@ -14,15 +14,18 @@ import numpy as np
 from edge.accuracy.compare import Accuracy, reference_scores
 from edge.accuracy.gate import Verdict, load_gate, require_enough
 from edge.backends import find_backend
+from edge.backends.cores import physical_cores
 from edge.backends.engine import Engine, read_engine
 from edge.build import build_engine, compiled_graph
 from edge.candidates import local_candidates
 from edge.check import check_engine, evaluate_reference
 from edge.errors import InputError, MachineError
 from edge.fuse import fuse_for_target
-from edge.fusion import Fused
+from edge.fusion import Fused, fuse
 from edge.images import load_image_set
 from edge.job import Request, prepare
+from edge.latency.estimate import Estimate, estimate
+from edge.latency.peaks import measure_peaks
 from edge.latency.timing import Measured, Ratio, interleave, ratio
 from edge.loading import load_model
 from edge.model import Model
@@ -189,6 +192,18 @@ def quantize_to_file(
     used = read_plan(plan) if plan else plan_int8(loaded, rules)
     quantize(loaded, learned, used, rules).save(out)
     return used
+
+
+def estimate_model(
+    model: str, weights: Path | None, task: Path | None, target: str, precision: str, progress: Progress
+) -> Estimate:
+    """Roofline of the fused model at the target's peaks; this machine's are measured first."""
+    found = find_target(target)
+    loaded = load_model(model, weights, task)
+    progress.stage("estimate")
+    fused = fuse(loaded, None, _random_inputs(loaded))
+    peaks = measure_peaks(physical_cores()) if found.local else None
+    return estimate(fused.model, found, precision, peaks)
 
 
 def _random_inputs(model: Model) -> list[np.ndarray[Any, np.dtype[np.float32]]]:

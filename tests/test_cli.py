@@ -44,7 +44,20 @@ def edge(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], pl
 
 def examples() -> list[str]:
     """The last line of every command's help, in an order in which each finds what it needs."""
-    order = ["deploy", "build", "check", "segment", "profile", "report", "targets", "fuse", "calibrate", "quantize"]
+    order = [
+        "deploy",
+        "build",
+        "check",
+        "segment",
+        "profile",
+        "report",
+        "targets",
+        "fuse",
+        "calibrate",
+        "quantize",
+        "bundle",
+        "verify",
+    ]
     found = {}
     for command in cli.app.registered_commands:
         name = command.name or command.callback.__name__
@@ -61,6 +74,8 @@ def test_every_example_runs(edge: Run) -> None:
         line = example.replace("models/unet", "discs.onnx").replace("calibration/dsb2018", "discs")
         if line.startswith("deploy"):
             line += " --seconds 0.05 --budget 2 --precisions fp32,int8"
+        if line.startswith("verify"):
+            line = line.replace("--seconds 1", "--seconds 0.05")
         code, out, err = edge(line)
         assert code == 0, f"edge {line}: {err}"
         assert out.strip(), f"edge {line} printed nothing"
