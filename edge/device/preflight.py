@@ -151,12 +151,12 @@ def _lines(machine: Machine, toolkit: Mapping[str, Any], free_disk: int) -> list
         ("jetpack", f"{machine.jetpack or 'unknown'} (Jetson Linux {machine.l4t})" if machine.l4t else ""),
         ("python", sys.version.split()[0]),
         ("compiler", f"{toolkit.get('title', '')} {toolkit.get('version', '')}".strip()),
-        ("gpu", str(toolkit.get("gpu") or "")),
+        ("gpu", str(toolkit.get("gpu") or "") if toolkit.get("gpu") != machine.model else ""),
         ("dla", str(machine.dla) if machine.module else ""),
         ("memory", f"{machine.free_bytes / 1e9:.1f} of {machine.memory_bytes / 1e9:.1f} GB free"),
         ("disk", f"{free_disk / 1e9:.1f} GB free"),
         ("power mode", machine.power_mode or ""),
-        ("clocks", "fixed" if machine.clocks_fixed else "free"),
+        ("clocks", ("fixed" if machine.clocks_fixed else "free") if machine.cpu_clocks else ""),
         ("hottest", f"{hottest[0]} {hottest[1]:.0f} °C" if hottest else ""),
     ]
     return [(name, value) for name, value in rows if value]

@@ -1,0 +1,72 @@
+"""Images that a device brings itself, with and without masks, in formats that need no image library."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edge.device.faults import BundleFault
+from edge.device.pictures import supplied
+from edge.device.task import read_task
+from edge.task import SegmentationTask
+
+HOST = SegmentationTask(size=(16, 20), classes=("lesion",))
+TASK = read_task(HOST.to_table())
+
+
+def _pictures(count):
+    generator = np.random.default_rng(0)
+    return [generator.integers(0, 256, (30 + i, 25, 3), np.uint8) for i in range(count)]
+
+
+def test_npy_netpbm_and_png_read_alike(tmp_path):
+    colour, other, grey = *_pictures(2), _pictures(3)[2][..., 0]
+    np.save(tmp_path / "a.npy", colour)
+    Image.fromarray(other).save(tmp_path / "b.ppm")
+    Image.fromarray(grey).save(tmp_path / "c.pgm")
+    Image.fromarray(colour).save(tmp_path / "d.png")
+    found = supplied(tmp_path, TASK)
+    assert found.names == ("image-001", "image-002", "image-003", "image-004") and found.masks is None
+    assert found.shapes == ((30, 25), (31, 25), (32, 25), (30, 25))
+    for ours, pixels in zip(found.inputs(TASK), (colour, other, grey, colour), strict=True):
+        assert np.array_equal(ours[0], HOST.preprocess(pixels))
+
+
+def test_masks_of_equal_stems(tmp_path):
+    (image,) = _pictures(1)
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+    np.save(tmp_path / "images/a.npy", image)
+    mask = np.zeros(image.shape[:2], np.uint8)
+    mask[3:9] = 255
+    Image.fromarray(mask).save(tmp_path / "masks/a.png")
+    found = supplied(tmp_path, TASK)
+    assert np.array_equal(found.masks[0], mask // 255)
+    np.save(tmp_path / "images/b.npy", image)
+    with pytest.raises(BundleFault, match=r"b\.npy: has no mask of the same stem"):
+        supplied(tmp_path, TASK)
+    np.save(tmp_path / "masks/b.npy", mask[1:])
+    with pytest.raises(BundleFault, match="another size"):
+        supplied(tmp_path, TASK)
+
+
+@pytest.mark.parametrize(
+    ("name", "contents", "words"),
+    [
+        ("a.png", b"not a picture", "does not read as an image"),
+        ("a.npy", b"\x93NUMPY", "does not read as an image"),
+        ("a.pgm", b"P2\n2 2\n255\n0 0 0 0\n", "no binary 8-bit PGM"),
+        ("a.pgm", b"P5\n20 20\n255\nshort", "does not read as an image"),
+        ("a.txt", b"", "holds no images"),
+    ],
+)
+def test_bad_images_are_one_sentence(tmp_path, name, contents, words):
+    (tmp_path / name).write_bytes(contents)
+    with pytest.raises(BundleFault, match=words) as caught:
+        supplied(tmp_path, TASK)
+    assert "\n" not in str(caught.value)
+
+
+def test_pickles_are_never_loaded(tmp_path):
+    np.save(tmp_path / "a.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(BundleFault, match="does not read as an image"):
+        supplied(tmp_path, TASK)
