@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge.backends import find_backend
 from edge.backends.engine import Candidate
 from edge.job import Job
 from edge.model import Model
-from edge.quantization.plan import PrecisionPlan
 from edge.quantization.ranges import Ranges
-from edge.quantization.schemes import SCHEMES, plan_int8
+from edge.quantization.schemes import find_scheme, plan_int8
+from edge.quantization.search import Found, search
 from edge.quantization.write import quantize
 
 FLOATS = ("fp32", "bf16", "fp16")
+PLAN, MEMORY = "plan.json", "search.json"
 
 
 @dataclass(frozen=True)
@@ -26,16 +28,22 @@ class Refusal:
     reason: str
 
 
-def local_candidates(job: Job, fused: Model, ranges: Ranges, folder: Path) -> tuple[list[Candidate], list[Refusal]]:
+def local_candidates(
+    job: Job, fused: Model, ranges: Ranges, folder: Path
+) -> tuple[list[Candidate], list[Refusal], tuple[str, ...]]:
     """Candidates for a target that is this machine, in the order asked for.
 
-    ``int8`` is tried with every float precision asked for as the rest of the graph.
+    ``int8`` is tried over every float precision asked for as the rest of the graph; ``mixed`` asks the search.
+
+    Returns:
+        Candidates, a refusal for each precision that cannot be had, and what the search decided, in words.
     """
     backend = find_backend(job.target.backend)
-    candidates: list[Candidate] = []
-    refusals: list[Refusal] = []
     refused = {p: reason for p in (*FLOATS, "int8") if (reason := backend.refusal(p, job.target))}
     rests = [p for p in job.precisions if p in FLOATS and p not in refused] or ["fp32"]
+    candidates: list[Candidate] = []
+    refusals: list[Refusal] = []
+    log: tuple[str, ...] = ()
     for precision in job.precisions:
         if precision in refused:
             refusals.append(Refusal(precision, precision, refused[precision]))
@@ -43,13 +51,54 @@ def local_candidates(job: Job, fused: Model, ranges: Ranges, folder: Path) -> tu
             candidates.append(Candidate(precision, precision, precision, fused))
         elif precision == "int8":
             candidates += int8_candidates(fused, ranges, job.target.backend, rests)
-    return candidates, refusals
+        elif precision == "mixed":
+            found = _search(job, fused, ranges, rests, folder)
+            log = found.log
+            candidates += _distinct(found, candidates)
+            if not found.plans:
+                refusals.append(Refusal("mixed", "mixed", _why_none(found)))
+    return candidates, refusals, log
 
 
-def int8_candidates(fused: Model, ranges: Ranges, scheme_name: str, rests: list[str]) -> list[Candidate]:
+def int8_candidates(fused: Model, ranges: Ranges, scheme_name: str, rests: Sequence[str]) -> list[Candidate]:
     """INT8 wherever the backend's rules allow it, once for each float precision of the rest."""
-    scheme = SCHEMES[scheme_name]
-    plan: PrecisionPlan = plan_int8(fused, scheme)
+    scheme = find_scheme(scheme_name)
+    plan = plan_int8(fused, scheme)
+    if not plan.int8:
+        return []
     graph = quantize(fused, ranges, plan, scheme)
     names = ["int8" if rest == "fp32" else f"int8-{rest}" for rest in rests]
     return [Candidate(name, "int8", rest, graph, plan.reasons) for name, rest in zip(names, rests, strict=True)]
+
+
+def _search(job: Job, fused: Model, ranges: Ranges, rests: Sequence[str], folder: Path) -> Found:
+    progress = job.clock.progress
+    with job.clock.stage("search"):
+        found = search(
+            fused,
+            ranges,
+            job.splits.search,
+            job.target,
+            job.gate,
+            rests,
+            job.request.budget_seconds,
+            job.request.threads,
+            lambda doing, left: progress.detail(f"search: {doing} ({left:.0f} s left)"),
+            folder / MEMORY,
+            job.inputs(job.splits.calibration) if job.request.bias_correction else (),
+        )
+    if found.plans:
+        found.plans[0].plan.save(folder / PLAN)
+    return found
+
+
+def _distinct(found: Found, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The search's plans that are not yet among the candidates, under names of their own."""
+    known = {(c.model.sha256, c.rest) for c in candidates}
+    names = {c.name for c in candidates}
+    fresh = [p.candidate for p in found.plans if (p.candidate.model.sha256, p.candidate.rest) not in known]
+    return [replace(c, name=f"{c.name}-searched") if c.name in names else c for c in fresh]
+
+
+def _why_none(found: Found) -> str:
+    return found.log[-1] if found.log else "INT8 pays on no layer here"

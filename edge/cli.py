@@ -81,6 +81,9 @@ def deploy(
     precisions: Annotated[str | None, typer.Option(metavar="P,P", help="such as fp32,bf16,int8,mixed")] = None,
     gate: GateOption = "99.9",
     budget: Annotated[float, typer.Option(metavar="SECONDS", help="for the precision search")] = 60.0,
+    bias_correction: Annotated[
+        bool, typer.Option("--bias-correction", help="correct INT8 biases in the search")
+    ] = False,
     out: Annotated[Path | None, typer.Option(metavar="RUN", help="run folder (default runs/NAME-TARGET)")] = None,
     weights: WeightsOption = None,
     task: TaskOption = None,
@@ -114,6 +117,7 @@ def deploy(
         precisions=tuple(precisions.split(",")) if precisions else None,
         gate=gate,
         budget_seconds=budget,
+        bias_correction=bias_correction,
         out=out,
         calibration_images=calibration_images,
         threads=threads,
@@ -276,9 +280,7 @@ def bundle(
     target: TargetOption,
     out: Annotated[Path, typer.Option(metavar="FILE.tar.gz", help="the archive")],
     jetpack: JetpackOption = None,
-    data: Annotated[
-        Path | None, typer.Option(metavar="SET", help="default: the set that the run was made on")
-    ] = None,
+    data: Annotated[Path | None, typer.Option(metavar="SET", help="default: the set that the run was made on")] = None,
     no_images: Annotated[bool, typer.Option("--no-images", help="pack no pictures; the device brings its own")] = False,
     allow_small: Annotated[bool, typer.Option("--allow-small", help="pack fewer than 24 images")] = False,
     as_json: JsonOption = False,

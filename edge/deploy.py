@@ -6,6 +6,7 @@ report it returns.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from edge.accuracy.evaluate import Evaluation
 from edge.backends import find_backend
 from edge.backends.engine import Candidate, Engine, Layer, Runner
 from edge.build import build_engine
-from edge.candidates import Refusal, local_candidates
+from edge.candidates import MEMORY, Refusal, local_candidates
 from edge.check import Checked, check_engine, evaluate_reference
 from edge.errors import InputError
 from edge.files import replaced_folder
@@ -70,7 +71,7 @@ def run_deploy(request: Request, progress: Progress) -> tuple[Report, Path]:
             reference = evaluate_reference(job.model, job.splits.evaluation, advance)
         reference.save_outputs(folder / "reference.npz")
         if job.target.local:
-            report = _deploy_here(job, reference, folder)
+            report = _deploy_here(job, reference, folder, out)
         else:
             from edge.simulated import deploy_simulated
 
@@ -78,10 +79,11 @@ def run_deploy(request: Request, progress: Progress) -> tuple[Report, Path]:
     return report, out
 
 
-def _deploy_here(job: Job, reference: Evaluation, folder: Path) -> Report:
+def _deploy_here(job: Job, reference: Evaluation, folder: Path, earlier: Path) -> Report:
+    _remember(earlier, folder)
     fused = _fuse(job)
     ranges = _calibrate(job, fused, folder)
-    candidates, refusals = local_candidates(job, fused.model, ranges, folder)
+    candidates, refusals, log = local_candidates(job, fused.model, ranges, folder)
     with ExitStack() as stack:
         loaded = _build_and_load(job, candidates, folder, stack, refusals)
         checked = _check(job, loaded, reference)
@@ -95,7 +97,7 @@ def _deploy_here(job: Job, reference: Evaluation, folder: Path) -> Report:
     rows = [engine_row(p.engine, folder, p.checked, p.layers, p.latency) for p in proven]
     rows += [refused_row(refusal, job.target.backend, job.request.gate) for refusal in refusals]
     evaluations = {p.engine.name: p.checked.evaluation for p in proven}
-    report = assemble(job, reference, rows, chosen, evaluations, fused, ranges)
+    report = assemble(job, reference, rows, chosen, evaluations, fused, ranges, notes=log)
     with job.clock.stage("report"):
         shown = pictures(job.splits.evaluation, reference, evaluations)
         write_report(report, folder, shown, job.request.report_images)
@@ -108,10 +110,16 @@ def choose(proven: Sequence[Proven]) -> str | None:
     return min(passing, key=lambda p: p.latency.p50).engine.name if passing else None
 
 
+def _remember(earlier: Path, folder: Path) -> None:
+    """What an earlier run at the same place measured in its search; the search itself knows whether it still holds."""
+    if (earlier / MEMORY).is_file():
+        shutil.copyfile(earlier / MEMORY, folder / MEMORY)
+
+
 def _fuse(job: Job) -> Fused:
     with job.clock.stage("fuse"):
         proof = list(job.inputs(job.splits.search.spread(2)))
-        return fuse_for_target(job.model, job.target, proof, job.request.threads)
+        return fuse_for_target(job.model, job.target, proof, job.request.threads, job.request.budget_seconds / 2)
 
 
 def _calibrate(job: Job, fused: Fused, folder: Path) -> Ranges:

@@ -34,6 +34,7 @@ class Request:
     precisions: tuple[str, ...] | None = None
     gate: str = "99.9"
     budget_seconds: float = 60.0
+    bias_correction: bool = False
     out: Path | None = None
     weights: Path | None = None
     task: Path | None = None

@@ -7,6 +7,7 @@ from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,8 @@ def build_single(request: Request, progress: Progress) -> Engine:
         fused = fuse_for_target(job.model, job.target, list(job.inputs(job.splits.search.spread(2))), request.threads)
     with job.clock.stage("calibrate", len(job.splits.calibration)) as advance:
         ranges = calibrate(fused.model, job.inputs(job.splits.calibration), advance=advance)
-    candidates, refusals = local_candidates(job, fused.model, ranges, out)
+    with TemporaryDirectory() as scratch:
+        candidates, refusals, _ = local_candidates(job, fused.model, ranges, Path(scratch))
     if refusals:
         raise MachineError(f"--precision {precision}: {refusals[0].reason}; choose another precision")
     with job.clock.stage("build"):
