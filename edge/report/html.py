@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
+_INTERLEAVED = "interleaved_with"
 _MOST_IMAGES = 300  # rows of the per-image table; the rest is in report.json
 
 
@@ -159,11 +160,14 @@ def _layers(report: Report) -> list[LayerTable]:
 
 def _conditions(report: Report) -> Conditions:
     tables = [row.latency_ms.conditions for row in report.engines if row.latency_ms is not None]
-    keys = list(dict.fromkeys(key for table in tables for key in table))
+    # Each engine names the others here; that they took turns is one fact about all.
+    interleaved = any(table.get(_INTERLEAVED) for table in tables)
+    keys = list(dict.fromkeys(key for table in tables for key in table if key != _INTERLEAVED))
     shared = {
         key: tables[0][key] for key in keys if all(key in table and table[key] == tables[0][key] for table in tables)
     }
-    return Conditions(shared, tuple(key for key in keys if key not in shared))
+    turns = {"order": "engines in turn, block by block"} if interleaved else {}
+    return Conditions({**shared, **turns}, tuple(key for key in keys if key not in shared))
 
 
 def _detailed(report: Report) -> EngineRow | None:
