@@ -47,7 +47,9 @@ _RUNTIME_PRECISIONS: Mapping[str, str] = {
 }
 _CONVOLUTIONS = ("Convolution", "Deconvolution")
 _PROFILED_RUNS = 15
-_UNPROFILED_RUNS = 3
+_LEAST_PROFILED_RUNS = 5
+_UNPROFILED_RUNS = 2
+_PROFILE_SECONDS = 1.0
 
 
 class OpenVino:
@@ -189,9 +191,10 @@ def version() -> str:
 
 
 def read_network(model: Model) -> openvino.Model:
-    """ONNX to OpenVINO's model, through memory."""
+    """ONNX to OpenVINO's model, through memory, every operation named after the ONNX node it came from."""
     network = core().read_model(model.proto.SerializeToString())
     network.set_friendly_name(model.name)
+    _name_operations(network, frozenset(node.name for node in model.proto.graph.node))
     return network
 
 
@@ -236,14 +239,17 @@ def profile_layers(
 
     Args:
         image: input to run on, ``[1, channels, height, width]``; None for seeded noise.
-        runs: counted runs, after a few that are not.
+        runs: counted runs, after a few that are not; fewer where they take over a second.
     """
     compiled = compile_network(network, rest, threads, profile=True)
     if image is None:
         image = np.random.default_rng(0).standard_normal(tuple(compiled.input(0).shape)).astype(np.float32)
     request = compiled.create_infer_request()
     times: dict[str, list[float]] = {}
+    deadline = time.perf_counter() + _PROFILE_SECONDS
     for run in range(_UNPROFILED_RUNS + runs):
+        if run >= _UNPROFILED_RUNS + _LEAST_PROFILED_RUNS and time.perf_counter() > deadline:
+            break
         request.infer({0: image}, share_inputs=True, share_outputs=True)
         if run < _UNPROFILED_RUNS:
             continue
@@ -256,6 +262,20 @@ def profile_layers(
         for name, samples in times.items()
         if (row := rows.get(name)) is not None
     )
+
+
+def _name_operations(network: openvino.Model, known: frozenset[str]) -> None:
+    """Name what the reader left anonymous (``ConvolutionBackpropData_69``) after the node that its result goes to."""
+    for operation in reversed(network.get_ordered_ops()):
+        kind, name = operation.get_type_name(), operation.get_friendly_name()
+        if kind in ("Parameter", "Result", "Constant") or name in known or name.rpartition("/")[0] in known:
+            continue
+        for target in operation.output(0).get_target_inputs():
+            label = target.get_node().get_friendly_name()
+            root = label if label in known else label.rpartition("/")[0]
+            if root in known:
+                operation.set_friendly_name(f"{root}/{kind}")
+                break
 
 
 def _runtime_nodes(compiled: openvino.CompiledModel) -> Iterator[dict[str, str]]:

@@ -25,7 +25,7 @@ from edge.quantization.trials import Trial, best_clips
 Array = NDArray[np.float32]
 
 COARSE, FINE = 127, 255
-TRIAL_IMAGES = 8
+TRIAL_IMAGES = 4
 _GROUP_BYTES = 256 << 20
 _UNKNOWN_BYTES = 32 << 20
 

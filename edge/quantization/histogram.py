@@ -14,13 +14,17 @@ from numpy.typing import NDArray
 HALF = 4096
 """Bins on either side of zero: at least 16 for each step of an 8-bit grid."""
 
+SAMPLE = 1 << 17
+"""Values of one tensor of one image that are binned at most; its extremes are always those of all values."""
+
 
 class Histogram:
     """Counts of a tensor's values.
 
     Attributes:
-        low, high: exact extremes; 0 before the first value.
-        zeros: how many values were exactly 0. They are in no bin: every grid here represents 0 exactly.
+        low, high: exact extremes of all values; 0 before the first.
+        total: how many values were binned, or were 0.
+        zeros: how many of these were exactly 0. They are in no bin: every grid here represents 0 exactly.
         bound: power of two, larger than every magnitude; 0 before the first value that is not 0.
         counts: ``[2 * HALF]`` int64, bins of width ``bound / HALF`` from ``-bound`` up.
     """
@@ -28,6 +32,7 @@ class Histogram:
     def __init__(self) -> None:
         self.low = 0.0
         self.high = 0.0
+        self.total = 0
         self.zeros = 0
         self.bound = 0.0
         self.counts = np.zeros(2 * HALF, np.int64)
@@ -44,21 +49,16 @@ class Histogram:
         first = self.total == 0
         self.low, self.high = (low, high) if first else (min(self.low, low), max(self.high, high))
         magnitude = max(-low, high)
+        sample = values.reshape(-1)[:: _stride(values.size)]
+        zeros = sample.size - int(np.count_nonzero(sample))
+        self.total += sample.size
+        self.zeros += zeros
         if magnitude > 0:
             self._grow(2.0 ** (math.frexp(magnitude)[1]))
             # A power of two: the product is exact, so a value's bin never depends on the bound it was scaled by.
-            scaled = values.reshape(-1) * np.float32(HALF / self.bound)
-            np.floor(scaled, out=scaled)
+            scaled = np.floor(sample * np.float32(HALF / self.bound))
             self.counts += np.bincount(scaled.astype(np.int32) + HALF, minlength=2 * HALF)
-        zeros = values.size - int(np.count_nonzero(values))
-        self.zeros += zeros
-        if magnitude > 0:
             self.counts[HALF] -= zeros
-
-    @property
-    def total(self) -> int:
-        """Number of values seen."""
-        return int(self.counts.sum()) + self.zeros
 
     @property
     def amax(self) -> float:
@@ -78,3 +78,8 @@ class Histogram:
             self.counts = np.zeros_like(self.counts)
             self.counts[HALF // 2 : HALF + HALF // 2] = merged
             self.bound *= 2.0
+
+
+def _stride(size: int) -> int:
+    """Step through a flat tensor that bins :data:`SAMPLE` values at most; odd, so that it visits every column."""
+    return -(-size // SAMPLE) | 1 if size > SAMPLE else 1

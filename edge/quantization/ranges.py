@@ -33,7 +33,7 @@ class TensorRange:
 
     Attributes:
         low, high: smallest and largest value seen.
-        count: how many values were seen.
+        count: how many values were binned.
         zeros: share of them that were exactly 0.
         coarse: clip for grids with 127 steps up to ``amax`` (signed 8 bit).
         fine: clip for grids with 255 steps over the whole range (unsigned 8 bit).

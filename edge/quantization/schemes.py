@@ -1,10 +1,11 @@
 """Each compiler's rules for INT8, as tables. A new compiler is a new row, not new code.
 
 ``openvino``
-    Unsigned where the graph proves that a tensor is never negative (one bit more, and the fast path); beside a Concat
-    the signed grid as unsigned with zero point 128, because OpenVINO's CPU plugin computes wrong numbers for signed
-    Q/DQ around a Concat (10 dB where the same grid as u8/128 gives 70, in 2025.0 to 2026.4); signed elsewhere, since
-    zero point 128 sends ConvTranspose and attention products to float.
+    Unsigned where the graph proves that a tensor is never negative (one bit more, and the fast path). Unsigned over
+    the tensor's own range where that is lopsided, as after GELU or SiLU (4 dB on LiteNeXt, no slower), but not in
+    front of ConvTranspose, which runs in float for any zero point but 0. Beside a Concat the signed grid as unsigned
+    with zero point 128, because OpenVINO's CPU plugin computes wrong numbers for signed Q/DQ around a Concat (10 dB
+    where the same grid as u8/128 gives 70, in 2025.0 to 2026.4). Signed elsewhere.
 ``openvino-identical``
     The signed grid level by level, so bit-comparable with TensorRT, in the form that OpenVINO gets right.
 ``tensorrt``
@@ -38,11 +39,13 @@ class TensorFacts:
     Attributes:
         nonnegative: no input can make it negative.
         beside_concat: a Concat makes or reads it.
+        transposed: a ConvTranspose reads it.
         lopsided: one side of its range is under a quarter of the other, so a signed grid would waste a bit.
     """
 
     nonnegative: bool
     beside_concat: bool
+    transposed: bool
     lopsided: bool
 
 
@@ -111,6 +114,8 @@ _SCHEMES = (
         floats=(_COMPUTED_KERNEL, _WEIGHT_FIRST, _COMPUTED_SECOND),
         grids=(
             GridRule(lambda t: t.nonnegative, "uint8"),
+            GridRule(lambda t: t.transposed and not t.beside_concat, "int8"),
+            GridRule(lambda t: t.lopsided, "uint8-range"),
             GridRule(lambda t: t.beside_concat, "uint8-128"),
             GridRule(always, "int8"),
         ),
@@ -173,5 +178,6 @@ def tensor_facts(value: ir.Value, found: TensorRange, task: SegmentationTask) ->
     return TensorFacts(
         nonnegative=is_nonnegative(value, task),
         beside_concat=is_beside_concat(value),
+        transposed=any(node.op_type == "ConvTranspose" for node, _ in value.uses()),
         lopsided=min(-low, high) < 0.25 * max(-low, high),
     )

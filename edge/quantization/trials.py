@@ -20,7 +20,7 @@ from edge.model import Model
 from edge.quantization.graph import OPERATORS
 from edge.quantization.grid import Grid, grid_for
 
-_SAME = 0.01  # proposals closer than this are one
+_SAME = 0.03  # proposals closer than this are one
 _PREFIX = "segedge_trial"
 
 

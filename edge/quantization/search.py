@@ -1,0 +1,369 @@
+"""Search: which nodes in INT8, over which float precision, is the fastest that still segments as well.
+
+The order of questions is what makes it quick, cheap ones first:
+
+1. **Where does INT8 pay?** Two profiles for each float precision (nothing in INT8, everything in INT8) give each
+   group's time both ways. Groups that do not gain are float from here on; a third profile, of what is left, catches
+   groups that gained only because their neighbours were in INT8 too. Where that saves little against INT8 everywhere,
+   both go on, since a profile is noisier than an engine's time.
+2. **Is that good enough?** One full evaluation on the search images. If it passes with room to spare, the search over
+   this float precision is over: no sensitivities are needed.
+3. **What hurts?** Otherwise one sweep puts each gainful group alone into INT8 and measures the noise it adds to the
+   clipped logits. Noise adds up, so sorting by time saved for noise added gives the time-harm front, and the gate is
+   met by a prefix of it: found by bisection, in log2(groups) evaluations. Leftover time tries the groups beyond it.
+4. **What is really fastest?** All plans that passed, and the float engines, timed interleaved. Plans that are not
+   faster than their float engine are dropped.
+
+NNCF's accuracy control asks 3 before 2, evaluates after each operation it reverts, and does not ask 1 or 4 at all.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.accuracy.gate import Gate
+from edge.backends import find_backend
+from edge.backends.engine import Candidate
+from edge.images import ImageSet
+from edge.latency.environment import environment, versions
+from edge.model import Model
+from edge.quantization.bench import Judged, LocalBench
+from edge.quantization.bias import measure_shifts
+from edge.quantization.memory import Memory
+from edge.quantization.plan import PrecisionPlan
+from edge.quantization.ranges import Ranges
+from edge.quantization.schemes import find_scheme, plan_int8
+from edge.quantization.sensitivity import Gain, Group, Harm
+from edge.quantization.workbook import NOTHING, Chosen, Workbook
+from edge.quantization.write import quantize
+from edge.target import Target
+
+Progress = Callable[[str, float], None]
+"""Called with what is being done and the seconds left of the budget."""
+
+_LEAST_SAVING = 0.002  # of the engine's time: below it a profile cannot tell a gain from noise
+_WORTHWHILE = 0.98  # of the float engine's time: what a plan must come to as a whole
+_LITTLE = 1.15  # INT8 everywhere goes on where it is expected within this of INT8 where it pays
+_WORTH_TRYING = 0.05  # of what a plan saves: what a group beyond the front must add
+_ROOMY = 0.5  # of what a bar allows: a plan with less room gets a safer sibling,
+_QUIETER = 0.5  # which adds this share of its noise
+_ROUNDS = 2
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan worth building.
+
+    Attributes:
+        name: for tables: ``int8``, ``mixed-bf16``, ``mixed-bf16-safe``.
+        rest: precision of the nodes it leaves float.
+        plan: with a reason for every node left float.
+        candidate: ready to build.
+        ms: median on the target, interleaved with its rivals.
+        judged: the gate on the search images.
+    """
+
+    name: str
+    rest: str
+    plan: PrecisionPlan
+    candidate: Candidate
+    ms: float
+    judged: Judged
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search came to.
+
+    Attributes:
+        plans: fastest first; all passed on the search images. Empty where INT8 pays nowhere.
+        float_ms: float precision to its engine's median, from the same interleaved run.
+        gains: float precision to group to its measured times.
+        harms: group to what it does alone; empty where the sweep was not needed.
+        evaluations: full evaluations of the search images that were made now (not remembered).
+        seconds: spent.
+        log: what was decided, in order, in words.
+    """
+
+    plans: tuple[Planned, ...]
+    float_ms: Mapping[str, float]
+    gains: Mapping[str, Mapping[Group, Gain]]
+    harms: Mapping[Group, Harm]
+    evaluations: int
+    seconds: float
+    log: tuple[str, ...]
+
+
+def search(
+    model: Model,
+    ranges: Ranges,
+    images: ImageSet,
+    target: Target,
+    gate: Gate | None,
+    rests: Sequence[str] = ("fp32", "bf16"),
+    budget_seconds: float = 60.0,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    keep: Path | None = None,
+    bias_images: Iterable[NDArray[np.float32]] = (),
+) -> Found:
+    """Search on this machine.
+
+    Args:
+        model: the float graph (after fusion).
+        ranges: of its tensors.
+        images: the search images (val). Never give it the test split.
+        target: this machine; its backend's own dialect is written.
+        gate: what an engine must keep; None asks for parity only.
+        rests: float precisions to try; those that would not really run are left out.
+        budget_seconds: begun measurements are finished, no new ones are started after it. The least that is always
+            done is the profiles and one evaluation.
+        threads: CPU threads, None for all usable cores.
+        progress: see :data:`Progress`.
+        keep: file for what is measured; a second search with the same inputs reads it, an interrupted one goes on.
+        bias_images: calibration images, ``[1, channels, height, width]`` float32 each, to correct biases on; none
+            leaves biases alone. It helps some networks and hurts others (U-Net: -2 dB), so it is off by default.
+
+    Raises:
+        InputError: the compiler refuses the graph, or images do not decode.
+    """
+    backend, scheme = find_backend(target.backend), find_scheme(target.backend)
+    shifts = measure_shifts(model, quantize(model, ranges, plan_int8(model, scheme), scheme), bias_images)
+    here = environment()
+    memory = Memory(
+        keep,
+        {
+            "graph": model.sha256,
+            "ranges": asdict(ranges),
+            "images": images.sha256(),
+            "gate": None if gate is None else asdict(gate),
+            "target": target.name,
+            "scheme": scheme.name,
+            "compiler": versions((target.backend.replace("_", "-"), "onnxruntime")),
+            "machine": {key: here[key] for key in ("cpu", "isa", "threads")},
+            "threads": threads,
+            "biases": {name: shift.tolist() for name, shift in shifts.items()},
+        },
+    )
+    bench = LocalBench(backend, target, model, images, gate, threads)
+    workbook = Workbook(model, ranges, scheme, bench, memory, shifts)
+    possible = [rest for rest in rests if backend.refusal(rest, target) is None]
+    return Search(workbook, budget_seconds, progress).run(possible)
+
+
+@dataclass(frozen=True)
+class _Accepted:
+    name: str
+    rest: str
+    chosen: Chosen
+    judged: Judged
+
+
+@dataclass
+class Search:
+    """The decisions, over any workbook.
+
+    Attributes:
+        book: measures and remembers.
+        budget_seconds, progress: see :func:`search`.
+    """
+
+    book: Workbook
+    budget_seconds: float = 60.0
+    progress: Progress | None = None
+    _started: float = 0.0
+    _log: list[str] = field(default_factory=list)
+    _least_ms: dict[str, float] = field(default_factory=dict)
+    _gains: dict[str, dict[Group, Gain]] = field(default_factory=dict)
+    _harms: dict[Group, Harm] = field(default_factory=dict)
+
+    def run(self, rests: Sequence[str]) -> Found:
+        """See :func:`search`."""
+        self._started = time.monotonic()
+        self.book.profile([(rest, chosen) for rest in rests for chosen in (NOTHING, self.book.everything)])
+        for rest in rests:
+            self._measure_gains(rest)
+        accepted: list[_Accepted] = []
+        for rest in sorted(rests, key=self._expected_ms):
+            accepted += self._accept(rest)
+        return self._finish(rests, accepted)
+
+    # ------------------------------------------------------------------------------------------------- time
+
+    def _measure_gains(self, rest: str) -> None:
+        """Time of each group both ways; a group that does not pay keeps the measurement that said so."""
+        chosen, gains = self.book.everything, self._gains.setdefault(rest, {})
+        self._least_ms[rest] = _LEAST_SAVING * self.book.total_ms(rest, NOTHING)
+        for turn in range(_ROUNDS):
+            if not chosen or (turn and self._left() <= 0):
+                break
+            gains.update(self.book.gains(rest, chosen))
+            paying = frozenset(group for group in chosen if group in self._paying(rest))
+            if paying == chosen:
+                break
+            chosen = paying
+        self._say(f"{rest}: INT8 pays on {len(self._paying(rest))} of {len(self.book.groups)} groups")
+
+    def _paying(self, rest: str) -> list[Group]:
+        return [group for group, gain in self._gains[rest].items() if gain.pays(self._least_ms[rest])]
+
+    def _expected_ms(self, rest: str) -> float:
+        """Milliseconds of the engine with INT8 wherever it pays."""
+        return self.book.total_ms(rest, NOTHING) - sum(self._gains[rest][g].saved_ms for g in self._paying(rest))
+
+    # --------------------------------------------------------------------------------------------- accuracy
+
+    def _accept(self, rest: str) -> list[_Accepted]:
+        """The fastest plan over one float precision that passes, and a safer one where it is near a bar."""
+        paying = self._paying(rest)
+        if not paying or (self._left() <= 0 and self.book.evaluations):
+            return []
+        everything, found = self.book.everything, list[_Accepted]()
+        close = self.book.total_ms(rest, everything) <= _LITTLE * self._expected_ms(rest)
+        if len(paying) < len(everything) and close and self._left() > 0:
+            judged = self._judge(rest, everything)
+            if judged.passed:
+                found.append(_Accepted(self._name(rest, everything), rest, everything, judged))
+        return found + self._accept_paying(rest, paying)
+
+    def _accept_paying(self, rest: str, paying: Sequence[Group]) -> list[_Accepted]:
+        full = frozenset(paying)
+        judged = self._judge(rest, full)
+        if judged.passed and judged.slack >= _ROOMY:
+            return [_Accepted(self._name(rest, full), rest, full, judged)]
+        if not judged.passed and rest != "fp32" and not self._judge(rest, NOTHING).passed:
+            return []
+        self._sweep(paying)
+        gains = self._gains[rest]
+        front = sorted(
+            (group for group in paying if group in self._harms),
+            key=lambda group: -gains[group].saved_ms / (self._harms[group].noise + 1e-12),
+        )
+        # Where the sweep ran out of time the whole front was never tried, only the larger full plan.
+        limit = len(front) if len(front) == len(full) else len(front) + 1
+        best = (full, judged) if judged.passed else self._bisect(rest, front, limit)
+        if best is None:
+            return []
+        chosen, judged = best if best[0] == full else self._extend(rest, *best)
+        found = [_Accepted(self._name(rest, chosen), rest, chosen, judged)]
+        safer = self._quieter(chosen, front)
+        if judged.slack < _ROOMY and safer and self._left() > 0:
+            second = self._judge(rest, safer)
+            if second.passed and second.slack > judged.slack:
+                found.append(_Accepted(f"{self._name(rest, safer)}-safe", rest, safer, second))
+        return found
+
+    def _bisect(self, rest: str, front: Sequence[Group], limit: int) -> tuple[Chosen, Judged] | None:
+        """The longest prefix of the front, below ``limit`` groups, that passes."""
+        best: tuple[Chosen, Judged] | None = None
+        low, high = 0, limit  # ``low`` groups pass, ``high`` do not
+        while high - low > 1 and self._left() > 0:
+            middle = (low + high) // 2
+            judged = self._judge(rest, chosen := frozenset(front[:middle]))
+            if judged.passed:
+                low, best = middle, (chosen, judged)
+            else:
+                high = middle
+        return best
+
+    def _extend(self, rest: str, chosen: Chosen, judged: Judged) -> tuple[Chosen, Judged]:
+        """Try groups beyond the prefix one by one, the largest saving first, while there is time."""
+        gains = self._gains[rest]
+        outside = sorted((g for g in self._paying(rest) if g not in chosen), key=lambda g: -gains[g].saved_ms)
+        least = _WORTH_TRYING * sum(gains[group].saved_ms for group in chosen)
+        for group in outside:
+            if self._left() <= 0 or gains[group].saved_ms < least:
+                break
+            found = self._judge(rest, chosen | {group})
+            if found.passed:
+                chosen, judged = chosen | {group}, found
+        return chosen, judged
+
+    def _quieter(self, chosen: Chosen, front: Sequence[Group]) -> Chosen:
+        """The best part of a plan that adds no more than a share of its noise."""
+        kept: list[Group] = []
+        noise, allowed = 0.0, _QUIETER * sum(self._harms[group].noise for group in chosen if group in self._harms)
+        for group in front:
+            if group in chosen and noise + self._harms[group].noise <= allowed:
+                kept.append(group)
+                noise += self._harms[group].noise
+        return frozenset(kept)
+
+    def _judge(self, rest: str, chosen: Chosen) -> Judged:
+        judged = self.book.judge(rest, chosen)
+        verdict = f"passes with {judged.slack:.0%} of the room left" if judged.passed else judged.reasons[0]
+        self._say(f"{rest}: {len(chosen)} groups in INT8, {judged.sqnr_db:.1f} dB: {verdict}")
+        return judged
+
+    def _sweep(self, wanted: Sequence[Group]) -> None:
+        """Harm of each group not measured yet, while there is time."""
+        for number, group in enumerate(wanted, start=1):
+            if self._left() <= 0 and not self.book.knows_harm(group):
+                self._say(f"out of time: harm of {number - 1} of {len(wanted)} groups is known, the others stay float")
+                return
+            self._harms[group] = self.book.harm(group)
+            self._tell(f"sensitivity {number}/{len(wanted)}")
+
+    # --------------------------------------------------------------------------------------------- the end
+
+    def _finish(self, rests: Sequence[str], accepted: Sequence[_Accepted]) -> Found:
+        every = [*((rest, NOTHING) for rest in rests), *((row.rest, row.chosen) for row in accepted)]
+        times = self.book.milliseconds(every) if accepted else []
+        float_ms = dict(zip(rests, times, strict=False))
+        plans = []
+        for row, ms in zip(accepted, times[len(rests) :], strict=True):
+            kept = ms <= _WORTHWHILE * float_ms[row.rest]
+            outcome = "kept" if kept else "dropped, not faster than its float engine"
+            self._say(f"{row.name}: {ms:.2f} ms against {float_ms[row.rest]:.2f} ms in {row.rest}: {outcome}")
+            if kept:
+                plan = self._plan(row.rest, row.chosen)
+                candidate = self.book.candidate(row.rest, row.chosen, row.name, plan)
+                plans.append(Planned(row.name, row.rest, plan, candidate, ms, row.judged))
+        return Found(
+            plans=tuple(sorted(plans, key=lambda planned: planned.ms)),
+            float_ms=float_ms,
+            gains=self._gains,
+            harms=self._harms,
+            evaluations=self.book.evaluations,
+            seconds=time.monotonic() - self._started,
+            log=tuple(self._log),
+        )
+
+    def _plan(self, rest: str, chosen: Chosen) -> PrecisionPlan:
+        reasons: dict[str, str] = {}
+        for group in self.book.groups:
+            if group not in chosen:
+                phrase = _reason(rest, self._gains[rest][group], self._harms.get(group), self._least_ms[rest])
+                reasons.update(dict.fromkeys(group, phrase))
+        return self.book.plan.without(reasons)
+
+    def _name(self, rest: str, chosen: Chosen) -> str:
+        stem = "int8" if chosen == self.book.everything else "mixed"
+        return stem if rest == "fp32" else f"{stem}-{rest}"
+
+    def _left(self) -> float:
+        return self.budget_seconds - (time.monotonic() - self._started)
+
+    def _say(self, sentence: str) -> None:
+        self._log.append(sentence)
+        self._tell(sentence)
+
+    def _tell(self, what: str) -> None:
+        if self.progress is not None:
+            self.progress(what, max(0.0, self._left()))
+
+
+def _reason(rest: str, gain: Gain, found: Harm | None, least_ms: float) -> str:
+    """Why a group stayed float, in one phrase with its number."""
+    if not gain.pays(least_ms):
+        return f"INT8 is {gain.ratio:.1f}x {rest} here"
+    if found is None:
+        return f"INT8 saves {gain.saved_ms:.2f} ms here, but there was no time to measure its harm"
+    decibels = 0.0 - 10.0 * np.log10(max(found.noise, 1e-20))
+    return f"INT8 alone costs {100 * found.disagreement:.2f} % agreement ({decibels:.0f} dB)"

@@ -1,0 +1,44 @@
+"""Bias correction takes back the shift of the mean, channel by channel, and only where a node is in INT8."""
+
+from __future__ import annotations
+
+import numpy as np
+from fixtures.small_unet import images, small_unet
+
+from edge.backends.onnxruntime import Intermediates
+from edge.quantization.bias import correct_biases, measure_shifts
+from edge.quantization.calibrate import calibrate
+from edge.quantization.schemes import SCHEMES, plan_int8
+from edge.quantization.write import quantize
+
+MODEL, SCHEME = small_unet(), SCHEMES["openvino"]
+RANGES = calibrate(MODEL, images(4), method="mse")
+
+
+def test_first_convolution_keeps_its_mean() -> None:
+    # The first convolution reads the image itself, so its local shift is all of its shift.
+    quantized = quantize(MODEL, RANGES, plan_int8(MODEL, SCHEME), SCHEME)
+    shifts = measure_shifts(MODEL, quantized, images(4))
+    assert set(shifts) == plan_int8(MODEL, SCHEME).int8
+    first = next(n for n in MODEL.proto.graph.node if n.op_type == "Conv")
+    corrected = correct_biases(quantized, shifts)
+
+    def means(graph: object) -> np.ndarray:
+        probe = Intermediates(graph, [first.output[0]])  # type: ignore[arg-type]
+        return np.mean([probe.run(image)[first.output[0]].mean(axis=(0, 2, 3)) for image in images(4)], axis=0)
+
+    exact = means(MODEL)
+    before, after = (np.abs(means(graph) - exact).max() for graph in (quantized, corrected))
+    assert before > 1e-4
+    assert after < 0.05 * before
+
+
+def test_float_nodes_are_left_alone() -> None:
+    plan = plan_int8(MODEL, SCHEME)
+    quantized = quantize(MODEL, RANGES, plan, SCHEME)
+    shifts = measure_shifts(MODEL, quantized, images(1))
+    part = quantize(MODEL, RANGES, plan.without(dict.fromkeys(sorted(plan.int8)[1:], "test")), SCHEME)
+    corrected = correct_biases(part, shifts)
+    added = {w.name for w in corrected.proto.graph.initializer} - {w.name for w in part.proto.graph.initializer}
+    assert added == {f"{sorted(plan.int8)[0]}_corrected_bias"}
+    assert measure_shifts(MODEL, MODEL, images(1)) == {}

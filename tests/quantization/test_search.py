@@ -1,0 +1,225 @@
+"""Search: its decisions against a bench whose answers are known, and once on real engines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fixtures.discs import disc_network, write_discs
+from fixtures.small_unet import TASK, images, small_litenext, small_unet
+
+from edge.accuracy.gate import load_gate
+from edge.backends.engine import Candidate, Layer
+from edge.images import load_image_set
+from edge.model import Model
+from edge.quantization.bench import Judged, _slack
+from edge.quantization.calibrate import calibrate
+from edge.quantization.memory import Memory
+from edge.quantization.plan import INT8
+from edge.quantization.schemes import SCHEMES, plan_int8
+from edge.quantization.search import Found, Search, search
+from edge.quantization.sensitivity import Gain, Group, groups, harm
+from edge.quantization.workbook import Workbook
+from edge.target import find_target
+
+SCHEME = SCHEMES["openvino"]
+MODEL = small_unet()
+RANGES = calibrate(MODEL, images(2), method="min-max")
+GROUPS = groups(MODEL, plan_int8(MODEL, SCHEME).int8)
+
+
+@dataclass
+class KnownBench:
+    """Answers from tables, the same for every float precision.
+
+    Attributes:
+        float_ms, int8_ms: time of each group.
+        noise: what each group adds in INT8; a plan passes while the sum stays under ``allowed``.
+    """
+
+    float_ms: dict[Group, float]
+    int8_ms: dict[Group, float]
+    noise: dict[Group, float]
+    allowed: float
+    calls: list[str] = field(default_factory=list)
+    bf16_passes: bool = True
+
+    def profiles(self, candidates: Sequence[Candidate]) -> list[list[tuple[Layer, ...]]]:
+        self.calls.append("profiles")
+        return [[tuple(Layer(g[0], "Convolution", "", self._ms(c, g)) for g in GROUPS)] * 2 for c in candidates]
+
+    def outputs(self, candidate: Candidate, images: int) -> np.ndarray:
+        self.calls.append("outputs")
+        noise = sum(self.noise[group] for group in _int8(candidate))
+        return np.full((images, 1, 4, 4), 1.0 + noise**0.5, np.float32)
+
+    def judge(self, candidate: Candidate) -> Judged:
+        self.calls.append("judge")
+        noise = sum(self.noise[group] for group in _int8(candidate))
+        passed = noise <= self.allowed and (candidate.rest != "bf16" or self.bf16_passes)
+        return Judged(passed, 1.0 - noise / self.allowed, 0.99, 30.0, () if passed else ("too noisy",))
+
+    def times(self, candidates: Sequence[Candidate]) -> list[float]:
+        self.calls.append("times")
+        return [sum(self._ms(c, group) for group in GROUPS) for c in candidates]
+
+    def _ms(self, candidate: Candidate, group: Group) -> float:
+        half = 0.6 if candidate.rest == "bf16" else 1.0
+        return self.int8_ms[group] if group in _int8(candidate) else half * self.float_ms[group]
+
+
+def _int8(candidate: Candidate) -> set[Group]:
+    rounded = {n.name for n in candidate.model.proto.graph.node if n.input and n.input[0].endswith("_dequantized")}
+    return {group for group in GROUPS if group[0] in rounded}
+
+
+def _bench(allowed: float, int8_ms: float = 1.0, noise: float = 1.0) -> KnownBench:
+    return KnownBench(dict.fromkeys(GROUPS, 3.0), dict.fromkeys(GROUPS, int8_ms), dict.fromkeys(GROUPS, noise), allowed)
+
+
+def _search(
+    bench: KnownBench, rests: tuple[str, ...] = ("fp32",), seconds: float = 1e6, keep: Path | None = None
+) -> Found:
+    return Search(Workbook(MODEL, RANGES, SCHEME, bench, Memory(keep, {"a": 1})), seconds).run(rests)
+
+
+def test_int8_everywhere_needs_one_evaluation_and_no_sweep() -> None:
+    bench = _bench(allowed=1000.0)
+    found = _search(bench)
+    (plan,) = found.plans
+    assert (plan.name, plan.candidate.precision, plan.rest) == ("int8", "int8", "fp32")
+    assert (found.evaluations, bench.calls.count("outputs"), found.harms) == (1, 0, {})
+    assert plan.ms == len(GROUPS) * 1.0 and found.float_ms["fp32"] == len(GROUPS) * 3.0
+    assert not plan.plan.reasons
+
+
+def test_groups_that_do_not_gain_stay_float_and_say_by_how_much() -> None:
+    bench = _bench(allowed=1000.0)
+    slow = GROUPS[3]
+    bench.int8_ms[slow] = 30.0
+    (plan,) = _search(bench).plans
+    assert plan.name == "mixed"
+    assert plan.plan.reasons == dict.fromkeys(slow, "INT8 is 0.1x fp32 here")
+    assert plan.plan.int8 == {node for group in GROUPS if group != slow for node in group}
+
+
+def test_bisection_finds_the_whole_front_in_few_evaluations() -> None:
+    bench = _bench(allowed=7.5)
+    for index, group in enumerate(GROUPS):
+        bench.int8_ms[group] = 0.5 + 0.1 * index  # earlier groups save more
+    found = _search(bench)
+    best = found.plans[0]
+    assert {node for group in GROUPS[:7] for node in group} == set(best.plan.int8)
+    # Full plan, log2(13) steps, groups beyond the front, and the safer sibling.
+    assert found.evaluations <= 1 + 4 + 6 + 1
+    assert best.plan.reasons[GROUPS[9][0]].startswith("INT8 alone costs 0.00 % agreement (0 dB)")
+    safer = next(plan for plan in found.plans if plan.name == "mixed-safe")
+    assert safer.plan.int8 < best.plan.int8 and safer.judged.slack > best.judged.slack
+
+
+def test_one_harmful_group_is_found_out() -> None:
+    bench = _bench(allowed=2.0, noise=0.01)
+    bad = GROUPS[5]
+    bench.noise[bad] = 50.0
+    best = _search(bench).plans[0]
+    assert best.plan.int8 == {node for group in GROUPS if group != bad for node in group}
+    assert set(best.plan.reasons) == set(bad)
+
+
+def test_a_float_precision_that_fails_by_itself_is_not_searched() -> None:
+    bench = _bench(allowed=1000.0)
+    bench.bf16_passes = False
+    found = _search(bench, ("bf16",))
+    assert found.plans == ()
+    assert (found.evaluations, bench.calls.count("outputs")) == (2, 0)
+
+
+def test_plans_over_both_floats_are_sorted_by_time() -> None:
+    bench = _bench(allowed=1000.0)
+    for group in GROUPS[:6]:
+        bench.int8_ms[group] = 2.5  # pays over FP32, not over BF16
+    found = _search(bench, ("fp32", "bf16"))
+    assert [plan.name for plan in found.plans] == ["mixed-bf16", "int8"]
+    assert found.plans[0].ms < found.plans[1].ms
+    assert "INT8 is 0.7x bf16 here" in found.plans[0].plan.reasons.values()
+
+
+def test_nothing_gained_is_no_plan() -> None:
+    found = _search(_bench(allowed=1000.0, int8_ms=4.0))
+    assert found.plans == () and found.evaluations == 0
+
+
+def test_no_time_still_makes_one_evaluation() -> None:
+    bench = _bench(allowed=1.0)
+    found = _search(bench, ("fp32", "bf16"), seconds=0.0)
+    assert found.evaluations == 1 and bench.calls.count("outputs") == 0
+
+
+def test_it_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    keep = tmp_path / "search.json"
+    first = _search(_bench(allowed=7.5), keep=keep)
+    again = _bench(allowed=7.5)
+    second = _search(again, keep=keep)
+    assert again.calls == [] and second.evaluations == 0
+    assert [p.plan for p in second.plans] == [p.plan for p in first.plans]
+    other = Memory(keep, {"a": 2})
+    assert not other.knows("profiles fp32 ")
+    keep.write_text("not json")
+    assert not Memory(keep, {"a": 1}).knows("profiles fp32 ")
+
+
+def test_groups_share_a_tensor_and_cover_the_plan() -> None:
+    model = small_litenext()
+    plan = plan_int8(model, SCHEME)
+    found = groups(model, plan.int8)
+    assert sorted(node for group in found for node in group) == sorted(plan.int8)
+    assert max(map(len, found)) > 1
+
+
+def test_doubt_goes_to_int8_only_where_profiles_are_noisy() -> None:
+    assert Gain(1.0, 0.5).pays(0.1) and not Gain(1.0, 0.95).pays(0.1) and not Gain(1.0, 1.5).pays(0.1)
+    assert Gain(1.0, 1.2, spread_ms=0.5).pays(0.1) and not Gain(1.0, 1.6, spread_ms=0.5).pays(0.1)
+
+
+def test_harm_is_measured_on_clipped_logits() -> None:
+    reference = np.full((1, 1, 2, 2), 20.0, np.float32)
+    assert harm(reference, reference * 2, TASK).noise == 0.0
+    assert harm(reference, -reference, TASK).disagreement == 1.0
+    assert harm(reference, np.full_like(reference, 3.0), TASK).noise == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    ("value", "bar", "slack"),
+    [
+        (1.0, 0.999, 1.0),
+        (0.9995, 0.999, 0.5),
+        (0.97, 0.98, -0.5),
+        (0.01, 0.05, 0.8),
+        (-0.0025, -0.005, 0.5),
+        (35.0, 30.0, 1.0),
+    ],
+)
+def test_slack_is_the_share_of_the_bar_that_is_left(value: float, bar: float, slack: float) -> None:
+    assert _slack(value, bar) == pytest.approx(slack)
+
+
+def test_a_real_search_on_real_engines(tmp_path: Path) -> None:
+    model: Model = disc_network()
+    data = load_image_set(write_discs(tmp_path / "discs", {"train": 4, "val": 4}))
+    inputs = [model.task.preprocess(sample.pixels())[None] for sample in data.split("train")]
+    ranges = calibrate(model, inputs)
+    gate = load_gate("99")
+    said: list[str] = []
+    found = search(
+        model, ranges, data.split("val"), find_target("cpu"), gate, budget_seconds=30,
+        progress=lambda what, left: said.append(what), keep=tmp_path / "search.json", bias_images=inputs,
+    )  # fmt: skip
+    assert found.gains["fp32"] and said and found.log
+    for plan in found.plans:
+        assert plan.judged.passed and plan.ms < found.float_ms[plan.rest]
+        assert set(plan.plan.reasons) == {n for n, p in plan.plan.nodes.items() if p != INT8}
+    assert (tmp_path / "search.json").is_file()
+    assert replace(found, plans=()).evaluations == found.evaluations
