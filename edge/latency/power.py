@@ -101,48 +101,64 @@ def measure_energy(
     if rapl is None:
         return None
 
-    def mean_watts(work: Callable[[], None]) -> float:
+    def read(work: Callable[[], None]) -> _Stretch:
         before, start = rapl.joules(), time.monotonic()
         work()
-        return rapl.since(before) / (time.monotonic() - start)
+        lasted = time.monotonic() - start
+        return _Stretch(rapl.since(before) / lasted, lasted)
 
-    return _measured(rapl.name, mean_watts, run, seconds, idle_seconds)
-
-
-MeanWatts = Callable[[Callable[[], None]], "float | None"]
+    return _measured(rapl.name, read, run, seconds, idle_seconds)
 
 
-def _board(root: Path) -> tuple[str, MeanWatts] | None:
+@dataclass(frozen=True)
+class _Stretch:
+    """Mean power over so many seconds."""
+
+    watts: float
+    seconds: float
+
+
+_Read = Callable[[Callable[[], None]], "_Stretch | None"]
+
+
+def _board(root: Path) -> tuple[str, _Read] | None:
     rails = find_rails(root)
     if not rails:
         return None
 
-    def mean_watts(work: Callable[[], None]) -> float | None:
+    def read(work: Callable[[], None]) -> _Stretch | None:
         with Meter(rails) as meter:
             work()
         power = meter.power()
-        return power.total if power else None
+        return _Stretch(power.total, power.seconds) if power else None
 
-    return "rails " + " + ".join(rail.name for rail in rails), mean_watts
+    return "rails " + " + ".join(rail.name for rail in rails), read
 
 
-def _measured(
-    name: str, mean_watts: MeanWatts, run: Callable[[], object], seconds: float, idle_seconds: float
-) -> Energy | None:
-    runs, spent = 0, 0.0
+def _measured(name: str, read: _Read, run: Callable[[], object], seconds: float, idle_seconds: float) -> Energy | None:
+    runs = 0
 
     def busy() -> None:
-        nonlocal runs, spent
-        start = time.monotonic()
-        while (spent := time.monotonic() - start) < seconds or not runs:
+        nonlocal runs
+        end = time.monotonic() + seconds
+        while time.monotonic() < end or not runs:
             run()
             runs += 1
 
     run()
     time.sleep(min(SETTLE_S, idle_seconds))
-    idle_w = mean_watts(lambda: time.sleep(idle_seconds))
-    mean_w = mean_watts(busy)
-    if idle_w is None or mean_w is None:
+    idle = read(lambda: time.sleep(idle_seconds))
+    load = read(busy)
+    if idle is None or load is None:
         return None
-    per_run = 1e3 * spent / runs
-    return Energy(name, idle_w, mean_w, mean_w * per_run, (mean_w - idle_w) * per_run, runs, spent)
+    # The meter's own stretch, so that energy over runs is exact however the machine was interrupted.
+    per_run = 1e3 * load.seconds / runs
+    return Energy(
+        meter=name,
+        idle_w=idle.watts,
+        mean_w=load.watts,
+        mj_per_run=load.watts * per_run,
+        mj_per_run_above_idle=(load.watts - idle.watts) * per_run,
+        runs=runs,
+        seconds=load.seconds,
+    )

@@ -56,7 +56,7 @@ def test_own_time_counts_this_process() -> None:
     end = psutil.Process().cpu_times().user + 0.2
     while psutil.Process().cpu_times().user < end:
         sum(range(10_000))
-    assert snapshot().own - before.own >= 0.2
+    assert snapshot().own - before.own >= 0.19  # counted in 0.01 s
 
 
 def test_watched_collects() -> None:
