@@ -27,7 +27,7 @@ from training.trainer import Progress, Trainer, read_progress
 from training.weights import half_kernels, load_weights, save_weights
 
 from edge.errors import EdgeError, InputError
-from edge.files import sha256_file, write_json
+from edge.files import read_json, sha256_file, write_json
 from edge.images import ImageSet, load_image_set, require_disjoint
 
 MODELS = Path(__file__).resolve().parent
@@ -148,11 +148,11 @@ def export(
     record: dict[str, Any] = {
         "network": folder.name,
         "options": dict(folder.options),
-        "command": " ".join(["python", "models/train.py", *argv]),
+        "command": _command(argv),
         "finished": progress.epoch >= recipe.total_epochs,
         "epochs_done": progress.epoch,
         "recipe": asdict(recipe),
-        "initial_weights": sha256_file(arguments.init) if arguments.init else None,
+        "initial": _initial_record(arguments.init) if arguments.init else None,
         "data": {
             "name": images.name,
             "images": {name: len(split) for name, split in splits.items()},
@@ -192,6 +192,21 @@ def _initial_network(opened: TrainingFolder, recipe: Recipe, init: Path | None) 
     if init is not None:
         network.load_state_dict(load_weights(init))
     return network
+
+
+def _initial_record(weights: Path) -> dict[str, Any]:
+    """Which weights a run started from, with how they were trained where their own record lies beside them."""
+    digest = sha256_file(weights)
+    beside = weights.with_name("training.json")
+    record = read_json(beside) if beside.is_file() else {}
+    known = record.get("weights", {}).get("sha256") == digest
+    kept = ("recipe", "data", "best_epoch", "val", "initial", "curves")
+    return {"sha256": digest, "record": {key: record.get(key) for key in kept} if known else None}
+
+
+def _command(argv: Sequence[str]) -> str:
+    """The command line with paths shortened to their names: where files lay is nobody else's concern."""
+    return " ".join(["python", "models/train.py", *(Path(word).name if "/" in word else word for word in argv)])
 
 
 def _environment(device: torch.device) -> dict[str, Any]:

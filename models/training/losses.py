@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import torch
@@ -16,9 +17,7 @@ from torch.nn import functional
 Output: TypeAlias = Tensor | Sequence[Tensor]
 Loss: TypeAlias = Callable[[Output, Tensor], Tensor]
 
-# Marginal weight map of LiteNeXt: window side, weights of object, background and margin.
-MARGIN_WINDOW = 7
-OBJECT_WEIGHT, BACKGROUND_WEIGHT, MARGIN_WEIGHT = 3.0, 5.0, 2.0
+MARGIN_WINDOW = 7  # side of LiteNeXt's dilation and erosion
 
 
 def single(output: Output) -> Tensor:
@@ -47,24 +46,34 @@ def binary_cross_entropy_dice(output: Output, masks: Tensor) -> Tensor:
     return binary_cross_entropy(output, masks) + soft_dice(single(output)[:, 0], masks.float())
 
 
-def marginal_weights(target: Tensor) -> Tensor:
-    """LiteNeXt's marginal weight map.  ``N x 1 x H x W`` 0/1 float -> the same shape.
+@dataclass(frozen=True)
+class MarginalWeightDice:
+    """LiteNeXt's Marginal Weight Loss plus soft Dice.
 
-    Dilated minus eroded mask is the margin; zero padding, so objects at the border are eroded there.
+    Attributes:
+        inside, background, margin: weights of object, background and the band between their erosions.
     """
-    half = MARGIN_WINDOW // 2
-    dilated = functional.max_pool2d(target, MARGIN_WINDOW, stride=1, padding=half)
-    mean = functional.avg_pool2d(target, MARGIN_WINDOW, stride=1, padding=half)
-    eroded = torch.floor(mean + 0.01)
-    return MARGIN_WEIGHT * (dilated - eroded) + OBJECT_WEIGHT * eroded + BACKGROUND_WEIGHT * (1.0 - dilated)
 
+    inside: float
+    background: float
+    margin: float
 
-def marginal_weight_dice(output: Output, masks: Tensor) -> Tensor:
-    """LiteNeXt's Marginal Weight Loss plus soft Dice."""
-    logits, target = single(output), masks[:, None].float()
-    weights = marginal_weights(target)
-    entropy = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
-    return (weights * entropy).sum() / weights.sum() + soft_dice(logits[:, 0], target[:, 0])
+    def __call__(self, output: Output, masks: Tensor) -> Tensor:
+        logits, target = single(output), masks[:, None].float()
+        weights = self.weights(target)
+        entropy = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+        return (weights * entropy).sum() / weights.sum() + soft_dice(logits[:, 0], target[:, 0])
+
+    def weights(self, target: Tensor) -> Tensor:
+        """The weight map.  ``N x 1 x H x W`` 0/1 float -> the same shape.
+
+        Dilated minus eroded mask is the margin; zero padding, so objects at the border are eroded there.
+        """
+        half = MARGIN_WINDOW // 2
+        dilated = functional.max_pool2d(target, MARGIN_WINDOW, stride=1, padding=half)
+        mean = functional.avg_pool2d(target, MARGIN_WINDOW, stride=1, padding=half)
+        eroded = torch.floor(mean + 0.01)
+        return self.margin * (dilated - eroded) + self.inside * eroded + self.background * (1.0 - dilated)
 
 
 def lovasz_gradient(sorted_target: Tensor) -> Tensor:
@@ -117,7 +126,8 @@ def _maps(output: Output) -> list[Tensor]:
 LOSSES: Mapping[str, Loss] = {
     "bce": binary_cross_entropy,
     "bce_dice": binary_cross_entropy_dice,
-    "marginal_weight_dice": marginal_weight_dice,
+    "marginal_weight_dice": MarginalWeightDice(inside=3.0, background=5.0, margin=2.0),  # as released
+    "marginal_weight_dice_strong": MarginalWeightDice(inside=3.0, background=5.0, margin=6.0),  # margin above all
     "lovasz_softmax": lovasz_softmax,
     "averaged_bce": averaged_bce,
     "deep_supervision_bce": deep_supervision_bce,
