@@ -141,14 +141,14 @@ def _shrunk(picture: Picture, side: int) -> tuple[Picture, float]:
 def _data_uri(pixels: NDArray[np.uint8]) -> str:
     """PNG where that is small (most microscopy of this size), else JPEG of high quality."""
     image = Image.fromarray(pixels)
-    png = _encoded(image, "PNG", optimize=True)
+    png = _encoded(image, "PNG")
     if len(png) <= 120_000:
         return f"data:image/png;base64,{base64.b64encode(png).decode()}"
     jpeg = _encoded(image, "JPEG", quality=88)
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
 
 
-def _encoded(image: Image.Image, kind: str, quality: int = 75, optimize: bool = False) -> bytes:
+def _encoded(image: Image.Image, kind: str, quality: int = 75) -> bytes:
     stream = io.BytesIO()
-    image.save(stream, kind, quality=quality, optimize=optimize)
+    image.save(stream, kind, quality=quality)
     return stream.getvalue()
