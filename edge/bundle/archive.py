@@ -14,7 +14,8 @@ import hashlib
 import shutil
 import tarfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -98,13 +99,29 @@ def unpack(archive: Path, folder: Path) -> Manifest:
         InputError: damaged, hostile, or not ours; the message says which.
         MachineError: not enough disk.
     """
+    with _opened(archive) as source, replaced_folder(folder, MANIFEST) as fresh:
+        return _unpack(source, archive.stat().st_size, fresh)
+
+
+def peek(archive: Path) -> Manifest:
+    """The manifest of an unchanged archive, without unpacking anything else.
+
+    Raises:
+        InputError: damaged, or not ours.
+    """
+    with _opened(archive) as source:
+        digest = _whole(source, DIGEST, 1024)
+        return parse_manifest(_whole(source, MANIFEST, LARGEST_MANIFEST), digest)
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[_Inflater]:
+    """An archive whose outer hash was compared, ready to inflate; faults become :class:`InputError`."""
     try:
         with archive.open("rb") as stream:
             _require_unchanged(stream)
-            size = archive.stat().st_size
             stream.seek(len(_HEADER) + _DIGEST_BYTES)
-            with replaced_folder(folder, MANIFEST) as fresh:
-                return _unpack(_Inflater(stream), size, fresh)
+            yield _Inflater(stream)
     except FileNotFoundError:
         raise InputError(f"{archive}: no such file; check the path") from None
     except BundleFault as fault:

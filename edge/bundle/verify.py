@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edge.bundle.archive import is_archive, unpack
+from edge.bundle.archive import is_archive, peek, unpack
 from edge.device.faults import DeviceFault, MachineFault
 from edge.device.manifest import read_manifest
 from edge.device.preflight import require_target
@@ -67,11 +67,13 @@ def verify(
 
 
 def describe(bundle: Path) -> str:
-    """Title of an unpacked bundle.
+    """Title of a bundle, packed or unpacked.
 
     Raises:
-        InputError: not a bundle.
+        InputError: not a bundle, or a damaged one.
     """
+    if is_archive(bundle):
+        return peek(bundle).title
     with device_faults(bundle):
         return read_manifest(bundle).title
 

@@ -15,7 +15,7 @@ from forge import archive, head, manifest
 from edge.backends.engine import read_engine
 from edge.bundle.archive import unpack
 from edge.bundle.pack import pack
-from edge.bundle.verify import verify
+from edge.bundle.verify import describe, verify
 from edge.device import verify as device
 from edge.device.engines import Kept
 from edge.device.faults import BundleFault
@@ -220,6 +220,14 @@ def test_never_replaces_a_folder_that_is_not_a_run(packed, tmp_path):
     (tmp_path / "mine" / "thesis.txt").write_text("dear")
     with pytest.raises(InputError, match="holds something else"):
         verify(packed, tmp_path / "mine")
+
+
+def test_describe_packed_and_unpacked(packed, finished, tmp_path):
+    assert describe(packed) == describe(finished / "b") == "tiny for This machine's CPU (x86-64)"
+    (tmp_path / "b.tar.gz").write_bytes(packed.read_bytes()[:-1])
+    for path in (tmp_path / "b.tar.gz", tmp_path, tmp_path / "none.tar.gz"):
+        with pytest.raises(InputError):
+            describe(path)
 
 
 def test_kept_engines_know_their_size(tmp_path):

@@ -54,7 +54,9 @@ def test_accuracy_equals_the_workstation(kind, grouped):
     table = scores.compare(
         *seen, device_task, names, 44.5, ("modality", modality), ("patient", patient) if grouped else None
     )
-    assert table == encode(host)
+    expected = encode(host)
+    del expected["hd95"]  # distances need scipy, which devices do not have
+    assert table == expected
     assert scores.reference_scores(seen[1]) == host_reference_scores(_evaluation(task, reference, truth, {}))
 
     for preset in ("99", "99.9", "mlperf-3dunet"):
