@@ -18,7 +18,6 @@ import typer
 from edge.errors import EdgeError, InputError
 
 if TYPE_CHECKING:
-    from edge.latency.statistics import Ratio
     from edge.terminal import Terminal
 
 PASSED, FAILED, OUR_BUG = 0, 1, 70
@@ -238,6 +237,11 @@ def profile(
     engine: Annotated[Path, typer.Argument(metavar="ENGINE", help="engine folder")],
     seconds: SecondsOption = 10.0,
     against: Annotated[Path | None, typer.Option(metavar="ENGINE", help="interleave with this one")] = None,
+    image: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="time file to mask on it; may repeat")
+    ] = None,
+    layers: Annotated[bool, typer.Option("--layers", help="time every layer")] = False,
+    sweep: Annotated[bool, typer.Option("--sweep", help="throughput over batches and streams")] = False,
     threads: ThreadsOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -247,13 +251,14 @@ def profile(
 
     Example: edge profile runs/unet/engines/int8 --against runs/unet/engines/fp32 --seconds 1
     """
-    from edge.single import profile_engines
-    from edge.terminal import latency_text
+    from edge.single import Extras, profile_engines
+    from edge.terminal import profile_text
 
     output = _Output(as_json, quiet, verbose)
     with output.terminal() as terminal:
-        found = profile_engines([engine, *([against] if against else [])], seconds, threads, terminal)
-    output.show(found.to_json(), f"{latency_text(found.latencies)}{_ratio(found.ratio)}")
+        extras = Extras(tuple(image or ()), layers, sweep)
+        found = profile_engines([engine, *([against] if against else [])], seconds, threads, extras, terminal)
+    output.show(found.to_json(), profile_text(found))
 
 
 @app.command()
@@ -474,15 +479,6 @@ def quantize(
 
 def _command() -> str:
     return shlex.join(["edge", *sys.argv[1:]])
-
-
-def _ratio(found: Ratio | None) -> str:
-    if found is None:
-        return ""
-    low, high = found.ci95
-    return (
-        f"\n\nfirst / second: {found.ratio:.3f} (95 % interval {low:.3f} to {high:.3f}); below 1, the first is faster"
-    )
 
 
 def _only(subjects: list[str]) -> str:

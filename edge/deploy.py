@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from edge.accuracy.attribution import LayerLoss, attribute
 from edge.accuracy.evaluate import Evaluation
 from edge.backends import find_backend
 from edge.backends.engine import Candidate, Engine, Layer, Runner
@@ -33,6 +34,7 @@ from edge.rows import assemble, engine_row, pictures, refused_row
 from edge.terminal import Progress
 
 ENGINES = "engines"
+ATTRIBUTION_IMAGES = 4
 
 
 @dataclass(frozen=True)
@@ -40,18 +42,18 @@ class Proven:
     """An engine and all that was measured of it.
 
     Attributes:
-        candidate: the graph it was compiled from.
         engine: on disk.
         checked: its accuracy and the gate's verdict.
         layers: the compiler's account, with the plan's reasons.
         latency: milliseconds for each image, interleaved with the other engines of the run.
+        lost: where a quantized graph lost accuracy, layer by layer.
     """
 
-    candidate: Candidate
     engine: Engine
     checked: Checked
     layers: tuple[Layer, ...]
     latency: Measured
+    lost: tuple[LayerLoss, ...]
 
 
 def run_deploy(request: Request, progress: Progress) -> tuple[Report, Path]:
@@ -88,13 +90,14 @@ def _deploy_here(job: Job, reference: Evaluation, folder: Path, earlier: Path) -
         loaded = _build_and_load(job, candidates, folder, stack, refusals)
         checked = _check(job, loaded, reference)
         layers = _layers(job, loaded)
+        lost = _attribute(job, loaded, fused)
         latencies = _profile(job, loaded)
     proven = [
-        Proven(candidate, engine, checked[engine.name], layers[engine.name], latencies[engine.name])
-        for candidate, engine, _ in loaded
+        Proven(engine, checked[engine.name], layers[engine.name], latencies[engine.name], lost.get(engine.name, ()))
+        for _, engine, _ in loaded
     ]
     chosen = choose(proven)
-    rows = [engine_row(p.engine, folder, p.checked, p.layers, p.latency) for p in proven]
+    rows = [engine_row(p.engine, folder, p.checked, p.layers, p.latency, p.lost) for p in proven]
     rows += [refused_row(refusal, job.target.backend, job.request.gate) for refusal in refusals]
     evaluations = {p.engine.name: p.checked.evaluation for p in proven}
     report = assemble(job, reference, rows, chosen, evaluations, fused, ranges, notes=log)
@@ -178,6 +181,18 @@ def _layers(job: Job, loaded: Sequence[Loaded]) -> dict[str, tuple[Layer, ...]]:
             found[engine.name] = tuple(_explained(layer, candidate) for layer in runner.layers())
             advance()
     return found
+
+
+def _attribute(job: Job, loaded: Sequence[Loaded], fused: Fused) -> dict[str, tuple[LayerLoss, ...]]:
+    """Where each quantized graph lost accuracy; graphs that several engines share are looked at once."""
+    quantized = {c.model.sha256: c.model for c, _, _ in loaded if c.precision in ("int8", "mixed")}
+    inputs = list(job.inputs(job.splits.search.spread(ATTRIBUTION_IMAGES)))
+    with job.clock.stage("attribute", len(quantized)) as advance:
+        found = {}
+        for digest, graph in quantized.items():
+            found[digest] = attribute(fused.model, graph, inputs)
+            advance()
+    return {engine.name: found[c.model.sha256] for c, engine, _ in loaded if c.model.sha256 in found}
 
 
 def _explained(layer: Layer, candidate: Candidate) -> Layer:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
+from edge.accuracy.attribution import LayerLoss
 from edge.accuracy.compare import reference_scores
 from edge.accuracy.evaluate import Evaluation
 from edge.accuracy.gate import Verdict
@@ -39,6 +40,7 @@ def engine_row(
     checked: Checked,
     layers: tuple[Layer, ...] = (),
     latency: Measured | None = None,
+    lost: tuple[LayerLoss, ...] = (),
     simulated: bool = False,
 ) -> EngineRow:
     """The report's row of an engine that was built and checked."""
@@ -56,6 +58,7 @@ def engine_row(
         layers=layers,
         gate=checked.verdict,
         latency_quantiles_ms=quantiles(latency.samples_ms) if latency else (),
+        lost=lost,
     )
 
 

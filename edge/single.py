@@ -11,12 +11,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.accuracy.compare import Accuracy, reference_scores
 from edge.accuracy.gate import Verdict, load_gate, require_enough
 from edge.backends import find_backend
 from edge.backends.cores import physical_cores
-from edge.backends.engine import Engine, read_engine
+from edge.backends.engine import Engine, Layer, read_engine
 from edge.build import build_engine, compiled_graph
 from edge.candidates import local_candidates
 from edge.check import check_engine, evaluate_reference
@@ -26,7 +27,10 @@ from edge.fusion import Fused, fuse
 from edge.images import load_image_set
 from edge.job import Request, prepare
 from edge.latency.estimate import Estimate, estimate
+from edge.latency.memory import peak_memory
 from edge.latency.peaks import measure_peaks
+from edge.latency.stages import Stages, image_to_mask
+from edge.latency.sweep import Throughput, sweep
 from edge.latency.timing import Measured, Ratio, interleave, ratio
 from edge.loading import load_model
 from edge.model import Model
@@ -37,20 +41,57 @@ from edge.quantization.schemes import find_scheme, plan_int8
 from edge.quantization.write import quantize
 from edge.segment import segment_images
 from edge.target import find_target
+from edge.task import SegmentationTask
 from edge.terminal import Progress
+
+REGION = "host array in, host array out"
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What ``edge profile`` measures beyond compute, where asked for.
+
+    Attributes:
+        images: files for the image-to-mask split; none leaves it out.
+        layers: time every layer.
+        sweep: batches and streams.
+    """
+
+    images: tuple[Path, ...] = ()
+    layers: bool = False
+    sweep: bool = False
 
 
 @dataclass(frozen=True)
 class Profiled:
-    """Latencies by engine, interleaved, and the ratio of the first two."""
+    """What ``edge profile`` found.
+
+    Attributes:
+        latencies: compute of each engine, interleaved; input and output are arrays in host memory.
+        ratio: of the first two engines, first / second.
+        memory_bytes: resident memory that loading and running the engines added.
+        stages: image to mask, of the first engine.
+        layers: of the first engine, slowest first.
+        sweep: of the first engine.
+    """
 
     latencies: dict[str, Measured]
     ratio: Ratio | None
+    memory_bytes: int
+    stages: Stages | None = None
+    layers: tuple[Layer, ...] = ()
+    sweep: tuple[Throughput, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Summaries without the single run times."""
-        engines = {name: asdict(measured.summary()) for name, measured in self.latencies.items()}
-        return {"engines": engines, "ratio": asdict(self.ratio) if self.ratio else None}
+        """Everything but the single run times."""
+        return {
+            "engines": {name: asdict(measured.summary()) for name, measured in self.latencies.items()},
+            "ratio": asdict(self.ratio) if self.ratio else None,
+            "memory_bytes": self.memory_bytes,
+            "image_to_mask_ms": asdict(self.stages) if self.stages else None,
+            "layers": [asdict(layer) for layer in self.layers],
+            "sweep": [asdict(row) for row in self.sweep],
+        }
 
 
 def build_single(request: Request, progress: Progress) -> Engine:
@@ -133,23 +174,43 @@ def segment_with(
         return segment_images(runner, opened.task, images, out)
 
 
-def profile_engines(engines: Sequence[Path], seconds: float, threads: int | None, progress: Progress) -> Profiled:
-    """Latencies of one engine, or of several interleaved, on random pixels prepared as the task says."""
+def profile_engines(
+    engines: Sequence[Path], seconds: float, threads: int | None, extras: Extras, progress: Progress
+) -> Profiled:
+    """Latencies of one engine, or of several interleaved, on random pixels prepared as the task says.
+
+    Raises:
+        InputError: an engine given twice, or images that do not decode.
+    """
     opened = [read_engine(path) for path in engines]
     if len({engine.folder.resolve() for engine in opened}) < len(opened):
         raise InputError(f"{engines[0]}: given twice; give another engine to --against")
+    first = opened[0]
     progress.stage("profile")
     with ExitStack() as stack:
-        runs, conditions = {}, {}
-        for engine in opened:
-            runner = stack.enter_context(closing(find_backend(engine.backend).load(engine, threads)))
-            pixels = np.random.default_rng(0).integers(0, 256, (*engine.task.size, 3), dtype=np.uint8)
-            runs[str(engine.folder)] = partial(runner.run, engine.task.preprocess(pixels)[None])
-            conditions[str(engine.folder)] = {**runner.conditions(), "timed_region": "host array in, host array out"}
+        memory = stack.enter_context(peak_memory())
+        runners = {
+            str(engine.folder): stack.enter_context(closing(find_backend(engine.backend).load(engine, threads)))
+            for engine in opened
+        }
+        runs = {
+            str(engine.folder): partial(runners[str(engine.folder)].run, _random_image(engine.task))
+            for engine in opened
+        }
+        conditions = {name: {**runner.conditions(), "timed_region": REGION} for name, runner in runners.items()}
         measured = interleave(runs, seconds, conditions=conditions)
+        runner = runners[str(first.folder)]
+        stages = image_to_mask(runner, first.task, extras.images, seconds) if extras.images else None
+        layers = runner.layers() if extras.layers else ()
     names = list(measured)
-    compared = ratio(measured[names[0]].blocks, measured[names[1]].blocks) if len(names) > 1 else None
-    return Profiled(measured, compared)
+    return Profiled(
+        measured,
+        ratio(measured[names[0]].blocks, measured[names[1]].blocks) if len(names) > 1 else None,
+        memory.added,
+        stages,
+        tuple(sorted(layers, key=lambda layer: -(layer.ms or 0.0))),
+        sweep(first, seconds=min(seconds, 2.0), threads=threads) if extras.sweep else (),
+    )
 
 
 def fuse_to_file(
@@ -208,7 +269,10 @@ def estimate_model(
     return estimate(fused.model, found, precision, peaks)
 
 
-def _random_inputs(model: Model) -> list[np.ndarray[Any, np.dtype[np.float32]]]:
-    generator = np.random.default_rng(0)
-    pixels = generator.integers(0, 256, (2, *model.task.size, 3), dtype=np.uint8)
-    return [model.task.preprocess(image)[None] for image in pixels]
+def _random_inputs(model: Model) -> list[NDArray[np.float32]]:
+    return [_random_image(model.task, seed) for seed in range(2)]
+
+
+def _random_image(task: SegmentationTask, seed: int = 0) -> NDArray[np.float32]:
+    pixels = np.random.default_rng(seed).integers(0, 256, (*task.size, 3), dtype=np.uint8)
+    return task.preprocess(pixels)[None]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from edge.backends.engine import Layer
     from edge.latency.statistics import Latency
     from edge.report.results import EngineRow, Report
+    from edge.single import Profiled
     from edge.target import Target
 
 PATIENCE_SECONDS = 2.0
@@ -202,6 +203,29 @@ def latency_text(latencies: Mapping[str, Latency]) -> str:
     ]  # fmt: skip
     warnings = [Text(f"{name}: {warning}", style="yellow") for name, x in latencies.items() for warning in x.warnings]
     return _text(_table(header, rows), *warnings)
+
+
+def profile_text(found: Profiled) -> str:
+    """Latencies, the ratio, and whatever else was asked for, one block each."""
+    blocks = [latency_text(found.latencies)]
+    if found.ratio is not None:
+        low, high = found.ratio.ci95
+        interval = f"95 % interval {low:.3f} to {high:.3f}"
+        blocks.append(f"first / second: {found.ratio.ratio:.3f} ({interval}); below 1, the first is faster")
+    blocks.append(f"memory added by loading and running: {words.size(found.memory_bytes)}")
+    if found.stages is not None:
+        steps = {name: value for name, value in vars(found.stages).items() if isinstance(value, float)}
+        cells = [words.milliseconds(value) for value in steps.values()]
+        blocks.append("image to mask, ms\n" + table_text(tuple(steps), [cells], left=0))
+    if found.layers:
+        blocks.append(layers_text(found.layers))
+    if found.sweep:
+        rows = [
+            (r.batch, r.streams, words.milliseconds(r.images_per_second), words.milliseconds(r.request_p50_ms), r.note)
+            for r in found.sweep
+        ]
+        blocks.append(table_text(("batch", "streams", "images/s", "request p50 ms", "note"), rows, left=0))
+    return "\n\n".join(blocks)
 
 
 def layers_text(layers: Sequence[Layer], most: int = 20) -> str:

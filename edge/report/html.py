@@ -69,6 +69,7 @@ def render(report: Report, pictures: Sequence[Picture] = ()) -> str:
             scatters=_scatters(report, links),
             image_lines=_image_lines(report, links),
             layers=_layers(report),
+            lost=[row for row in report.engines if row.lost],
             convergence=plots.convergence(report.calibration) if report.calibration else None,
             conditions=_conditions(report),
         )

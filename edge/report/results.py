@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from edge.accuracy.attribution import LayerLoss
 from edge.accuracy.compare import Accuracy
 from edge.accuracy.gate import Verdict
 from edge.backends.engine import Layer
@@ -86,6 +87,7 @@ class EngineRow:
         layers: the compiler's own account.
         gate: the verdict; a row without an engine says there why.
         latency_quantiles_ms: 201 quantiles from the fastest run to the slowest in steps of 0.5 %.
+        lost: where accuracy was lost, layer by layer, worst first; empty for engines that round nothing.
     """
 
     name: str
@@ -101,6 +103,7 @@ class EngineRow:
     layers: tuple[Layer, ...]
     gate: Verdict
     latency_quantiles_ms: tuple[float, ...] = ()
+    lost: tuple[LayerLoss, ...] = ()
 
 
 @dataclass(frozen=True)
