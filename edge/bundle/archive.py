@@ -1,7 +1,7 @@
 """The archive: a ``.tar.gz`` that any tar unpacks, in which every byte counts.
 
-Writing is deterministic: sorted names, no times, no owners, one fixed gzip header. The header's extra field (RFC 1952,
-2.3.1.1) holds the SHA-256 of everything after it, so that no byte can change unnoticed, not even padding.
+Writing is deterministic: sorted names, no times, no owners, in a container that notices any change
+(:mod:`edge.bundle.container`).
 
 Reading trusts nothing. The whole is hashed before it is inflated; inside, only the one form that the writer makes is
 accepted: plain files, the manifest first, then exactly what it lists, in order, at the size and hash it says. Nothing
@@ -13,12 +13,11 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tarfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
+from edge.bundle.container import CHUNK, Deflater, Inflater, require_unchanged
 from edge.device.faults import BundleFault
 from edge.device.manifest import (
     DIGEST,
@@ -37,12 +36,6 @@ _MOST_FILES = 10_000
 _FREE_RATIO = 256 << 20  # below this size no compression ratio is suspicious
 _LARGEST_RATIO = 100  # weights and images shrink by 1 to 20
 _BLOCK = 512
-_CHUNK = 1 << 20
-_LEVEL = 6
-
-# RFC 1952: magic, deflate, FEXTRA, no time, no hint, no operating system; one extra subfield "SE" of 32 bytes.
-_HEADER = bytes([0x1F, 0x8B, 8, 4, 0, 0, 0, 0, 0, 255, 36, 0]) + b"SE" + bytes([32, 0])
-_DIGEST_BYTES = 32
 
 _KINDS: Mapping[bytes, str] = {
     b"1": "a hard link",
@@ -67,7 +60,7 @@ def write_archive(path: Path, manifest: bytes, files: Mapping[str, bytes | Path]
     """
     first = {DIGEST: digest_line(manifest), MANIFEST: manifest}
     with replaced_file(path) as sibling, sibling.open("wb") as stream:
-        sink = _Deflater(stream)
+        sink = Deflater(stream)
         for name, contents in (*first.items(), *sorted(files.items())):
             require_safe_name(name)
             data = contents if isinstance(contents, bytes) else contents.read_bytes()
@@ -75,17 +68,6 @@ def write_archive(path: Path, manifest: bytes, files: Mapping[str, bytes | Path]
         sink.write(bytes(2 * _BLOCK))
         sink.close()
     return path
-
-
-def seal(tar: bytes) -> bytes:
-    """Wrap any tar bytes as an archive with the right header and hash (what :func:`write_archive` does, in memory)."""
-    import io
-
-    stream = io.BytesIO()
-    sink = _Deflater(stream)
-    sink.write(tar)
-    sink.close()
-    return stream.getvalue()
 
 
 def unpack(archive: Path, folder: Path) -> Manifest:
@@ -115,13 +97,12 @@ def peek(archive: Path) -> Manifest:
 
 
 @contextmanager
-def _opened(archive: Path) -> Iterator[_Inflater]:
+def _opened(archive: Path) -> Iterator[Inflater]:
     """An archive whose outer hash was compared, ready to inflate; faults become :class:`InputError`."""
     try:
         with archive.open("rb") as stream:
-            _require_unchanged(stream)
-            stream.seek(len(_HEADER) + _DIGEST_BYTES)
-            yield _Inflater(stream)
+            require_unchanged(stream)
+            yield Inflater(stream)
     except FileNotFoundError:
         raise InputError(f"{archive}: no such file; check the path") from None
     except BundleFault as fault:
@@ -134,31 +115,6 @@ def is_archive(path: Path) -> bool:
 
 
 # ------------------------------------------------------------------------------------------------ writing
-
-
-class _Deflater:
-    """Writes header, deflated data and trailer, and the hash of the last two into the header."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self._deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-        self._crc = self._size = 0
-        self._digest = hashlib.sha256()
-        stream.write(_HEADER + bytes(_DIGEST_BYTES))
-
-    def write(self, data: bytes) -> None:
-        self._crc, self._size = zlib.crc32(data, self._crc), self._size + len(data)
-        self._put(self._deflate.compress(data))
-
-    def close(self) -> None:
-        self._put(self._deflate.flush())
-        self._put(self._crc.to_bytes(4, "little") + (self._size & 0xFFFFFFFF).to_bytes(4, "little"))
-        self._stream.seek(len(_HEADER))
-        self._stream.write(self._digest.digest())
-
-    def _put(self, data: bytes) -> None:
-        self._digest.update(data)
-        self._stream.write(data)
 
 
 def _member(name: str, size: int) -> bytes:
@@ -175,72 +131,7 @@ def _padding(size: int) -> bytes:
 # ------------------------------------------------------------------------------------------------ reading
 
 
-def _require_unchanged(stream: IO[bytes]) -> None:
-    head = stream.read(len(_HEADER) + _DIGEST_BYTES)
-    if not head.startswith(_HEADER) or len(head) != len(_HEADER) + _DIGEST_BYTES:
-        raise BundleFault("is not a SegEdge bundle, or its first bytes were changed; copy it again")
-    digest = hashlib.sha256()
-    while block := stream.read(_CHUNK):
-        digest.update(block)
-    if digest.digest() != head[len(_HEADER) :]:
-        raise BundleFault("was changed since it was made (its hash differs); copy it again")
-
-
-class _Inflater:
-    """Hands out exactly as many inflated bytes as asked for, so that no bomb is ever unfolded."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-        self._input = b""
-        self._crc = self._size = 0
-
-    def read(self, size: int) -> bytes:
-        """``size`` bytes (at most a chunk).
-
-        Raises:
-            BundleFault: the data end early or do not inflate.
-        """
-        parts, left = [], size
-        while left:
-            if not self._input and not self._inflate.eof:
-                self._input = self._stream.read(_CHUNK)
-            try:
-                data = self._inflate.decompress(self._input, left)
-            except zlib.error as error:
-                raise BundleFault(f"does not unpack ({error}); copy it again") from None
-            if not data and (self._inflate.eof or not self._input):
-                raise BundleFault("ends too early; copy it again")
-            self._input = b"" if self._inflate.eof else self._inflate.unconsumed_tail
-            parts.append(data)
-            left -= len(data)
-        whole = b"".join(parts)
-        self._crc, self._size = zlib.crc32(whole, self._crc), self._size + len(whole)
-        return whole
-
-    def finish(self) -> None:
-        """Make sure that nothing but the right trailer follows.
-
-        Raises:
-            BundleFault: more data, or a wrong trailer.
-        """
-        while not self._inflate.eof:
-            data = self._input or self._stream.read(_CHUNK)
-            if not data:
-                raise BundleFault("ends too early; copy it again")
-            try:
-                more = self._inflate.decompress(data, 1)
-            except zlib.error as error:
-                raise BundleFault(f"does not unpack ({error}); copy it again") from None
-            if more:
-                raise BundleFault("holds more than its manifest lists; do not use it, and ask its sender")
-            self._input = self._inflate.unconsumed_tail
-        trailer = self._inflate.unused_data + self._stream.read(9)
-        if trailer != self._crc.to_bytes(4, "little") + (self._size & 0xFFFFFFFF).to_bytes(4, "little"):
-            raise BundleFault("has a wrong trailer, or something behind it; copy it again")
-
-
-def _unpack(source: _Inflater, archive_bytes: int, folder: Path) -> Manifest:
+def _unpack(source: Inflater, archive_bytes: int, folder: Path) -> Manifest:
     digest = _whole(source, DIGEST, 1024)
     text = _whole(source, MANIFEST, LARGEST_MANIFEST)
     manifest = parse_manifest(text, digest)
@@ -287,24 +178,24 @@ def _require_room(manifest: Manifest, archive_bytes: int, folder: Path) -> None:
         raise MachineError(f"{folder.parent}: {total / 1e6:.0f} MB needed, {free / 1e6:.0f} MB free; free the disk")
 
 
-def _whole(source: _Inflater, wanted: str, limit: int) -> bytes:
+def _whole(source: Inflater, wanted: str, limit: int) -> bytes:
     name, size = _next(source)
     if name != wanted:
         raise BundleFault(f"does not begin with {wanted}; make the bundle again")
     if size > limit:
         raise BundleFault(f"{wanted}: is far too large; that is no bundle")
-    data = b"".join(source.read(min(_CHUNK, size - start)) for start in range(0, size, _CHUNK))
+    data = b"".join(source.read(min(CHUNK, size - start)) for start in range(0, size, CHUNK))
     _skip_padding(source, size, wanted)
     return data
 
 
-def _copy(source: _Inflater, size: int, wanted: str, name: str, folder: Path) -> None:
+def _copy(source: Inflater, size: int, wanted: str, name: str, folder: Path) -> None:
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     with path.open("xb") as stream:
-        for start in range(0, size, _CHUNK):
-            data = source.read(min(_CHUNK, size - start))
+        for start in range(0, size, CHUNK):
+            data = source.read(min(CHUNK, size - start))
             digest.update(data)
             stream.write(data)
     if digest.hexdigest() != wanted:
@@ -312,13 +203,13 @@ def _copy(source: _Inflater, size: int, wanted: str, name: str, folder: Path) ->
     _skip_padding(source, size, name)
 
 
-def _skip_padding(source: _Inflater, size: int, name: str) -> None:
+def _skip_padding(source: Inflater, size: int, name: str) -> None:
     padding = _padding(size)
     if source.read(len(padding)) != padding:
         raise BundleFault(f"{name}: has data in its padding; do not use it, and ask its sender")
 
 
-def _next(source: _Inflater) -> tuple[str | None, int]:
+def _next(source: Inflater) -> tuple[str | None, int]:
     """Name and size of the next member, or (None, 0) at the end. Anything but a plain file is refused."""
     block = source.read(_BLOCK)
     if block == bytes(_BLOCK):

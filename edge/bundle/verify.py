@@ -14,7 +14,8 @@ from edge.bundle.archive import is_archive, peek, unpack
 from edge.device.faults import DeviceFault, MachineFault
 from edge.device.manifest import read_manifest
 from edge.device.preflight import require_target
-from edge.device.verify import Options, look
+from edge.device.proof import Options
+from edge.device.verify import look
 from edge.device.verify import verify as verify_on_device
 from edge.errors import InputError, MachineError
 from edge.report.results import Report

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Sequence
 
 from .faults import DeviceFault
-from .verify import Options, check_machine, look, verify
+from .proof import Options
+from .verify import check_machine, look, verify
 
 PASSED, FAILED, OUR_BUG = 0, 1, 70
 

@@ -8,72 +8,27 @@ from __future__ import annotations
 import contextlib
 import shutil
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Iterator, Sequence
 
 import numpy as np
 
 from .engines import Kept, obtain
 from .faults import BundleFault, DeviceFault, MachineFault
-from .files import read_json, sha256_table, write_json
-from .gate import judge, require_enough
+from .gate import require_enough
 from .machine import ROOT, Machine, read_machine
-from .manifest import Candidate, Manifest, check_folder
-from .pictures import PROBES, Pictures, bundled, bundled_reference, supplied
-from .power import IDLE_S, Meter, Power, energy, find_rails
+from .manifest import Manifest, check_folder
+from .pictures import Pictures, bundled, bundled_reference, supplied
 from .preflight import Preflight, preflight, require_target
+from .proof import Job, Options, Say, loaded, measure_idle, prove
 from .report import assemble, choose, engine_row, environment, failed_row, write_run
-from .scores import Seen, compare, per_image_dice, reference_scores, see, sqnr_db
+from .scores import Seen, per_image_dice, reference_scores, see
 from .task import Task, read_task
-from .timing import measure
-from .toolkit import Identity, Runner, Toolkit, find_toolkit
+from .toolkit import Identity, Toolkit, find_toolkit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to verify.
-
-    Attributes:
-        seconds: of timing for each engine.
-        min_runs: fewest timed runs for each.
-        images: folder with images of the device; None uses the bundled ones.
-        allow_small: judge on fewer than 20 images.
-        root: where ``proc``, ``sys`` and ``etc`` lie.
-    """
-
-    seconds: float = 10.0
-    min_runs: int = 100
-    images: Path | None = None
-    allow_small: bool = False
-    root: Path = ROOT
-
-
-@dataclass(frozen=True)
-class _Job:
-    """Everything that does not change from engine to engine."""
-
-    manifest: Manifest
-    bundle: Path
-    work: Path
-    options: Options
-    task: Task
-    pictures: Pictures
-    gate: dict[str, Any] | None
-    toolkit: Toolkit
-    identity: Identity
-    say: Say
-
-    def progress(self, kept: Kept) -> Path:
-        """Where the proof of an engine is kept until the report is written; the name holds all it depends on."""
-        inputs = [self.manifest.sha256, dict(kept.files), dict(kept.key), self.pictures.sha256]
-        settings = [self.options.seconds, self.options.min_runs, self.options.allow_small]
-        return self.work / "progress" / f"{sha256_table([inputs, settings])[:32]}.json"
 
 
 def look(folder: Path, root: Path = ROOT) -> tuple[Manifest, Machine]:
@@ -129,12 +84,12 @@ def verify(folder: Path, work: Path, out: Path, options: Options, say: Say) -> d
     pictures = _pictures(folder, manifest, task, options)
     gate = dict(manifest.gate) or None
     require_enough(gate, len(pictures), options.allow_small)
-    job = _Job(manifest, folder, work, options, task, pictures, gate, toolkit, identity, say)
+    job = Job(manifest, folder, work, options, task, pictures, gate, toolkit, identity, say)
     with _stage(clock, "build"):
         kept, refused = _build_all(job, found.workspace)
     with _stage(clock, "reference"):
         reference, truth = _reference(job, kept)
-    idle = _idle(options)
+    idle = measure_idle(options)
     rows: list[dict[str, Any]] = []
     series: dict[str, list[float]] = {}
     for candidate in manifest.candidates:
@@ -143,7 +98,7 @@ def verify(folder: Path, work: Path, out: Path, options: Options, say: Say) -> d
         proof, fault = None, refused.get(candidate.name)
         if fault is None:
             with _stage(clock, "check and profile"):
-                proof, fault = _prove(job, candidate, kept[candidate.name], reference, truth, idle)
+                proof, fault = prove(job, candidate, kept[candidate.name], reference, truth, idle)
         if proof is None:
             rows.append(failed_row(candidate, manifest.backend, gate["name"] if gate else "none", str(fault)))
             refused[candidate.name] = fault or BundleFault("no proof")
@@ -178,7 +133,7 @@ def _pictures(folder: Path, manifest: Manifest, task: Task, options: Options) ->
     return bundled(folder, manifest)
 
 
-def _build_all(job: _Job, workspace: int) -> tuple[dict[str, Kept], dict[str, DeviceFault]]:
+def _build_all(job: Job, workspace: int) -> tuple[dict[str, Kept], dict[str, DeviceFault]]:
     kept, refused = {}, {}
     for candidate in job.manifest.candidates:
         if not candidate.candidate and job.options.images is None:
@@ -192,7 +147,7 @@ def _build_all(job: _Job, workspace: int) -> tuple[dict[str, Kept], dict[str, De
     return kept, refused
 
 
-def _reference(job: _Job, kept: dict[str, Kept]) -> tuple[Seen, Sequence[NDArray[np.uint8]]]:
+def _reference(job: Job, kept: dict[str, Kept]) -> tuple[Seen, Sequence[NDArray[np.uint8]]]:
     """What the float network makes of the images, and the truth to score against."""
     task, pictures = job.task, job.pictures
     outputs = bundled_reference(job.bundle) if job.options.images is None else _float_engine(job, kept)
@@ -204,105 +159,13 @@ def _reference(job: _Job, kept: dict[str, Kept]) -> tuple[Seen, Sequence[NDArray
     return see(outputs, truth, task), truth
 
 
-def _float_engine(job: _Job, kept: dict[str, Kept]) -> NDArray[np.float32]:
+def _float_engine(job: Job, kept: dict[str, Kept]) -> NDArray[np.float32]:
     floats = [c for c in job.manifest.candidates if c.precision == "fp32" and c.name in kept]
     if not floats:
         raise BundleFault("no FP32 engine could be built to compare with; check the bundled images instead")
     job.say(f"{floats[0].name}: running it as the reference")
-    with _loaded(job, floats[0], kept[floats[0].name]) as runner:
+    with loaded(job, floats[0], kept[floats[0].name]) as runner:
         return np.concatenate([runner.run(image) for image in job.pictures.inputs(job.task)])
-
-
-def _prove(
-    job: _Job, candidate: Candidate, kept: Kept, reference: Seen, truth: Sequence[NDArray[np.uint8]], idle: Power | None
-) -> tuple[dict[str, Any] | None, DeviceFault | None]:
-    """Accuracy, verdict and latency of one engine; taken from disk where an interrupted run left it."""
-    path = job.progress(kept)
-    earlier = read_json(path)
-    if isinstance(earlier, dict):
-        job.say(f"{candidate.name}: checked and timed before the interruption")
-        return earlier, None
-    try:
-        with _loaded(job, candidate, kept) as runner:
-            proof = _measure(job, candidate, runner, reference, truth, idle)
-    except DeviceFault as fault:
-        return None, fault
-    write_json(path, proof)
-    return proof, None
-
-
-def _measure(
-    job: _Job,
-    candidate: Candidate,
-    runner: Runner,
-    reference: Seen,
-    truth: Sequence[NDArray[np.uint8]],
-    idle: Power | None,
-) -> dict[str, Any]:
-    task, pictures, options = job.task, job.pictures, job.options
-    job.say(f"{candidate.name}: checking on {len(pictures)} images")
-    outputs = np.concatenate([runner.run(image) for image in pictures.inputs(task)])
-    seen = see(outputs, truth, task)
-    parity = _parity(job, candidate, runner)
-    accuracy = compare(seen, reference, task, pictures.names, parity, pictures.strata, pictures.groups)
-    job.say(f"{candidate.name}: timing for {options.seconds:g} s")
-    image = next(pictures.inputs(task))
-    before = _hottest(options.root)
-    with Meter(find_rails(options.root)) as meter:
-        measured = measure(
-            lambda: runner.time(image), options.seconds, runner.conditions(), options.min_runs, options.root
-        )
-    machine = read_machine(options.root)
-    measured.table["conditions"].update(
-        power=energy(idle, meter.power(), measured.seconds, measured.runs),
-        power_mode=machine.power_mode,
-        clocks_fixed=machine.clocks_fixed,
-        hottest_before=before,
-        hottest_after=_hottest(options.root),
-        seconds=options.seconds,
-    )
-    return {
-        "accuracy": accuracy,
-        "latency_ms": measured.table,
-        "layers": runner.layers(),
-        "gate": judge(job.gate, accuracy, candidate.precision, candidate.rest),
-        "latency_quantiles_ms": measured.quantiles,
-        "per_image_dice": [row["dice"] for row in per_image_dice(seen, reference, pictures.names)],
-    }
-
-
-def _parity(job: _Job, candidate: Candidate, runner: Runner) -> float:
-    """Decibels against what ONNX Runtime, optimizations off, made of the same graph on the workstation."""
-    with np.load(str(job.bundle / candidate.parity), allow_pickle=False) as archive:
-        indices, expected = archive["indices"], archive["outputs"]
-    if job.manifest.data["images"]:
-        pixels = bundled(job.bundle, job.manifest).pixels
-    else:
-        with np.load(str(job.bundle / PROBES), allow_pickle=False) as archive:
-            pixels = archive["pixels"]
-    return sqnr_db(expected, (runner.run(job.task.normalized(pixels[i])[None])[0] for i in indices))
-
-
-@contextlib.contextmanager
-def _loaded(job: _Job, candidate: Candidate, kept: Kept) -> Iterator[Runner]:
-    runner = job.toolkit.load(candidate, kept.folder, kept.built, job.task)
-    try:
-        yield runner
-    finally:
-        runner.close()
-
-
-def _idle(options: Options) -> Power | None:
-    rails = find_rails(options.root)
-    if not rails:
-        return None
-    with Meter(rails) as meter:
-        time.sleep(IDLE_S)
-    return meter.power()
-
-
-def _hottest(root: Path) -> float | None:
-    return max((degrees for _, degrees in read_machine(root).temperatures), default=None)
 
 
 def _require_any(rows: Sequence[dict[str, Any]], refused: dict[str, DeviceFault]) -> None:
@@ -312,13 +175,13 @@ def _require_any(rows: Sequence[dict[str, Any]], refused: dict[str, DeviceFault]
         raise machine[0]
 
 
-def _reference_backend(job: _Job) -> str:
+def _reference_backend(job: Job) -> str:
     if job.options.images is None:
         return str(job.manifest.reference.get("backend", "onnxruntime"))
     return f"{job.manifest.backend}, fp32, on the device"
 
 
-def _notes(job: _Job) -> list[str]:
+def _notes(job: Job) -> list[str]:
     notes = [f"verified from bundle {job.manifest.sha256[:16]}"]
     if job.options.images is not None:
         notes.append("the reference is the FP32 engine built on this device, on images of this device")

@@ -5,7 +5,7 @@ import io
 import json
 import tarfile
 
-from edge.bundle.archive import seal
+from edge.bundle.container import seal
 from edge.device.manifest import DIGEST, MANIFEST, SCHEMA, digest_line
 
 FILES = {

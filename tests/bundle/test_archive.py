@@ -7,7 +7,8 @@ import tarfile
 import pytest
 from forge import FILES, archive, as_tar, body, head, manifest, member
 
-from edge.bundle.archive import seal, unpack, write_archive
+from edge.bundle.archive import unpack, write_archive
+from edge.bundle.container import seal
 from edge.errors import EdgeError, InputError
 
 

@@ -9,11 +9,11 @@ from bundle_example import SIZE, picture_set, tiny_unet
 from edge.bundle.archive import unpack
 from edge.bundle.pack import pack
 from edge.bundle.verify import verify
-from edge.device import verify as device
 from edge.device.engines import obtain
 from edge.device.faults import BundleFault, MachineFault
 from edge.device.machine import read_machine
 from edge.device.manifest import check_folder
+from edge.device.pictures import bundled
 from edge.device.tensorrt_gpu import TensorRtRtxToolkit, TensorRtToolkit
 from edge.device.tensorrt_plan import plan_version
 from edge.device.toolkit import find_toolkit
@@ -147,7 +147,7 @@ def test_runs_on_a_gpu(bundle, tmp_path):
         kept = obtain(toolkit, toolkit.identity(), manifest, candidate, folder, tmp_path, 1 << 30, lambda _: None)
         task = read_task(manifest.task)
         runner = toolkit.load(candidate, kept.folder, kept.built, task)
-        pictures = device.bundled(folder, manifest)
+        pictures = bundled(folder, manifest)
         with np.load(folder / candidate.parity) as stored:
             pairs = [(stored["outputs"][k], pictures.pixels[i]) for k, i in enumerate(stored["indices"])]
         outputs = [runner.run(task.normalized(pixels)[None])[0] for _, pixels in pairs]

@@ -16,10 +16,11 @@ from edge.backends.engine import read_engine
 from edge.bundle.archive import unpack
 from edge.bundle.pack import pack
 from edge.bundle.verify import describe, verify
+from edge.device import proof
 from edge.device import verify as device
 from edge.device.engines import Kept
 from edge.device.faults import BundleFault
-from edge.device.verify import Options
+from edge.device.proof import Options
 from edge.errors import InputError, MachineError
 from edge.images import load_image_set
 from edge.report.store import faults, read_report
@@ -76,7 +77,7 @@ def test_goes_on_after_a_power_cut(packed, tmp_path, monkeypatch):
     class PowerCut(BaseException):
         pass
 
-    real, calls = device._measure, []
+    real, calls = proof._measure, []
 
     def cut(job, candidate, *rest):
         calls.append(candidate.name)
@@ -84,7 +85,7 @@ def test_goes_on_after_a_power_cut(packed, tmp_path, monkeypatch):
             raise PowerCut
         return real(job, candidate, *rest)
 
-    monkeypatch.setattr(device, "_measure", cut)
+    monkeypatch.setattr(proof, "_measure", cut)
     with pytest.raises(PowerCut):
         device.verify(folder, work, out, QUICK, lambda _: None)
     assert not out.exists()

@@ -1,0 +1,165 @@
+"""The proof of one engine: accuracy against the bundled reference, parity, the gate's verdict, latency and power.
+
+Kept on disk as soon as it is there, so that an interrupted run does not measure twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Sequence
+
+import numpy as np
+
+from .engines import Kept
+from .faults import DeviceFault
+from .files import read_json, sha256_table, write_json
+from .gate import judge
+from .machine import ROOT, read_machine
+from .manifest import Candidate, Manifest
+from .pictures import PROBES, Pictures, bundled
+from .power import IDLE_S, Meter, Power, energy, find_rails
+from .scores import Seen, compare, per_image_dice, see, sqnr_db
+from .task import Task
+from .timing import measure
+from .toolkit import Identity, Runner, Toolkit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to verify.
+
+    Attributes:
+        seconds: of timing for each engine.
+        min_runs: fewest timed runs for each.
+        images: folder with images of the device; None uses the bundled ones.
+        allow_small: judge on fewer than 20 images.
+        root: where ``proc``, ``sys`` and ``etc`` lie.
+    """
+
+    seconds: float = 10.0
+    min_runs: int = 100
+    images: Path | None = None
+    allow_small: bool = False
+    root: Path = ROOT
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that does not change from engine to engine."""
+
+    manifest: Manifest
+    bundle: Path
+    work: Path
+    options: Options
+    task: Task
+    pictures: Pictures
+    gate: dict[str, Any] | None
+    toolkit: Toolkit
+    identity: Identity
+    say: Say
+
+    def progress(self, kept: Kept) -> Path:
+        """Where the proof of an engine is kept until the report is written; the name holds all it depends on."""
+        inputs = [self.manifest.sha256, dict(kept.files), dict(kept.key), self.pictures.sha256]
+        settings = [self.options.seconds, self.options.min_runs, self.options.allow_small]
+        return self.work / "progress" / f"{sha256_table([inputs, settings])[:32]}.json"
+
+
+def prove(
+    job: Job, candidate: Candidate, kept: Kept, reference: Seen, truth: Sequence[NDArray[np.uint8]], idle: Power | None
+) -> tuple[dict[str, Any] | None, DeviceFault | None]:
+    """Accuracy, verdict and latency of one engine; taken from disk where an interrupted run left it."""
+    path = job.progress(kept)
+    earlier = read_json(path)
+    if isinstance(earlier, dict):
+        job.say(f"{candidate.name}: checked and timed before the interruption")
+        return earlier, None
+    try:
+        with loaded(job, candidate, kept) as runner:
+            proof = _measure(job, candidate, runner, reference, truth, idle)
+    except DeviceFault as fault:
+        return None, fault
+    write_json(path, proof)
+    return proof, None
+
+
+def _measure(
+    job: Job,
+    candidate: Candidate,
+    runner: Runner,
+    reference: Seen,
+    truth: Sequence[NDArray[np.uint8]],
+    idle: Power | None,
+) -> dict[str, Any]:
+    task, pictures, options = job.task, job.pictures, job.options
+    job.say(f"{candidate.name}: checking on {len(pictures)} images")
+    outputs = np.concatenate([runner.run(image) for image in pictures.inputs(task)])
+    seen = see(outputs, truth, task)
+    parity = _parity(job, candidate, runner)
+    accuracy = compare(seen, reference, task, pictures.names, parity, pictures.strata, pictures.groups)
+    job.say(f"{candidate.name}: timing for {options.seconds:g} s")
+    image = next(pictures.inputs(task))
+    before = _hottest(options.root)
+    with Meter(find_rails(options.root)) as meter:
+        measured = measure(
+            lambda: runner.time(image), options.seconds, runner.conditions(), options.min_runs, options.root
+        )
+    machine = read_machine(options.root)
+    measured.table["conditions"].update(
+        power=energy(idle, meter.power(), measured.seconds, measured.runs),
+        power_mode=machine.power_mode,
+        clocks_fixed=machine.clocks_fixed,
+        hottest_before=before,
+        hottest_after=_hottest(options.root),
+        seconds=options.seconds,
+    )
+    return {
+        "accuracy": accuracy,
+        "latency_ms": measured.table,
+        "layers": runner.layers(),
+        "gate": judge(job.gate, accuracy, candidate.precision, candidate.rest),
+        "latency_quantiles_ms": measured.quantiles,
+        "per_image_dice": [row["dice"] for row in per_image_dice(seen, reference, pictures.names)],
+    }
+
+
+def _parity(job: Job, candidate: Candidate, runner: Runner) -> float:
+    """Decibels against what ONNX Runtime, optimizations off, made of the same graph on the workstation."""
+    with np.load(str(job.bundle / candidate.parity), allow_pickle=False) as archive:
+        indices, expected = archive["indices"], archive["outputs"]
+    if job.manifest.data["images"]:
+        pixels = bundled(job.bundle, job.manifest).pixels
+    else:
+        with np.load(str(job.bundle / PROBES), allow_pickle=False) as archive:
+            pixels = archive["pixels"]
+    return sqnr_db(expected, (runner.run(job.task.normalized(pixels[i])[None])[0] for i in indices))
+
+
+@contextlib.contextmanager
+def loaded(job: Job, candidate: Candidate, kept: Kept) -> Iterator[Runner]:
+    runner = job.toolkit.load(candidate, kept.folder, kept.built, job.task)
+    try:
+        yield runner
+    finally:
+        runner.close()
+
+
+def measure_idle(options: Options) -> Power | None:
+    rails = find_rails(options.root)
+    if not rails:
+        return None
+    with Meter(rails) as meter:
+        time.sleep(IDLE_S)
+    return meter.power()
+
+
+def _hottest(root: Path) -> float | None:
+    return max((degrees for _, degrees in read_machine(root).temperatures), default=None)
