@@ -1,0 +1,124 @@
+"""Our chosen engine against everything a user could have had instead.
+
+``python -m benchmarks.peers --out FILE.json [--networks unet,lanet]`` deploys each network (with ``--reuse``, takes the
+run folder that is there) and gives the same ``source.onnx``, images, threads and output to every peer, each in its own
+process. All are timed interleaved. A peer counts whether or not it passes the gate; one that crashes is listed with
+its error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.peers.run import GATE, Plan, compare_network
+from edge.deploy import run_deploy
+from edge.errors import EdgeError
+from edge.files import write_json
+from edge.job import Request
+from edge.latency.environment import environment
+from edge.terminal import Terminal
+
+NETWORKS = ("unet", "litenext", "lanet", "lightawnet", "drrmsan")
+_MINUTES = 40.0
+
+
+def main() -> None:
+    arguments = _parse()
+    start = time.monotonic()
+    networks: dict[str, Any] = {}
+    for index, name in enumerate(arguments.networks):
+        left = arguments.minutes * 60 - (time.monotonic() - start)
+        share = left / (len(arguments.networks) - index)
+        _say(f"{name}: {share / 60:.1f} minutes")
+        try:
+            networks[name] = _network(name, arguments, time.monotonic() + 0.7 * share)
+        except EdgeError as error:
+            _say(f"  left out: {error}")
+            continue
+        _write(arguments.out, networks)
+        row = networks[name]
+        if row["ratio"] is not None:
+            low, high = row["ratio_ci95"]
+            _say(
+                f"  {row['ours']} {row['ours_ms']:.2f} ms; best peer {row['best_peer']['name']} "
+                f"{row['best_peer']['ms']:.2f} ms; ratio {row['ratio']:.2f} [{low:.2f}, {high:.2f}]"
+            )
+    if not networks:
+        sys.exit("no network could be compared")
+    _say(f"geometric mean {_write(arguments.out, networks)}, {(time.monotonic() - start) / 60:.0f} minutes")
+
+
+def _network(name: str, arguments: argparse.Namespace, deadline: float) -> dict[str, Any]:
+    model = str(arguments.models / name)
+    run = arguments.runs / name
+    if not (arguments.reuse and (run / "report.json").is_file()):
+        request = Request(
+            model=model,
+            data=arguments.data,
+            gate=GATE,
+            budget_seconds=arguments.budget,
+            out=run,
+            threads=arguments.threads,
+            command=" ".join(sys.argv),
+        )
+        run_deploy(request, Terminal(quiet=True))
+        _say("  deployed")
+    return compare_network(
+        Plan(
+            model=model,
+            data=arguments.data,
+            run=run.resolve(),
+            scratch=(arguments.runs / f"{name}-peers").resolve(),
+            threads=arguments.threads,
+            pythons=dict(arguments.python),
+            rounds=arguments.rounds,
+            deadline=deadline,
+            calibration_images=arguments.calibration_images,
+            say=_say,
+        )
+    )
+
+
+def _write(path: Path, networks: dict[str, Any]) -> float | None:
+    ratios = [row["ratio"] for row in networks.values() if row["ratio"]]
+    mean = math.exp(sum(map(math.log, ratios)) / len(ratios)) if ratios else None
+    write_json(path, {"networks": networks, "geomean_ratio": mean, "environment": environment()})
+    return mean
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--networks", type=lambda text: text.split(","), default=list(NETWORKS))
+    parser.add_argument("--models", type=Path, default=Path("models"))
+    parser.add_argument("--data", type=Path, default=Path("calibration/dsb2018"))
+    parser.add_argument("--runs", type=Path, default=Path("out/peers"), help="run folders and workers' files")
+    parser.add_argument("--reuse", action="store_true", help="take run folders that are there instead of deploying")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--rounds", type=int, default=30, help="timed blocks of each engine")
+    parser.add_argument("--calibration-images", type=int, default=64)
+    parser.add_argument("--budget", type=float, default=60.0, help="seconds of the precision search")
+    parser.add_argument("--minutes", type=float, default=_MINUTES, help="for all networks together")
+    parser.add_argument(
+        "--python",
+        type=lambda text: tuple(text.split("=", 1)),
+        action="append",
+        default=[],
+        metavar="PEER=PATH",
+        help="interpreter of a peer that needs its own environment",
+    )
+    return parser.parse_args()
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
