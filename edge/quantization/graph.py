@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -39,6 +40,7 @@ class NodeFacts:
         kernel: spatial size of its weight, () for a matrix product.
         constant: its second operand is a weight.
         weight_first: its first operand is a weight and the second is not.
+        rows: of a matrix product's first operand; 0 for a convolution, or where the shape is not known.
     """
 
     name: str
@@ -49,6 +51,7 @@ class NodeFacts:
     kernel: tuple[int, ...]
     constant: bool
     weight_first: bool
+    rows: int = 0
 
     @property
     def depthwise(self) -> bool:
@@ -79,6 +82,7 @@ def node_facts(node: ir.Node) -> NodeFacts:
         kernel=tuple(shape[2:]) if convolution and weight is not None else (),
         constant=weight is not None,
         weight_first=weight is None and constant(node.inputs[0]) is not None,
+        rows=0 if convolution else _rows(node),
     )
 
 
@@ -165,6 +169,14 @@ def _node_nonnegative(node: ir.Node, task: SegmentationTask, known: dict[str, bo
     if op in _MOVES or op in _AVERAGES:
         return _nonnegative(inputs[0], task, known)
     return op in _ALL_POSITIVE and all(_nonnegative(value, task, known) for value in inputs)
+
+
+def _rows(node: ir.Node) -> int:
+    shape = node.inputs[0].shape if node.inputs[0] is not None else None
+    if shape is None or not all(isinstance(d, int) for d in shape):
+        return 0
+    dims = [int(d) for d in shape]  # type: ignore[arg-type]
+    return dims[1] if _flag(node, "transA") else math.prod(dims[:-1])
 
 
 def _flag(node: ir.Node, name: str) -> bool:

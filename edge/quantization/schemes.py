@@ -10,7 +10,10 @@
     The signed grid level by level, so bit-comparable with TensorRT, in the form that OpenVINO gets right.
 ``tensorrt``
     Signed with zero point 0 everywhere: TensorRT takes no other. Its builder keeps ConvTranspose in float whatever the
-    graph says, so Q/DQ there would only add casts.
+    graph says, so Q/DQ there would only add casts. Convolutions of few channels and grouped ones stay float, as
+    NVIDIA's own post-training quantization leaves them (Model-Optimizer, ``onnx/quantization/graph_utils.py``). A
+    Concat has one scale, since the pair stands behind it. The residual operand of an Add whose other branch is an
+    INT8 convolution gets a pair too, so that the Add fuses into that convolution.
 ``naive``
     What most exporters write for OpenVINO: signed everywhere. Its masks look plausible and its numbers are wrong next
     to every Concat. Kept so that a test can show that the parity check catches it.
@@ -75,12 +78,14 @@ class Scheme:
         weight_axes: operator that may run in INT8 to its weight's axis of output channels (None: one scale).
         floats: the first that matches leaves the node float.
         grids: the first that matches decides the grid; the last matches everything.
+        residuals: whether the skip operand of an Add gets a pair where the other branch is an INT8 convolution.
     """
 
     name: str
     weight_axes: Mapping[str, int | None]
     floats: tuple[FloatRule, ...]
     grids: tuple[GridRule, ...]
+    residuals: bool = False
 
     def reason(self, facts: NodeFacts) -> str | None:
         """Why a node stays float, None if it may run in INT8."""
@@ -94,6 +99,11 @@ class Scheme:
 def always(_: object) -> bool:
     """Matches everything."""
     return True
+
+
+def _is_narrow(node: NodeFacts) -> bool:
+    counts = (node.in_channels, node.out_channels)
+    return min(counts) < 16 and all(count % 8 for count in counts)
 
 
 _AXES: Mapping[str, int | None] = {"Conv": 0, "ConvTranspose": 1, "MatMul": -1, "Gemm": 1}
@@ -139,8 +149,11 @@ _SCHEMES = (
             FloatRule(
                 ("Conv",), lambda n: n.in_channels < 4, "fewer than 4 input channels: no INT8 tensor-core kernel"
             ),
+            FloatRule(("Conv",), _is_narrow, "fewer than 16 channels, and no multiple of 8 to fill a tensor core"),
+            FloatRule(("MatMul", "Gemm"), lambda n: n.rows == 1, "one row: it waits for memory, not for arithmetic"),
         ),
         grids=_SIGNED,
+        residuals=True,
     ),
     Scheme(name="naive", weight_axes=_AXES, floats=(_COMPUTED_KERNEL, _WEIGHT_FIRST, _COMPUTED_SECOND), grids=_SIGNED),
 )

@@ -7,7 +7,7 @@ scale for each output channel; biases stay float32 (TensorRT refuses int32 ones,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -53,6 +53,10 @@ def quantize(model: Model, ranges: Ranges, plan: PrecisionPlan, scheme: Scheme) 
     for node in list(graph.graph):
         if node.name in plan.int8:
             writer.quantize(node)
+    if scheme.residuals:
+        for node in list(graph.graph):
+            if node.op_type == "Add":
+                writer.quantize_residual(node, plan.int8)
     graph.graph.sort()
     passes.RemoveUnusedNodesPass()(graph)
     return model.with_ir(graph)
@@ -69,6 +73,19 @@ class _Writer:
                 weight = constant(value)
                 axis = self._axis(node, weight) if weight is not None and index == 1 else None
                 node.replace_input_with(index, self._round(value, weight, axis))
+
+    def quantize_residual(self, add: ir.Node, int8: Container[str]) -> None:
+        """Round the skip operand of an Add, where the other is a convolution in INT8 that nothing else reads."""
+        for branch, skip in ((0, 1), (1, 0)):
+            conv = add.inputs[branch].producer() if add.inputs[branch] is not None else None  # type: ignore[union-attr]
+            value = add.inputs[skip]
+            fuses = conv is not None and conv.op_type == "Conv" and (conv.name or "") in int8
+            if fuses and len(add.inputs[branch].uses()) == 1 and self._is_calibrated(value):  # type: ignore[union-attr]
+                add.replace_input_with(skip, self._round(value, None, None))  # type: ignore[arg-type]
+                return
+
+    def _is_calibrated(self, value: ir.Value | None) -> bool:
+        return value is not None and constant(value) is None and str(value.name) in self._ranges.tensors
 
     def _axis(self, node: ir.Node, weight: NDArray[np.float32]) -> int | None:
         axis = self._scheme.weight_axes[node.op_type]

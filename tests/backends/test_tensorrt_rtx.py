@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fixtures.networks import NAMES, inputs, network
+from fixtures.networks import NAMES, calibrated
 
 from edge.backends.engine import Candidate, read_engine
 from edge.backends.tensorrt_engine import convolutions
@@ -15,7 +15,6 @@ from edge.backends.tensorrt_rtx import TensorRtRtx
 from edge.device.tensorrt_build import build_plan
 from edge.device.tensorrt_settings import RTX, Wish, find_settings
 from edge.errors import InputError, MachineError
-from edge.quantization.calibrate import calibrate
 from edge.quantization.plan import PrecisionPlan
 from edge.quantization.schemes import SCHEMES, plan_int8
 from edge.target import find_target
@@ -30,8 +29,7 @@ EVERY = [pytest.param(name, marks=() if name == "unet" else pytest.mark.slow) fo
 
 @cache
 def made(name: str) -> tuple[PrecisionPlan, dict[str, Candidate]]:
-    model = network(name)
-    ranges = calibrate(model, inputs(model, 2))
+    model, ranges = calibrated(name)
     found = candidates(model, ranges, find_target("rtx-ampere"))
     return plan_int8(model, SCHEMES["tensorrt"]), {candidate.name: candidate for candidate in found}
 
