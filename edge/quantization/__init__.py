@@ -8,8 +8,8 @@
 ``write.py``       ranges and plan into a Q/DQ graph (``grid.py``: scales and zero points)
 ``bias.py``        bias correction
 ``half.py``        FP16 as casts
-``search.py``      the fastest plan that passes: decisions; ``workbook.py`` what they rest on, ``bench.py`` who measures,
-                   ``sensitivity.py`` harm and gain of a group, ``attribution.py`` a layer table by source node,
-                   ``memory.py`` what is known already
+``search.py``      the fastest plan that passes: decisions; ``workbook.py`` what they rest on, ``bench.py`` who
+                   measures it, ``sensitivity.py`` harm and gain of a group, ``attribution.py`` a layer table by
+                   source node, ``memory.py`` what is known already
 =================  =================================================================================================
 """

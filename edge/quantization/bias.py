@@ -31,7 +31,7 @@ def measure_shifts(model: Model, quantized: Model, images: Iterable[Array]) -> d
 
     Args:
         model: the float graph.
-        quantized: the same with Q/DQ, from :func:`edge.quantization.write.quantize`.
+        quantized: the same with Q/DQ on the operands themselves (a scheme that is not ``shared``).
         images: calibration images, ``[1, channels, height, width]`` float32 each.
 
     Returns:
@@ -59,7 +59,7 @@ def correct_biases(quantized: Model, shifts: Mapping[str, Array]) -> Model:
     """
     graph = quantized.to_ir()
     for node in list(graph.graph):
-        if node.name not in shifts or node.op_type not in _CONVOLUTIONS or not _is_int8(node.inputs[0]):
+        if node.name not in shifts or node.op_type not in _CONVOLUTIONS or not _is_rounded(node.inputs[1]):
             continue
         old = node.inputs[2] if len(node.inputs) > 2 else None
         bias = shifts[str(node.name)].copy()
@@ -82,7 +82,7 @@ def correct_biases(quantized: Model, shifts: Mapping[str, Array]) -> Model:
     return quantized.with_ir(graph)
 
 
-def _is_int8(value: ir.Value | None) -> bool:
+def _is_rounded(value: ir.Value | None) -> bool:
     producer = value.producer() if value is not None else None
     return producer is not None and producer.op_type == "DequantizeLinear"
 
@@ -99,7 +99,7 @@ def _twin_graph(float_proto: onnx.ModelProto, quantized: onnx.ModelProto) -> tup
     graph.node.extend(rounding)  # they read float tensors of the same name
     outputs: dict[str, str] = {}
     for node in quantized.graph.node:
-        if node.op_type not in _CONVOLUTIONS or node.input[0] not in rounded:
+        if node.op_type not in _CONVOLUTIONS or node.input[1] not in rounded:
             continue
         stem = f"{_PREFIX}_{len(outputs)}"
         twin = onnx.NodeProto()

@@ -5,7 +5,8 @@
     the tensor's own range where that is lopsided, as after GELU or SiLU (4 dB on LiteNeXt, no slower), but not in
     front of ConvTranspose, which runs in float for any zero point but 0. Beside a Concat the signed grid as unsigned
     with zero point 128, because OpenVINO's CPU plugin computes wrong numbers for signed Q/DQ around a Concat (10 dB
-    where the same grid as u8/128 gives 70, in 2025.0 to 2026.4). Signed elsewhere.
+    where the same grid as u8/128 gives 70, in 2025.0 to 2026.4). Signed elsewhere. Rounding goes before Concat and
+    MaxPool, so that both run on 8 bits.
 ``openvino-identical``
     The signed grid level by level, so bit-comparable with TensorRT, in the form that OpenVINO gets right.
 ``tensorrt``
@@ -21,7 +22,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -78,6 +79,8 @@ class Scheme:
         weight_axes: operator that may run in INT8 to its weight's axis of output channels (None: one scale).
         floats: the first that matches leaves the node float.
         grids: the first that matches decides the grid; the last matches everything.
+        shared: tensors that meet in a Concat share a grid, and rounding goes before it, see
+            :mod:`edge.quantization.placement`.
         residuals: whether the skip operand of an Add gets a pair where the other branch is an INT8 convolution.
     """
 
@@ -85,6 +88,7 @@ class Scheme:
     weight_axes: Mapping[str, int | None]
     floats: tuple[FloatRule, ...]
     grids: tuple[GridRule, ...]
+    shared: bool = False
     residuals: bool = False
 
     def reason(self, facts: NodeFacts) -> str | None:
@@ -129,6 +133,7 @@ _SCHEMES = (
             GridRule(lambda t: t.beside_concat, "uint8-128"),
             GridRule(always, "int8"),
         ),
+        shared=True,
     ),
     Scheme(
         name="openvino-identical",
@@ -185,12 +190,18 @@ def plan_int8(model: Model, scheme: Scheme) -> PrecisionPlan:
     return PrecisionPlan(nodes, reasons)
 
 
-def tensor_facts(value: ir.Value, found: TensorRange, task: SegmentationTask) -> TensorFacts:
-    """The facts of one tensor."""
-    low, high = min(found.low, 0.0), max(found.high, 0.0)
+def tensor_facts(values: Sequence[ir.Value], found: Sequence[TensorRange], task: SegmentationTask) -> TensorFacts:
+    """The facts of tensors that share a grid.
+
+    Args:
+        values: the tensors.
+        found: what calibration saw of them.
+        task: says whether the image itself can be negative.
+    """
+    low, high = min(0.0, *(r.low for r in found)), max(0.0, *(r.high for r in found))
     return TensorFacts(
-        nonnegative=is_nonnegative(value, task),
-        beside_concat=is_beside_concat(value),
-        transposed=any(node.op_type == "ConvTranspose" for node, _ in value.uses()),
+        nonnegative=all(is_nonnegative(value, task) for value in values),
+        beside_concat=any(is_beside_concat(value) for value in values),
+        transposed=any(node.op_type == "ConvTranspose" for value in values for node, _ in value.uses()),
         lopsided=min(-low, high) < 0.25 * max(-low, high),
     )

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -134,7 +134,8 @@ def search(
         InputError: the compiler refuses the graph, or images do not decode.
     """
     backend, scheme = find_backend(target.backend), find_scheme(target.backend)
-    shifts = measure_shifts(model, quantize(model, ranges, plan_int8(model, scheme), scheme), bias_images)
+    on_operands = replace(scheme, shared=False)
+    shifts = measure_shifts(model, quantize(model, ranges, plan_int8(model, scheme), on_operands), bias_images)
     here = environment()
     memory = Memory(
         keep,

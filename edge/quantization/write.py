@@ -1,8 +1,8 @@
 """Write a plan into the graph: Q/DQ in front of every INT8 node, weights stored as int8.
 
-Where they go is what both TensorRT and OpenVINO fuse best: only on the operands of Conv, ConvTranspose, MatMul and
-Gemm, after a Concat and not on its branches, one pair for each tensor however many nodes read it. Weights have one
-scale for each output channel; biases stay float32 (TensorRT refuses int32 ones, and they cost nothing).
+Where they go is what compilers fuse best: only for the operands of Conv, ConvTranspose, MatMul and Gemm, one pair for
+each tensor however many nodes read it (:mod:`edge.quantization.placement`). Weights have one scale for each output
+channel; biases stay float32 (TensorRT refuses int32 ones, and they cost nothing).
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from edge.errors import InputError
 from edge.model import Model
-from edge.quantization.graph import constant, weight_axis
+from edge.quantization.graph import activations, constant, weight_axis
 from edge.quantization.grid import Grid, GridKind, grid_for, quantize_weight
+from edge.quantization.placement import Placement, on_operands, on_sources
 from edge.quantization.plan import PrecisionPlan
 from edge.quantization.ranges import Ranges
 from edge.quantization.schemes import Scheme, tensor_facts
@@ -50,9 +51,12 @@ def quantize(model: Model, ranges: Ranges, plan: PrecisionPlan, scheme: Scheme) 
     unknown = sorted(plan.int8 - {name for name in nodes if name})
     if unknown:
         raise InputError(f"plan: no node {unknown[0]!r} in {model.name}; make the plan for this very graph again")
-    for node in list(graph.graph):
-        if node.name in plan.int8:
-            writer.quantize(node)
+    int8 = [node for node in graph.graph if node.name in plan.int8]
+    operands = list({value.name: value for node in int8 for value in activations(node)}.values())
+    for placement in on_sources(operands, plan.int8) if scheme.shared else on_operands(operands):
+        writer.round_activations(placement, plan.int8)
+    for node in int8:
+        writer.round_weights(node)
     if scheme.residuals:
         for node in list(graph.graph):
             if node.op_type == "Add":
@@ -65,14 +69,28 @@ def quantize(model: Model, ranges: Ranges, plan: PrecisionPlan, scheme: Scheme) 
 class _Writer:
     def __init__(self, graph: ir.Graph, ranges: Ranges, scheme: Scheme, model: Model) -> None:
         self._graph, self._ranges, self._scheme, self._task = graph, ranges, scheme, model.task
-        self._rounded: dict[tuple[str, int | None], ir.Value] = {}
+        self._rounded: dict[str, ir.Value] = {}
+        self._weights: dict[tuple[str, int | None], ir.Value] = {}
 
-    def quantize(self, node: ir.Node) -> None:
+    def round_activations(self, placement: Placement, int8: Container[str]) -> None:
+        """One grid for all of a placement; its carriers and INT8 nodes read the rounded sources."""
+        grid = self._grid(placement)
+        for source in placement.sources:
+            uses = list(source.uses())  # before Q becomes one of them
+            rounded = self._rounded[str(source.name)] = self._activation(source, grid)
+            for node, index in uses:
+                if node in placement.carriers or ((node.name or "") in int8 and index < 2):
+                    node.replace_input_with(index, rounded)
+
+    def round_weights(self, node: ir.Node) -> None:
+        """A DQ behind every constant operand of a node, its levels stored as int8."""
         for index, value in enumerate(node.inputs[:2]):
-            if value is not None:
-                weight = constant(value)
-                axis = self._axis(node, weight) if weight is not None and index == 1 else None
-                node.replace_input_with(index, self._round(value, weight, axis))
+            if value is not None and (weight := constant(value)) is not None:
+                axis = self._axis(node, weight) if index == 1 else None
+                key = (str(value.name), axis)
+                if key not in self._weights:
+                    self._weights[key] = self._weight(value, weight, axis)
+                node.replace_input_with(index, self._weights[key])
 
     def quantize_residual(self, add: ir.Node, int8: Container[str]) -> None:
         """Round the skip operand of an Add, where the other is a convolution in INT8 that nothing else reads."""
@@ -81,8 +99,13 @@ class _Writer:
             value = add.inputs[skip]
             fuses = conv is not None and conv.op_type == "Conv" and (conv.name or "") in int8
             if fuses and len(add.inputs[branch].uses()) == 1 and self._is_calibrated(value):  # type: ignore[union-attr]
-                add.replace_input_with(skip, self._round(value, None, None))  # type: ignore[arg-type]
+                add.replace_input_with(skip, self._rounded_alone(value))  # type: ignore[arg-type]
                 return
+
+    def _rounded_alone(self, value: ir.Value) -> ir.Value:
+        if str(value.name) not in self._rounded:
+            self._rounded[str(value.name)] = self._activation(value, self._grid(on_operands([value])[0]))
+        return self._rounded[str(value.name)]
 
     def _is_calibrated(self, value: ir.Value | None) -> bool:
         return value is not None and constant(value) is None and str(value.name) in self._ranges.tensors
@@ -93,14 +116,7 @@ class _Writer:
             return None
         return weight_axis(node, axis) % weight.ndim
 
-    def _round(self, value: ir.Value, weight: NDArray[np.float32] | None, axis: int | None) -> ir.Value:
-        key = (str(value.name), axis)
-        if key not in self._rounded:
-            self._rounded[key] = self._activation(value) if weight is None else self._weight(value, weight, axis)
-        return self._rounded[key]
-
-    def _activation(self, value: ir.Value) -> ir.Value:
-        grid = self._grid(value)
+    def _activation(self, value: ir.Value, grid: Grid) -> ir.Value:
         name, axis = str(value.name), 1
         scale = self._constant(f"{name}_scale", np.array(grid.scale, np.float32))
         zero = self._constant(f"{name}_zero", np.array(grid.zero, grid.dtype))
@@ -122,10 +138,11 @@ class _Writer:
             "DequantizeLinear", inputs, axis or 0, f"{name}_dequantized", ir.DataType.FLOAT, ir.Shape(weight.shape)
         )
 
-    def _grid(self, value: ir.Value) -> Grid:
-        found = self._ranges[str(value.name)]
-        kind = self._scheme.grid(tensor_facts(value, found, self._task))
-        return grid_for(kind, found.low, found.high, found.clip(_STEPS[kind]).amax)
+    def _grid(self, placement: Placement) -> Grid:
+        found = [self._ranges[str(value.name)] for value in placement.operands]
+        kind = self._scheme.grid(tensor_facts((*placement.operands, *placement.sources), found, self._task))
+        amax = max(r.clip(_STEPS[kind]).amax for r in found)
+        return grid_for(kind, min(r.low for r in found), max(r.high for r in found), amax)
 
     def _constant(self, name: str, array: NDArray[np.generic]) -> ir.Value:
         tensor = ir.tensor(array, name=name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from fixtures.small_unet import images, small_unet
 
@@ -11,7 +13,7 @@ from edge.quantization.calibrate import calibrate
 from edge.quantization.schemes import SCHEMES, plan_int8
 from edge.quantization.write import quantize
 
-MODEL, SCHEME = small_unet(), SCHEMES["openvino"]
+MODEL, SCHEME = small_unet(), replace(SCHEMES["openvino"], shared=False)
 RANGES = calibrate(MODEL, images(4), method="mse")
 
 

@@ -72,7 +72,9 @@ class KnownBench:
 
 
 def _int8(candidate: Candidate) -> set[Group]:
-    rounded = {n.name for n in candidate.model.proto.graph.node if n.input and n.input[0].endswith("_dequantized")}
+    rounded = {
+        n.name for n in candidate.model.proto.graph.node if len(n.input) > 1 and n.input[1].endswith("_dequantized")
+    }
     return {group for group in GROUPS if group[0] in rounded}
 
 
