@@ -1,7 +1,7 @@
 """What this machine can do at best, and how far each engine is from it.
 
-``python -m benchmarks.floor --out FILE.json [RUN ...]`` measures the machine's multiply rates in fp32, bf16 and int8 and
-its memory bandwidth. Every engine of the run folders then has two floors: all multiply-accumulates of the graph at the
+``python -m benchmarks.floor --out FILE.json [RUN ...]`` measures the multiply rates in fp32, bf16 and int8 and
+the memory bandwidth. Every engine of the run folders then has two floors: all multiply-accumulates of the graph at the
 rate of the engine's precision, and all weights and maps, written and read once, at the bandwidth. No engine of that
 graph and precision can beat the larger one without doing less than the graph says; ``distance`` is the engine's median
 over it. A compiler that keeps maps in the cache or fuses passes can beat the memory floor, a rewritten graph either.
