@@ -40,7 +40,7 @@ test: lint runtime
 
 runtime: $(STAMP)
 	@if command -v cmake >/dev/null && command -v c++ >/dev/null; then \
-		cmake -S . -B build/runtime -DOpenVINO_DIR="$$($(BIN)/python -c 'from openvino.utils import get_cmake_path; print(get_cmake_path())')" && \
+		cmake -S . -B build/runtime -DSEGEDGE_WERROR=ON -DOpenVINO_DIR="$$($(BIN)/python -c 'from openvino.utils import get_cmake_path; print(get_cmake_path())')" && \
 		cmake --build build/runtime --parallel 2 && \
 		ctest --test-dir build/runtime --output-on-failure; \
 	else echo "skipped: the C++ runtime needs cmake and a C++17 compiler"; fi
