@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge.fusion.choice import choose
-from edge.fusion.driver import Applied, Fused, Refused, fuse, safe_rewrites
+from edge.fusion.driver import Applied, Fused, Refused, for_masks, fuse, safe_rewrites
 from edge.fusion.registry import REWRITES
 
-__all__ = ["REWRITES", "Applied", "Fused", "Refused", "choose", "fuse", "safe_rewrites"]
+__all__ = ["REWRITES", "Applied", "Fused", "Refused", "choose", "for_masks", "fuse", "safe_rewrites"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
@@ -102,6 +102,22 @@ def fuse(model: Model, rewrites: Sequence[str] | None, inputs: Sequence[NDArray[
     fused = model.with_ir(ir.from_proto(fusion.proto))
     error = Prover(source, inputs).check(fused.proto).error if fusion.account else 0.0
     return Fused(fused, fusion.applied(), error, tuple(fusion.refused.values()))
+
+
+def for_masks(model: Model) -> Model:
+    """Drop the last sigmoid or softmax where only masks are wanted, and let the task say so.
+
+    Masks are the same to the pixel but where rounding of the dropped function made ties; the output's values are
+    logits then. A graph that already returns logits comes back as it is.
+    """
+    if model.task.output == "logits":
+        return model
+    graph = ir.from_proto(_own_output(model))
+    editor = Editor(graph)
+    editor.sweep_up()
+    if not _exhaust(editor, "mask-from-logits"):
+        return model
+    return replace(model.with_ir(graph), task=replace(model.task, output="logits"))
 
 
 def rewritten(model: Model, names: Sequence[str]) -> tuple[Model, tuple[str, ...]]:

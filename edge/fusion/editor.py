@@ -120,8 +120,8 @@ class Editor:
         """Drop what nothing reads, sort, and infer shapes again."""
         import onnx_ir.passes.common as passes
 
+        self.graph.sort()  # first: the pass below goes backwards once, so readers must stand behind makers
         passes.RemoveUnusedNodesPass()(self.model)
-        self.graph.sort()
         passes.ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(self.model)
 
     def _fresh(self, hint: str) -> str:

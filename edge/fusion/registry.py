@@ -22,6 +22,7 @@ _ORDER = (
     "concat_conv_as_sum",
     "gate_after_pointwise",
     "pointwise_into_conv",
+    "sum_of_parallel_convs",
     "pointwise_through_add",
     "pointwise_below_resize",
     "merge_resizes",
@@ -29,6 +30,7 @@ _ORDER = (
     "transposed_conv_as_pointwise",
     "bilinear_as_conv",
     "narrow_conv_in_blocks",
+    "mask_from_logits",
 )
 
 

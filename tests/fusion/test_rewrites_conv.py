@@ -113,3 +113,21 @@ def test_a_wrong_rewrite_is_caught_and_undone(monkeypatch: pytest.MonkeyPatch) -
     assert [r.rewrite for r in result.refused] == ["wrong"] and not result.applied
     assert [n.op_type for n in result.model.proto.graph.node] == ["Conv", "Relu"] and result.max_error == 0
     assert np.isfinite(result.refused[0].relative_error)
+
+
+@pytest.mark.parametrize("identity", [False, True])
+def test_parallel_convolutions_and_identity_become_one_kernel(identity: bool) -> None:
+    b = Builder(3)
+    x = b.op("Relu", b.conv("x", 3, 6))
+    y = b.op("Add", b.conv(x, 6, 6, 3), b.conv(x, 6, 6))
+    y = b.op("Add", y, x) if identity else y
+    result = fused(b, y, "sum-of-parallel-convs")
+    assert ops(result) == ["Conv", "Relu", "Conv"] and times(result, "sum-of-parallel-convs") == 1 + identity
+
+
+def test_parallel_convolutions_of_other_strides_are_left() -> None:
+    b = Builder(3)
+    y = b.op("Add", b.conv("x", 3, 6, 3, stride=2), b.conv("x", 3, 6, 1, stride=2))
+    z = b.op("Add", b.conv("x", 3, 6, 4, pad=0), b.conv("x", 3, 6, 4, pad=0))
+    pooled = b.op("Add", b.op("GlobalAveragePool", y), b.op("GlobalAveragePool", z))
+    assert times(fused(b, pooled, "sum-of-parallel-convs"), "sum-of-parallel-convs") == 1

@@ -23,7 +23,7 @@ from edge.fusion.rewrite import rewrite
 from edge.fusion.rewrites._lanes import LANES, cost
 
 _BLOCKS = (2, 4)
-_NARROWEST = 2
+_NARROWEST = 4
 
 
 def _apply(editor: Editor, node: ir.Node) -> bool:
@@ -31,7 +31,8 @@ def _apply(editor: Editor, node: ir.Node) -> bool:
     shape = editor.shape(found.y) if found is not None else None
     if found is None or shape is None or found.groups != 1 or found.strides != (1, 1) or found.dilations != (1, 1):
         return False
-    if found.kernel == (1, 1) or found.outputs > _NARROWEST:
+    reader = editor.user(found.y)
+    if found.kernel == (1, 1) or found.outputs > _NARROWEST or (reader and reader.op_type == "DepthToSpace"):
         return False
     height, width = shape[2:]
 
