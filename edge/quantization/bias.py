@@ -8,6 +8,7 @@ trained, and the engine is as fast as before. It does not always help: whoever u
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import chain
 
 import numpy as np
 import onnx
@@ -35,19 +36,23 @@ def measure_shifts(model: Model, quantized: Model, images: Iterable[Array]) -> d
         images: calibration images, ``[1, channels, height, width]`` float32 each.
 
     Returns:
-        Node name to ``[out_channels]`` float32; empty where no convolution is in INT8.
+        Node name to ``[out_channels]`` float32; empty where no convolution is in INT8, or there are no images.
     """
+    images = iter(images)
+    first = next(images, None)
+    if first is None:
+        return {}
     proto, outputs = _twin_graph(model.proto, quantized.proto)
     if not outputs:
         return {}
     probe = Intermediates(Model(proto, model.task, model.name), list(outputs))
     sums = dict.fromkeys(outputs, np.zeros((), np.float64))
     count = 0
-    for image in images:
+    for image in chain((first,), images):
         count += 1
         for name, value in probe.run(image).items():
             sums[name] = sums[name] + value.reshape(-1).astype(np.float64)
-    return {outputs[name]: (total / max(count, 1)).astype(np.float32) for name, total in sums.items()}
+    return {outputs[name]: (total / count).astype(np.float32) for name, total in sums.items()}
 
 
 def correct_biases(quantized: Model, shifts: Mapping[str, Array]) -> Model:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from fixtures.discs import disc_network
 from fixtures.small_unet import images, small_unet
 
-from edge.backends.onnxruntime import Intermediates
+from edge.backends.onnxruntime import Intermediates, reference
 from edge.quantization.bias import correct_biases, measure_shifts
 from edge.quantization.calibrate import calibrate
 from edge.quantization.schemes import SCHEMES, plan_int8
@@ -44,3 +45,14 @@ def test_float_nodes_are_left_alone() -> None:
     added = {w.name for w in corrected.proto.graph.initializer} - {w.name for w in part.proto.graph.initializer}
     assert added == {f"{sorted(plan.int8)[0]}_corrected_bias"}
     assert measure_shifts(MODEL, MODEL, images(1)) == {}
+    assert measure_shifts(MODEL, quantized, ()) == {}
+
+
+def test_a_convolution_without_bias_gets_one() -> None:
+    model = disc_network()  # two of its three convolutions have none
+    image = np.random.default_rng(0).random((1, 3, *model.task.size), dtype=np.float32)
+    quantized = quantize(model, calibrate(model, [image]), plan_int8(model, SCHEME), SCHEME)
+    corrected = correct_biases(quantized, measure_shifts(model, quantized, [image]))
+    biases = {w.name: w.dims for w in corrected.proto.graph.initializer if w.name.endswith("_corrected_bias")}
+    assert sorted(tuple(dims) for dims in biases.values()) == [(1,), (8,), (8,)]
+    assert np.isfinite(reference(corrected).run(image)).all()
