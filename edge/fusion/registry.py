@@ -30,6 +30,7 @@ _ORDER = (
     "transposed_conv_as_pointwise",
     "bilinear_as_conv",
     "narrow_conv_in_blocks",
+    "split_packed_projection",
     "mask_from_logits",
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from tests.fusion.small import Builder, fused, ops, times
 
@@ -51,3 +52,19 @@ def test_variance_of_a_widened_map_comes_from_the_narrow_one() -> None:
     assert times(result, "variance-from-inputs") == 1
     widths = [t.dims[0] for t in result.model.proto.graph.initializer if len(t.dims) == 4 and t.dims[1] == 3]
     assert sorted(widths) == [4, 32]
+
+
+@pytest.mark.parametrize("biased", [False, True])
+def test_packed_projection_is_taken_apart(biased: bool) -> None:
+    b = Builder(3)
+    tokens = b.op("Transpose", b.op("Reshape", b.conv("x", 3, 8), b.weight([1, 8, 256], np.int64)), perm=[0, 2, 1])
+    packed = b.op("MatMul", tokens, b.random(8, 24))
+    packed = b.op("Add", packed, b.random(24)) if biased else packed
+    heads = b.op("Reshape", packed, b.weight([1, 256, 3, 2, 4], np.int64))
+    turned = b.op("Transpose", heads, perm=[2, 0, 3, 1, 4])
+    q, k, v = (b.op("Gather", turned, b.weight(np.array(i), np.int64), axis=0) for i in range(3))
+    scores = b.op("MatMul", b.op("Mul", q, b.weight(np.array(0.5))), b.op("Transpose", k, perm=[0, 1, 3, 2]))
+    mixed = b.op("Transpose", b.op("MatMul", b.op("Softmax", scores, axis=-1), v), perm=[0, 1, 3, 2])
+    y = b.op("Reshape", mixed, b.weight([1, 8, 16, 16], np.int64))
+    result = fused(b, y, "split-packed-projection")
+    assert times(result, "split-packed-projection") == 1 and "Gather" not in ops(result) and "Mul" not in ops(result)
