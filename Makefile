@@ -36,7 +36,7 @@ lint: $(STAMP)
 	$(BIN)/mypy
 
 test: lint runtime
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 runtime: $(STAMP)
 	@if command -v cmake >/dev/null && command -v c++ >/dev/null; then \
