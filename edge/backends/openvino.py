@@ -3,10 +3,12 @@
 Two defaults of OpenVINO would make every figure here wrong, so both are always set: ``INFERENCE_PRECISION_HINT`` (it is
 bf16 on CPUs that have it, so that an "FP32" engine silently runs in BF16) and the number of threads.
 
-The hint is global. Of the marks that should keep single nodes in FP32 under a BF16 hint, tried on the IR of a U-Net in
-2026.4: ``<attribute name="precise" version="0"/>`` in a layer's ``rt_info`` works (two convolutions of 18 stayed FP32);
-``disable_fp16_compression`` does nothing here, nor does any key set through Python's ``rt_info``. No network so far
-needed it: where BF16 as a whole misses the gate, the search uses FP32 for the rest.
+The hint is global. Marks that should keep single nodes in FP32 under a BF16 hint were tried on the IR in 2026.4, and
+none can be relied on. ``<attribute name="precise" version="0"/>`` in a layer's ``rt_info`` does keep a convolution in
+FP32, but with every layer so marked LiteNeXt still came out at 32 dB, since what surrounds the layers is rounded all
+the same, and with only its convolutions marked the plugin failed to compile. ``disable_fp16_compression`` does nothing
+here, nor does any key set through Python's ``rt_info``. So the search chooses INT8 or not for each node, times the
+hint.
 """
 
 from __future__ import annotations

@@ -123,7 +123,7 @@ def search(
         gate: what an engine must keep; None asks for parity only.
         rests: float precisions to try; those that would not really run are left out.
         budget_seconds: begun measurements are finished, no new ones are started after it. The least that is always
-            done is the profiles and one evaluation.
+            done is the profiles, and one evaluation for each float precision until a plan passes.
         threads: CPU threads, None for all usable cores.
         progress: see :data:`Progress`.
         keep: file for what is measured; a second search with the same inputs reads it, an interrupted one goes on.
@@ -192,7 +192,8 @@ class Search:
             self._measure_gains(rest)
         accepted: list[_Accepted] = []
         for rest in sorted(rests, key=self._expected_ms):
-            accepted += self._accept(rest)
+            if self._left() > 0 or not accepted:
+                accepted += self._accept(rest)
         return self._finish(rests, accepted)
 
     # ------------------------------------------------------------------------------------------------- time
@@ -223,7 +224,7 @@ class Search:
     def _accept(self, rest: str) -> list[_Accepted]:
         """The fastest plan over one float precision that passes, and a safer one where it is near a bar."""
         paying = self._paying(rest)
-        if not paying or (self._left() <= 0 and self.book.evaluations):
+        if not paying:
             return []
         everything, found = self.book.everything, list[_Accepted]()
         close = self.book.total_ms(rest, everything) <= _LITTLE * self._expected_ms(rest)

@@ -154,10 +154,12 @@ def test_nothing_gained_is_no_plan() -> None:
     assert found.plans == () and found.evaluations == 0
 
 
-def test_no_time_still_makes_one_evaluation() -> None:
-    bench = _bench(allowed=1.0)
-    found = _search(bench, ("fp32", "bf16"), seconds=0.0)
-    assert found.evaluations == 1 and bench.calls.count("outputs") == 0
+def test_no_time_still_asks_once_for_each_float_precision_until_a_plan_passes() -> None:
+    lucky, unlucky = _bench(allowed=1000.0), _bench(allowed=1.0)
+    assert _search(lucky, ("fp32", "bf16"), seconds=0.0).evaluations == 1
+    found = _search(unlucky, ("fp32", "bf16"), seconds=0.0)
+    assert found.evaluations == 3 and found.plans == ()  # both plans, and BF16 by itself
+    assert unlucky.calls.count("outputs") == 0
 
 
 def test_it_goes_on_where_it_stopped(tmp_path: Path) -> None:
