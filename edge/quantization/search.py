@@ -364,7 +364,8 @@ class Search:
 def _reason(rest: str, gain: Gain, found: Harm | None, least_ms: float) -> str:
     """Why a group stayed float, in one phrase with its number."""
     if not gain.pays(least_ms):
-        return f"INT8 is {gain.ratio:.1f}x {rest} here"
+        too_little = f"INT8 saves only {1e3 * gain.saved_ms:.0f} us here"
+        return too_little if gain.saved_ms > 0 else f"INT8 is {gain.ratio:.1f}x {rest} here"
     if found is None:
         return f"INT8 saves {gain.saved_ms:.2f} ms here, but there was no time to measure its harm"
     decibels = 0.0 - 10.0 * np.log10(max(found.noise, 1e-20))
