@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge.quantization.clipping import METHODS, squared_error
-from edge.quantization.histogram import HALF, Histogram
+from edge.quantization.histogram import HALF, SAMPLE, Histogram
 
 
 def _filled(*parts: np.ndarray) -> Histogram:
@@ -44,7 +44,7 @@ def test_a_tensor_of_zeros_and_one_that_is_not_finite() -> None:
 
 
 def test_squared_error_matches_brute_force() -> None:
-    values = np.random.default_rng(1).standard_normal(200_000)
+    values = np.random.default_rng(1).standard_normal(100_000)  # few enough to be binned all
     histogram = _filled(values)
     for amax in (1.0, 2.5, histogram.amax):
         scale = amax / 127
@@ -68,3 +68,12 @@ def test_a_uniform_tensor_is_not_clipped() -> None:
     histogram = _filled(np.random.default_rng(3).uniform(-1, 1, 100_000))
     for name in ("min-max", "mse"):
         assert METHODS[name](histogram, 127) == pytest.approx(1.0, rel=0.01)
+
+
+def test_large_tensors_are_sampled_but_their_extremes_are_exact() -> None:
+    values = np.random.default_rng(4).standard_normal(1_000_000)
+    values[123_457] = 77.0
+    histogram = _filled(values)
+    assert histogram.high == 77.0 and histogram.total <= SAMPLE
+    whole = np.mean(np.square(np.clip(values, -3, 3) - values))
+    assert squared_error(histogram, np.array([3.0]), 10**6)[0] < 2 * whole
