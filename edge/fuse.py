@@ -7,12 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.accuracy.sqnr import clipped_sqnr_db
 from edge.backends import find_backend
 from edge.backends.engine import Candidate
+from edge.backends.onnxruntime import reference
 from edge.fusion import Fused, choose, fuse
 from edge.model import Model
 from edge.target import Target
-from edge.trial import time_candidates
+from edge.trial import try_candidates
+
+TOLERATED_DB = 1.5
+PENALTY_PER_DB = 0.2
 
 
 def fuse_for_target(
@@ -35,10 +40,25 @@ def fuse_for_target(
         return fuse(model, target.safe_rewrites or None, inputs)
     precision = fastest_float(target)
 
-    def time(models: Sequence[Model]) -> list[float]:
-        return time_candidates([Candidate(m.name, precision, precision, m) for m in models], target, threads)
+    exact = np.concatenate([reference(model).run(image) for image in inputs])
+    task = model.task
 
-    return choose(model, inputs, time, seconds)
+    def cost(models: Sequence[Model]) -> list[float]:
+        candidates = [Candidate(m.name, precision, precision, m) for m in models]
+        trials = try_candidates(candidates, inputs, target, threads)
+        # The source comes first: what this precision loses without any rewrite is the yardstick.
+        losses = [-clipped_sqnr_db(exact, trial.outputs, task) for trial in trials]
+        return [trial.ms * _penalty(loss - losses[0]) for trial, loss in zip(trials, losses, strict=True)]
+
+    return choose(model, inputs, cost, seconds)
+
+
+def _penalty(lost_db: float) -> float:
+    """Factor on a graph's time for what it loses more than the source does in the same precision.
+
+    Rewrites are exact in real numbers; in BF16 some forms (a variance as a difference of large sums) are not.
+    """
+    return 1.0 + PENALTY_PER_DB * max(0.0, lost_db - TOLERATED_DB)
 
 
 def fastest_float(target: Target) -> str:
