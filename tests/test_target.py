@@ -11,7 +11,7 @@ def test_the_cpu_is_this_machine_and_runs_in_openvino() -> None:
     cpu = find_target("cpu")
     assert cpu.local
     assert cpu.backend == "openvino"
-    assert cpu.precisions == ("fp32", "bf16", "int8")
+    assert cpu.precisions == ("fp32", "bf16", "int8", "mixed")
 
 
 def test_an_unknown_target_lists_the_known_ones() -> None:
