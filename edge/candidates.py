@@ -10,6 +10,7 @@ from edge.backends import find_backend
 from edge.backends.engine import Candidate
 from edge.job import Job
 from edge.model import Model
+from edge.quantization.plan import PrecisionPlan
 from edge.quantization.ranges import Ranges
 from edge.quantization.schemes import find_scheme, plan_int8
 from edge.quantization.search import Found, search
@@ -44,29 +45,35 @@ def local_candidates(
     candidates: list[Candidate] = []
     refusals: list[Refusal] = []
     log: tuple[str, ...] = ()
+    plan = plan_int8(fused, find_scheme(job.target.backend))
+    plan.save(folder / PLAN)
     for precision in job.precisions:
         if precision in refused:
             refusals.append(Refusal(precision, precision, refused[precision]))
         elif precision in FLOATS:
             candidates.append(Candidate(precision, precision, precision, fused))
         elif precision == "int8":
-            candidates += int8_candidates(fused, ranges, job.target.backend, rests)
+            candidates += int8_candidates(fused, ranges, plan, job.target.backend, rests)
+            if not plan.int8:
+                refusals.append(Refusal("int8", "int8", "the graph has no layer that the compiler runs in INT8"))
         elif precision == "mixed":
             found = _search(job, fused, ranges, rests, folder)
-            log = found.log
-            candidates += _distinct(found, candidates)
-            if not found.plans:
-                refusals.append(Refusal("mixed", "mixed", _why_none(found)))
+            log = tuple(f"search: {line}" for line in found.log)
+            fresh = _distinct(found, candidates)
+            candidates += fresh
+            if not fresh:
+                why = "the search came to the int8 engines themselves" if found.plans else _why_none(found)
+                refusals.append(Refusal("mixed", "mixed", why))
     return candidates, refusals, log
 
 
-def int8_candidates(fused: Model, ranges: Ranges, scheme_name: str, rests: Sequence[str]) -> list[Candidate]:
-    """INT8 wherever the backend's rules allow it, once for each float precision of the rest."""
-    scheme = find_scheme(scheme_name)
-    plan = plan_int8(fused, scheme)
+def int8_candidates(
+    fused: Model, ranges: Ranges, plan: PrecisionPlan, backend: str, rests: Sequence[str]
+) -> list[Candidate]:
+    """A plan's graph, once for each float precision of the rest."""
     if not plan.int8:
         return []
-    graph = quantize(fused, ranges, plan, scheme)
+    graph = quantize(fused, ranges, plan, find_scheme(backend))
     names = ["int8" if rest == "fp32" else f"int8-{rest}" for rest in rests]
     return [Candidate(name, "int8", rest, graph, plan.reasons) for name, rest in zip(names, rests, strict=True)]
 

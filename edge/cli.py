@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from edge.errors import EdgeError, InputError
+from edge.errors import MACHINE_FAULTS, EdgeError, InputError
 
 if TYPE_CHECKING:
     from edge.terminal import Terminal
@@ -497,16 +497,25 @@ def main() -> NoReturn:
             traceback.print_exc()
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.exit(0)
+    except OSError as error:
+        if error.errno not in MACHINE_FAULTS:
+            _our_bug()
+        print(f"error: {error.filename or 'disk'}: {error.strerror}; free space or permissions there", file=sys.stderr)
+        sys.exit(3)
     except MemoryError:
         print("error: this machine ran out of memory; close other programs or use a smaller task size", file=sys.stderr)
         sys.exit(3)
     except KeyboardInterrupt:
         print("interrupted; nothing was replaced", file=sys.stderr)
         sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(0)
     except Exception:
-        traceback.print_exc()
-        print("This is a bug in SegEdge. Please report it with the lines above and the command.", file=sys.stderr)
-        sys.exit(OUR_BUG)
+        _our_bug()
     sys.exit(0)
+
+
+def _our_bug() -> NoReturn:
+    traceback.print_exc()
+    print("This is a bug in SegEdge. Please report it with the lines above and the command.", file=sys.stderr)
+    sys.exit(OUR_BUG)

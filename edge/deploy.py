@@ -66,7 +66,7 @@ def run_deploy(request: Request, progress: Progress) -> tuple[Report, Path]:
         InputError, MachineError: see the stages. An earlier run at the same place is kept then.
     """
     job = prepare(request, progress)
-    out = request.out or Path("runs") / f"{job.model.name.replace('@', '-')}-{job.target.name}"
+    out = request.out or Path("runs") / job.folder_name
     with replaced_folder(out, REPORT) as folder:
         job.model.save(folder / "source.onnx")
         with job.clock.stage("reference", len(job.splits.evaluation)) as advance:

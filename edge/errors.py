@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+
+MACHINE_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+"""System errors that are the machine's: disk full, no permission, read-only."""
+
 
 class EdgeError(Exception):
     """Base of every error with a message meant for the user: the file, the fault, the next step."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -14,14 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from edge.errors import InputError, MachineError
+from edge.errors import MACHINE_FAULTS, InputError, MachineError
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-_MACHINE_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def sha256_bytes(data: bytes) -> str:
@@ -101,9 +98,9 @@ def replaced_folder(path: Path, marker: str) -> Iterator[Path]:
         MachineError: the disk is full or the parent folder is not writable.
     """
     path = path.absolute()
-    if path.exists() and not (path.is_dir() and ((path / marker).is_file() or not any(path.iterdir()))):
-        raise InputError(f"{path}: holds something else (no {marker} in it); choose another --out")
     with _machine_faults(path):
+        if path.exists() and not (path.is_dir() and ((path / marker).is_file() or not any(path.iterdir()))):
+            raise InputError(f"{path}: holds something else (no {marker} in it); choose another --out")
         _make_parent(path)
         token = uuid.uuid4().hex[:8]
         fresh, old = path.with_name(f".{path.name}.{token}"), path.with_name(f".{path.name}.{token}.old")
@@ -143,7 +140,7 @@ def _machine_faults(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _MACHINE_FAULTS:
+        if error.errno in MACHINE_FAULTS:
             raise MachineError(
                 f"{path}: cannot write ({error.strerror}); choose another --out or free the disk"
             ) from error

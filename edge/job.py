@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from edge.accuracy.gate import Gate, load_gate, require_enough
 from edge.backends import find_backend
 from edge.backends.engine import PRECISIONS
 from edge.errors import InputError
-from edge.images import ImageSet, load_image_set, require_disjoint
+from edge.images import SPLITS, ImageSet, load_image_set, require_disjoint
 from edge.loading import load_model
 from edge.model import Model
 from edge.target import Target, find_target
@@ -90,6 +91,11 @@ class Job:
     precisions: tuple[str, ...]
     clock: Clock
 
+    @property
+    def folder_name(self) -> str:
+        """``NAME-TARGET``, of letters that are safe in a path whatever a file calls itself."""
+        return re.sub(r"[^A-Za-z0-9._-]+", "-", f"{self.model.name}-{self.target.name}").lstrip(".")
+
     def inputs(self, images: ImageSet) -> Iterator[NDArray[np.float32]]:
         """Preprocessed images, one ``[1, channels, height, width]`` at a time."""
         return (self.model.task.preprocess(sample.pixels())[None] for sample in images)
@@ -111,9 +117,21 @@ def prepare(request: Request, progress: Progress) -> Job:
     with clock.stage("images"):
         splits = split(load_image_set(request.data), request.calibration_images)
     require_enough(gate, len(splits.evaluation), request.allow_small)
+    require_column(splits.evaluation, request.strata)
     with clock.stage("load"):
         model = load_model(request.model, request.weights, request.task)
     return Job(request, model, target, gate, splits, tuple(dict.fromkeys(precisions)), clock)
+
+
+def require_column(images: ImageSet, column: str | None) -> None:
+    """Refuse a strata column that the manifest lacks.
+
+    Raises:
+        InputError: names the columns it has.
+    """
+    known = sorted({name for sample in images for name in sample.columns})
+    if column is not None and column not in known:
+        raise InputError(f"{images.root}: no column {column!r} for --strata; it has {', '.join(known) or 'none'}")
 
 
 def split(images: ImageSet, calibration_images: int) -> Splits:
@@ -122,10 +140,17 @@ def split(images: ImageSet, calibration_images: int) -> Splits:
     Raises:
         InputError: an empty split, or an overlap.
     """
-    if calibration_images < 1:
-        raise InputError(f"--calibration-images {calibration_images}: must be at least 1")
-    splits = Splits(images.split("train").spread(calibration_images), images.split("val"), images.split("test"))
-    require_disjoint(
-        [("calibration", splits.calibration), ("search", splits.search), ("evaluation", splits.evaluation)]
-    )
-    return splits
+    train, val, test = (images.split(name) for name in SPLITS)
+    require_disjoint([("training", train), ("search", val), ("evaluation", test)])
+    return Splits(calibration_set(train, calibration_images), val, test)
+
+
+def calibration_set(train: ImageSet, count: int) -> ImageSet:
+    """So many images spread over the train split.
+
+    Raises:
+        InputError: fewer than one asked for.
+    """
+    if count < 1:
+        raise InputError(f"--calibration-images {count}: must be at least 1")
+    return train.spread(count)

@@ -33,11 +33,16 @@ def segment_images(runner: Runner, task: SegmentationTask, images: Sequence[Path
                 f"{path}: has the stem of {stems[path.stem]}; masks would overwrite each other, rename one"
             )
         stems[path.stem] = path
+    masks = {path: out / f"{path.stem}.png" for path in images}
+    sources = {path.resolve() for path in images}
+    for path, mask in masks.items():
+        if mask.resolve() in sources:
+            raise InputError(f"{path}: its mask would replace an input image; choose another --out")
+    decoded = [read_image(path) for path in images]
     written = []
-    for path in images:
-        pixels = read_image(path)
+    for path, pixels in zip(images, decoded, strict=True):
         labels = task.labels(runner.run(task.preprocess(pixels)[None])[0], (pixels.shape[0], pixels.shape[1]))
-        mask = out / f"{path.stem}.png"
+        mask = masks[path]
         with replaced_file(mask) as sibling, sibling.open("wb") as stream:
             Image.fromarray(labels * 255 if len(task.classes) <= 2 else labels).save(stream, format="PNG")
         written.append(mask)

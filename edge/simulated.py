@@ -13,18 +13,22 @@ from pathlib import Path
 from edge.accuracy.compare import compare
 from edge.accuracy.evaluate import Evaluation, evaluate
 from edge.accuracy.gate import Verdict, judge
+from edge.backends import find_backend
 from edge.backends.engine import Candidate, Engine, Layer
 from edge.backends.onnxruntime import reference as exact_runner
 from edge.backends.tensorrt_rtx import Attempt, TensorRtRtx
 from edge.build import GRAPH
+from edge.candidates import PLAN, Refusal
 from edge.check import Checked
 from edge.errors import MachineError
 from edge.files import sha256_file
 from edge.fuse import fuse_for_target
 from edge.job import Job
 from edge.quantization.calibrate import calibrate
+from edge.quantization.schemes import find_scheme, plan_int8
 from edge.report import Report, write_report
-from edge.rows import assemble, engine_row, pictures
+from edge.report.results import EngineRow, Status
+from edge.rows import assemble, engine_row, pictures, refused_row
 from edge.tensorrt_candidates import candidates, simulated, tensorrt_version
 
 NOT_HERE = "accuracy simulated in ONNX Runtime on the device's own graph; latency is measured on the device"
@@ -47,6 +51,7 @@ def deploy_simulated(job: Job, reference: Evaluation, folder: Path) -> Report:
     with job.clock.stage("calibrate", len(job.splits.calibration)) as advance:
         ranges = calibrate(fused.model, job.inputs(job.splits.calibration), advance=advance)
         ranges.save(folder / "ranges.json")
+        plan_int8(fused.model, find_scheme("tensorrt")).save(folder / PLAN)
     with job.clock.stage("lower"):
         asked = [
             candidate
@@ -60,17 +65,30 @@ def deploy_simulated(job: Job, reference: Evaluation, folder: Path) -> Report:
             advance()
     engines = [_write(job, c, attempts[c.name], tensorrt, folder / "engines" / c.name) for c in asked]
     checked = _check(job, asked, attempts, reference)
-    rows = [
+    rows: list[EngineRow] = [
         engine_row(engine, folder, checked[engine.name], _layers(candidate, attempts[engine.name]), simulated=True)
         for candidate, engine in zip(asked, engines, strict=True)
     ]
+    rows += [
+        refused_row(refusal, job.target.backend, job.request.gate)
+        for refusal in _refusals(job, {c.precision for c in asked})
+    ]
     evaluations = {name: found.evaluation for name, found in checked.items()}
-    report = assemble(
-        job, reference, rows, None, evaluations, fused, ranges, "unconfirmed", _notes(job, attempts, tensorrt)
-    )
+    status: Status = "unconfirmed" if any(row.gate.passed for row in rows) else "failed"
+    report = assemble(job, reference, rows, None, evaluations, fused, ranges, status, _notes(job, attempts, tensorrt))
     shown = pictures(job.splits.evaluation, reference, evaluations)
     write_report(report, folder, shown, job.request.report_images)
     return report
+
+
+def _refusals(job: Job, made: set[str]) -> list[Refusal]:
+    """A row for every precision that was asked for and has no graph."""
+    backend = find_backend(job.target.backend)
+    missing = [name for name in job.precisions if name not in made]
+    return [
+        Refusal(name, name, backend.refusal(name, job.target) or f"{name} is not written for {job.target.title}")
+        for name in missing
+    ]
 
 
 def _try_build(job: Job, candidate: Candidate) -> Attempt | None:

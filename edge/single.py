@@ -18,14 +18,14 @@ from edge.accuracy.gate import Verdict, load_gate, require_enough
 from edge.backends import find_backend
 from edge.backends.cores import physical_cores
 from edge.backends.engine import Engine, Layer, read_engine
-from edge.build import build_engine, compiled_graph
+from edge.build import GRAPH, build_engine, compiled_graph
 from edge.candidates import local_candidates
 from edge.check import check_engine, evaluate_reference
 from edge.errors import InputError, MachineError
 from edge.fuse import fuse_for_target
 from edge.fusion import Fused, fuse
 from edge.images import load_image_set
-from edge.job import Request, prepare
+from edge.job import Request, calibration_set, prepare, require_column
 from edge.latency.estimate import Estimate, estimate
 from edge.latency.memory import peak_memory
 from edge.latency.peaks import measure_peaks
@@ -102,7 +102,7 @@ def build_single(request: Request, progress: Progress) -> Engine:
     """
     job = prepare(request, progress)
     precision = job.precisions[0]
-    out = request.out or Path("runs") / f"{job.model.name.replace('@', '-')}-{job.target.name}-{precision}"
+    out = request.out or Path("runs") / f"{job.folder_name}-{precision}"
     with job.clock.stage("fuse"):
         fused = fuse_for_target(job.model, job.target, list(job.inputs(job.splits.search.spread(2))), request.threads)
     with job.clock.stage("calibrate", len(job.splits.calibration)) as advance:
@@ -143,6 +143,12 @@ def check_engines(
     require_enough(judged_by, len(images), allow_small)
     opened = [read_engine(path) for path in engines]
     model = load_model(reference, weights, task)
+    require_column(images, strata)
+    for engine in opened:
+        if (engine.task.size, engine.task.classes) != (model.task.size, model.task.classes):
+            raise InputError(
+                f"{engine.folder}: its task differs from {reference}'s in size or classes; compare like with like"
+            )
     progress.stage("reference", len(images))
     expected = evaluate_reference(model, images, progress.advance)
     rows = []
@@ -152,7 +158,7 @@ def check_engines(
             checked = check_engine(
                 engine,
                 runner,
-                compiled_graph(engine),
+                _graph_of(engine),
                 images,
                 expected,
                 judged_by,
@@ -162,6 +168,15 @@ def check_engines(
             )
         rows.append((str(engine.folder), checked.accuracy, checked.verdict))
     return rows
+
+
+def _graph_of(engine: Engine) -> Model:
+    graph = compiled_graph(engine)
+    if graph is None:
+        raise InputError(
+            f"{engine.folder}: {GRAPH} is missing or was changed, so parity cannot be shown; build it again"
+        )
+    return graph
 
 
 def segment_with(
@@ -229,7 +244,7 @@ def calibrate_to_file(
     model: str, weights: Path | None, task: Path | None, data: Path, count: int, out: Path, progress: Progress
 ) -> Ranges:
     """Learn ranges from the train split and save them."""
-    images = load_image_set(data).split("train").spread(count)
+    images = calibration_set(load_image_set(data).split("train"), count)
     loaded = load_model(model, weights, task)
     progress.stage("calibrate", len(images))
     inputs = (loaded.task.preprocess(sample.pixels())[None] for sample in images)

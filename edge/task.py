@@ -224,6 +224,8 @@ class SegmentationTask:
         Raises:
             InputError: unknown keys, a missing size, or values that contradict each other.
         """
+        if not isinstance(table, Mapping):
+            raise InputError(f"{where}: the task is not a table; see the README for an example")
         known = {f.name for f in fields(cls)}
         unknown = sorted(set(table) - known)
         if unknown:

@@ -112,6 +112,21 @@ def test_masks_have_the_image_s_size_and_two_levels(edge: Run, place: Path) -> N
     assert {value for _, value in mask.getcolors()} == {0, 255}
 
 
+def test_a_mask_never_replaces_an_input(edge: Run, place: Path) -> None:
+    edge("build discs.onnx --data discs --target cpu --precision fp32 --out mask-engine")
+    before = (place / "image.png").read_bytes()
+    code, _, err = edge("segment mask-engine image.png --out .")
+    assert code == 2 and "would replace an input" in err
+    assert (place / "image.png").read_bytes() == before
+
+
+def test_an_engine_without_its_graph_is_not_passed(edge: Run, place: Path) -> None:
+    edge("build discs.onnx --data discs --target cpu --precision fp32 --out bare-engine")
+    (place / "bare-engine" / "graph.onnx").unlink()
+    code, _, err = edge("check bare-engine --data discs --reference discs.onnx")
+    assert code == 2 and "parity cannot be shown" in err
+
+
 def test_nothing_passes_is_exit_1(edge: Run, place: Path) -> None:
     (place / "hard.toml").write_text("[agreement]\nmin = 1.0\n[image]\nworst_drop = 0.0\n[iou]\nretained = 1.0\n")
     edge("build discs.onnx --data discs --target cpu --precision int8 --out hard-engine")
@@ -131,6 +146,8 @@ def test_nothing_passes_is_exit_1(edge: Run, place: Path) -> None:
         ("deploy discs.onnx --data discs --task absent.toml", "absent.toml: no such file"),
         ("check absent --data discs --reference discs.onnx", "absent: is not an engine folder"),
         ("check discs.onnx --data discs --split holdout", "the holdout split is empty"),
+        ("deploy discs.onnx --data discs --strata scanner", "no column 'scanner'"),
+        ("deploy discs.onnx --data discs --calibration-images 0", "must be at least 1"),
         ("inspect absent", "absent: no such file"),
         ("report absent", "absent: holds no report.json"),
         ("quantize discs.onnx --ranges absent.json --out x.onnx", "absent.json: no such file"),

@@ -48,7 +48,7 @@ def run(request_: Request) -> Path:
 
 
 def test_a_run_holds_what_the_contract_names(run: Path) -> None:
-    for name in ("report.json", "report.html", "source.onnx", "ranges.json", "reference.npz"):
+    for name in ("report.json", "report.html", "source.onnx", "ranges.json", "plan.json", "reference.npz"):
         assert (run / name).is_file(), name
     report = read_report(run)
     assert report.status == "passed"
@@ -149,3 +149,20 @@ def test_the_same_run_twice_differs_in_time_only(request_: Request, run: Path, t
     assert first["model"] == second["model"] and first["data"] == second["data"]
     for ours, theirs in zip(first["engines"], second["engines"], strict=True):
         assert ours["accuracy"] == theirs["accuracy"]
+
+
+def test_overlap_is_seen_beyond_the_calibration_images(request_: Request, tmp_path: Path) -> None:
+    root = write_discs(tmp_path / "twice", SPLITS)
+    Image.open(root / "images" / "train03.png").save(root / "images" / "test00.png")
+    with pytest.raises(InputError, match=r"test00\.png: the same picture as .*train03\.png"):
+        run_deploy(replace(request_, data=root, out=tmp_path / "run", calibration_images=2), Silence())
+
+
+def test_a_device_s_run_has_a_row_for_every_precision(request_: Request, tmp_path: Path) -> None:
+    request = replace(request_, target="jetson-orin-nano-8gb", precisions=("fp32", "bf16"), out=tmp_path / "run")
+    report, run = run_deploy(request, Silence())
+    assert (report.status, report.chosen) == ("unconfirmed", None)
+    fp32, bf16 = report.engine("fp32"), report.engine("bf16")
+    assert fp32.simulated and fp32.latency_ms is None and fp32.gate.passed
+    assert not bf16.gate.passed and "FP16" in bf16.gate.reasons[0]
+    assert (run / "plan.json").is_file()

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from edge.errors import InputError
-from edge.loading.module import call_builder, load_module
+from edge.loading.module import call_builder, first_line, load_module, require_torch
 from edge.model import Model
 from edge.task import SegmentationTask
 
@@ -23,14 +23,20 @@ def load_callable(spec: str, weights: Path | None, task: SegmentationTask | None
         raise InputError(f"{spec}: says nothing about its task; add --task task.toml")
     if weights is None:
         raise InputError(f"{spec}: comes without weights; add --weights FILE")
+    if not module_name or not name or module_name.startswith("."):
+        raise InputError(f"{spec}: is not package.module:callable; write both, without a leading dot")
+    require_torch()
     here = str(Path.cwd())
     sys.path.insert(0, here)
     try:
-        builder = getattr(importlib.import_module(module_name), name)
+        module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise InputError(f"{spec}: cannot import {error.name}; run from the folder that holds it") from None
-    except AttributeError:
-        raise InputError(f"{spec}: module {module_name} has no {name!r}; check the name") from None
+    except Exception as error:  # the user's code may raise anything
+        raise InputError(f"{spec}: does not import ({first_line(error)}); correct it") from error
     finally:
         sys.path.remove(here)
+    builder = getattr(module, name, None)
+    if builder is None:
+        raise InputError(f"{spec}: module {module_name} has no {name!r}; check the name")
     return load_module(call_builder(builder, {}, spec), weights, task, name, spec)

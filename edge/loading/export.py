@@ -52,7 +52,7 @@ def export(network: nn.Module, task: SegmentationTask, name: str, source: str, f
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{source}: does not run on {list(image.shape)} ({reason}); correct the task") from None
-    outputs = [expected] if isinstance(expected, torch.Tensor) else list(expected)
+    outputs = _tensors(expected, source)
     names = [OUTPUT] if len(outputs) == 1 else [f"{OUTPUT}_{i}" for i in range(len(outputs))]
     try:
         with _quiet():
@@ -76,6 +76,22 @@ def export(network: nn.Module, task: SegmentationTask, name: str, source: str, f
     require_consistent(model, source)
     _require_equal(model, image, outputs[names.index(model.output_name)].numpy())
     return model
+
+
+def _tensors(returned: Any, source: str) -> list[Any]:
+    """One tensor, or a tuple or mapping of them, as a list.
+
+    Raises:
+        InputError: the network returns something else.
+    """
+    import torch
+
+    if isinstance(returned, torch.Tensor):
+        return [returned]
+    values = list(returned.values() if isinstance(returned, Mapping) else returned or ())
+    if not values or not all(isinstance(value, torch.Tensor) for value in values):
+        raise InputError(f"{source}: returns {type(returned).__name__}, not tensors; return the map of logits")
+    return values
 
 
 def _clean(proto: onnx.ModelProto) -> onnx.ModelProto:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge.errors import InputError
 from edge.files import read_toml, sha256_bytes
-from edge.loading.module import call_builder, load_module
+from edge.loading.module import call_builder, first_line, load_module, require_torch
 from edge.model import Model
 from edge.task import SegmentationTask
 
@@ -54,7 +54,7 @@ def read_folder(folder: Path, checkpoint: str | None = None) -> ModelFolder:
         raise InputError(f"{folder}: is not a model folder (no {MANIFEST}); see models/README.md for the layout")
     table = read_toml(manifest)
     for section in ("model", "task"):
-        if section not in table:
+        if not isinstance(table.get(section), dict):
             raise InputError(f"{manifest}: no [{section}] table; see models/README.md for the layout")
     model, task = table["model"], dict(table["task"])
     options, file = dict(model.get("options", {})), model.get("checkpoint", "weights.safetensors")
@@ -62,6 +62,8 @@ def read_folder(folder: Path, checkpoint: str | None = None) -> ModelFolder:
         known = table.get("checkpoints", {})
         if checkpoint not in known:
             raise InputError(f"{manifest}: no checkpoint {checkpoint!r}; it has {', '.join(known) or 'none'}")
+        if "file" not in known[checkpoint]:
+            raise InputError(f"{manifest}: [checkpoints.{checkpoint}] names no file; add one")
         file = known[checkpoint]["file"]
         options.update(known[checkpoint].get("options", {}))
         task.update(known[checkpoint].get("task", {}))
@@ -81,6 +83,7 @@ def build_network(folder: ModelFolder) -> nn.Module:
     Raises:
         InputError: no ``network.py``, no ``build``, or options it does not take.
     """
+    require_torch()
     module = import_network(folder.folder)
     builder = getattr(module, "build", None)
     if builder is None:
@@ -106,9 +109,9 @@ def import_network(folder: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except BaseException:
+    except Exception as error:  # the user's code may raise anything
         del sys.modules[name], sys.modules[package]
-        raise
+        raise InputError(f"{path}: does not import ({first_line(error)}); correct it") from error
     return module
 
 

@@ -28,6 +28,11 @@ def require_torch() -> None:
         ) from None
 
 
+def first_line(error: Exception) -> str:
+    """What an error says, in one line."""
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
 def call_builder(builder: Callable[..., Any], options: Mapping[str, Any], where: str | Path) -> nn.Module:
     """Call a network's builder.
 
@@ -39,8 +44,8 @@ def call_builder(builder: Callable[..., Any], options: Mapping[str, Any], where:
 
     try:
         network = builder(**options)
-    except TypeError as error:
-        raise InputError(f"{where}: {error}; correct the options") from None
+    except Exception as error:  # the user's code may raise anything
+        raise InputError(f"{where}: {first_line(error)}; correct the options or the network") from error
     if not isinstance(network, nn.Module):
         raise InputError(f"{where}: returned {type(network).__name__}, not a torch.nn.Module; return the network")
     return network

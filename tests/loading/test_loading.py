@@ -221,3 +221,29 @@ def test_the_network_sees_what_the_task_prepares(folder: Path) -> None:
     with torch.inference_mode():
         expected = scope["build"](4).eval()(torch.from_numpy(image)).numpy()
     np.testing.assert_allclose(reference(model).run(image), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("source", ["def build(:\n", "raise RuntimeError('no')\n"])
+def test_a_network_file_that_does_not_import_is_the_user_s(folder: Path, source: str) -> None:
+    (folder / "network.py").write_text(source)
+    with pytest.raises(InputError, match=r"network\.py: does not import"):
+        load_model(str(folder))
+
+
+def test_a_mapping_of_outputs_is_several_outputs(folder: Path) -> None:
+    wrapped = NETWORK.replace("return nn.Sequential(", "return Named(").replace(
+        "class Marker:\n    pass",
+        "class Named(nn.Sequential):\n    def forward(self, x):\n        y = super().forward(x)\n"
+        "        return {'out': y, 'aux': y * 2}",
+    )
+    (folder / "network.py").write_text(wrapped)
+    with pytest.raises(InputError, match="output_0, output_1; set output_name"):
+        load_model(str(folder))
+
+
+def test_without_pytorch_the_install_line_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edge.errors import MachineError
+
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MachineError, match=r"pip install 'segedge\[torch\]'"):
+        load_model(str(folder))
