@@ -79,7 +79,7 @@ def deploy(
     target: TargetOption = "cpu",
     precisions: Annotated[str | None, typer.Option(metavar="P,P", help="such as fp32,bf16,int8,mixed")] = None,
     gate: GateOption = "99.9",
-    budget: Annotated[float, typer.Option(metavar="SECONDS", help="for the precision search")] = 60.0,
+    budget: Annotated[float, typer.Option(metavar="SECONDS", help="for the precision search")] = 45.0,
     bias_correction: Annotated[
         bool, typer.Option("--bias-correction", help="correct INT8 biases in the search")
     ] = False,
