@@ -28,9 +28,9 @@ from edge.job import Job, Request, prepare
 from edge.latency.timing import Measured, interleave
 from edge.quantization.calibrate import calibrate
 from edge.quantization.ranges import Ranges
-from edge.report import Report, write_report
+from edge.report import Report, worst_pictures, write_report
 from edge.report.store import REPORT
-from edge.rows import assemble, engine_row, pictures, refused_row
+from edge.rows import assemble, engine_row, refused_row
 from edge.terminal import Progress
 
 ENGINES = "engines"
@@ -102,7 +102,7 @@ def _deploy_here(job: Job, reference: Evaluation, folder: Path, earlier: Path) -
     evaluations = {p.engine.name: p.checked.evaluation for p in proven}
     report = assemble(job, reference, rows, chosen, evaluations, fused, ranges, notes=log)
     with job.clock.stage("report"):
-        shown = pictures(job.splits.evaluation, reference, evaluations)
+        shown = worst_pictures(job.splits.evaluation, reference, evaluations)
         write_report(report, folder, shown, job.request.report_images)
     return report
 

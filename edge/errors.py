@@ -24,3 +24,9 @@ class MachineError(EdgeError):
     """This machine lacks something: a package, a device, memory, disk space, a permission (exit code 3)."""
 
     exit_code = 3
+
+
+def first_line(error: Exception) -> str:
+    """What an error of any kind says, in one line; its type's name where it says nothing."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

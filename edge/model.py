@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 import onnx_ir
 
-from edge.errors import InputError
+from edge.errors import InputError, first_line
 from edge.files import replaced_file
 from edge.task import METADATA_KEY, SegmentationTask
 
@@ -221,7 +221,7 @@ def _parse(path: Path) -> onnx.ModelProto:
     except InputError:
         raise
     except Exception as error:  # protobuf, checker and OS errors share no base
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = first_line(error)
         raise InputError(f"{path}: is not a sound ONNX file ({reason}); export the model again") from None
     if not proto.graph.node or not proto.opset_import:
         raise InputError(f"{path}: is not a sound ONNX file (no graph in it); export the model again")

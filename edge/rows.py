@@ -20,7 +20,7 @@ from edge.latency.environment import environment
 from edge.latency.timing import Measured
 from edge.macs import count_macs
 from edge.quantization.ranges import Ranges
-from edge.report import Picture, Report, image_scores, quantiles, worst_pictures
+from edge.report import Report, image_scores, quantiles
 from edge.report.results import (
     Convergence,
     Data,
@@ -128,11 +128,6 @@ def assemble(
         notes=notes,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
-
-
-def pictures(images: ImageSet, reference: Evaluation, evaluations: Mapping[str, Evaluation]) -> tuple[Picture, ...]:
-    """The images that lost most, for the report's overlays."""
-    return worst_pictures(images, reference, evaluations)
 
 
 def _part(images: ImageSet, split: str) -> DataPart:

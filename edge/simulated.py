@@ -26,9 +26,9 @@ from edge.fuse import fuse_for_target
 from edge.job import Job
 from edge.quantization.calibrate import calibrate
 from edge.quantization.schemes import find_scheme, plan_int8
-from edge.report import Report, write_report
+from edge.report import Report, worst_pictures, write_report
 from edge.report.results import EngineRow, Status
-from edge.rows import assemble, engine_row, pictures, refused_row
+from edge.rows import assemble, engine_row, refused_row
 from edge.tensorrt_candidates import candidates, simulated, tensorrt_version
 
 NOT_HERE = "accuracy simulated in ONNX Runtime on the device's own graph; latency is measured on the device"
@@ -76,7 +76,7 @@ def deploy_simulated(job: Job, reference: Evaluation, folder: Path) -> Report:
     evaluations = {name: found.evaluation for name, found in checked.items()}
     status: Status = "unconfirmed" if any(row.gate.passed for row in rows) else "failed"
     report = assemble(job, reference, rows, None, evaluations, fused, ranges, status, _notes(job, attempts, tensorrt))
-    shown = pictures(job.splits.evaluation, reference, evaluations)
+    shown = worst_pictures(job.splits.evaluation, reference, evaluations)
     write_report(report, folder, shown, job.request.report_images)
     return report
 

@@ -6,8 +6,8 @@ import importlib
 import sys
 from pathlib import Path
 
-from edge.errors import InputError
-from edge.loading.module import call_builder, first_line, load_module, require_torch
+from edge.errors import InputError, first_line
+from edge.loading.module import call_builder, load_module, require_torch
 from edge.model import Model
 from edge.task import SegmentationTask
 

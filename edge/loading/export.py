@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 import onnx_ir
 
-from edge.errors import InputError
+from edge.errors import InputError, first_line
 from edge.model import Model, require_consistent
 from edge.task import SegmentationTask
 
@@ -50,7 +50,7 @@ def export(network: nn.Module, task: SegmentationTask, name: str, source: str, f
         with torch.inference_mode():
             expected = network(example)
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise InputError(f"{source}: does not run on {list(image.shape)} ({reason}); correct the task") from None
     outputs = _tensors(expected, source)
     names = [OUTPUT] if len(outputs) == 1 else [f"{OUTPUT}_{i}" for i in range(len(outputs))]
@@ -67,7 +67,7 @@ def export(network: nn.Module, task: SegmentationTask, name: str, source: str, f
                 verbose=False,
             )
     except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = first_line(error)
         raise InputError(
             f"{source}: PyTorch cannot export it ({reason}); see torch.onnx.export's own advice"
         ) from error

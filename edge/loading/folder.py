@@ -10,9 +10,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from edge.errors import InputError
+from edge.errors import InputError, first_line
 from edge.files import read_toml, sha256_bytes
-from edge.loading.module import call_builder, first_line, load_module, require_torch
+from edge.loading.module import call_builder, load_module, require_torch
 from edge.model import Model
 from edge.task import SegmentationTask
 

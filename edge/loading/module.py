@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge.errors import InputError, MachineError
+from edge.errors import InputError, MachineError, first_line
 from edge.files import sha256_file
 from edge.loading.export import export
 from edge.loading.weights import load_weights
@@ -26,11 +26,6 @@ def require_torch() -> None:
             "PyTorch is not installed, and loading a network's Python needs it; "
             "pip install 'segedge[torch]', or export the network to ONNX elsewhere"
         ) from None
-
-
-def first_line(error: Exception) -> str:
-    """What an error says, in one line."""
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def call_builder(builder: Callable[..., Any], options: Mapping[str, Any], where: str | Path) -> nn.Module:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.errors import InputError
+from edge.errors import InputError, first_line
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -64,7 +64,7 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
             "state_dict as safetensors (safetensors.torch.save_file) and give that"
         ) from None
     except Exception as error:  # a damaged zip raises RuntimeError, EOFError, KeyError and more
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise InputError(f"{path}: does not load as weights ({reason}); save it again") from None
     for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
