@@ -3,7 +3,8 @@
 Rewrites interact: one may pay only because another then applies, or because of the layout the compiler picks for the
 whole. So the search starts from everything that applies (each rewrite proposes only where its own cost model sees a
 gain) and takes away: first each rewrite alone, then together all that looked harmful, again from the new best until
-nothing helps. What wins is measured once more beside the source and the always-safe set; a set that slows is undone.
+nothing helps. Then each alternative form is tried on top. What wins is measured once more beside the source and the
+always-safe set; a set that slows is undone.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class _Search:
         best = min((safe, full), key=self._ratio)
         if best != full:  # what pays in company may be hidden by one bad companion: look from the full set too
             best = self._descend(full, safe)
-        best = self._descend(best, safe)
+        best = self._with_alternatives(self._descend(best, safe))
         return self._confirm(best, safe)
 
     def _descend(self, start: Names, safe: Names) -> Names:
@@ -92,6 +93,14 @@ class _Search:
                 break
             best = found
         return best
+
+    def _with_alternatives(self, best: Names) -> Names:
+        """Other exact forms, each on top of the winner."""
+        options = [self._order((*best, name)) for name, r in REWRITES.items() if r.kind == "alternative"]
+        if clock.monotonic() > self.deadline:
+            return best
+        self._measure(options)
+        return min((best, *options), key=lambda names: self._ratio(names) * (1 if names == best else 1 + _TIE / 2))
 
     def _confirm(self, best: Names, safe: Names) -> Names | None:
         """Measure the winner again beside the source and the safe set, so that luck does not decide."""

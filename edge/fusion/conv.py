@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -62,6 +62,10 @@ class Conv:
     def outputs(self) -> int:
         """Channels of the output."""
         return self.bank.shape[1]
+
+    def mixed_by(self, mixture: ir.Value) -> Conv:
+        """The same convolution with its filters mixed by a computed ``[1, K]``, for :func:`conv`."""
+        return replace(self, mixture=mixture)
 
     def attributes(self, **changes: Any) -> dict[str, Any]:
         """Attributes for a rebuilt node."""

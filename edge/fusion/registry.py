@@ -11,6 +11,7 @@ _ORDER = (
     "clean",
     "fold_batch_norm",
     "fold_affine",
+    "dynamic_conv_by_kernel",
     "channel_layer_norm",
     "center_into_conv",
     "center_as_conv",
@@ -31,6 +32,7 @@ _ORDER = (
     "bilinear_as_conv",
     "narrow_conv_in_blocks",
     "split_packed_projection",
+    "dynamic_conv_by_inputs",
     "mask_from_logits",
 )
 

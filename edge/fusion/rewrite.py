@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from edge.fusion.editor import Editor
 
-Kind = Literal["safe", "optional"]
+Kind = Literal["safe", "optional", "alternative"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class Rewrite:
     Attributes:
         name: the API string: the file's stem with dashes.
         kind: ``safe`` never adds work and runs by default everywhere; ``optional`` pays on some targets only, so it
-            runs where a measurement or a target's table asks for it.
+            runs where a measurement or a target's table asks for it; ``alternative`` is another form that is no
+            better to begin with, tried on top of the fastest set.
         sweep: edits the graph wherever the rewrite applies and returns how often it did.
         mask_only: exact for the mask, not for the values; never part of a default.
     """

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from edge.fusion import choose
 from edge.macs import count_macs
 from edge.model import Model
@@ -51,3 +53,13 @@ def test_one_bad_companion_is_dropped() -> None:
 
     result = choose(model, b.inputs(), clock)
     assert "Concat" in _ops(result.model) and "DepthToSpace" in _ops(result.model)
+
+
+def test_an_alternative_form_is_kept_only_where_it_is_faster() -> None:
+    b = Builder(3)
+    bank = b.op("MatMul", b.op("Reshape", b.op("GlobalAveragePool", "x"), b.weight([1, 3], np.int64)), b.random(3, 432))
+    model = b.model(b.op("Conv", "x", b.op("Reshape", bank, b.weight([16, 3, 3, 3], np.int64)), pads=[1] * 4))
+    fast = choose(model, b.inputs(), lambda models: [4.0 if "Expand" in _ops(m) else 5.0 for m in models])
+    slow = choose(model, b.inputs(), lambda models: [6.0 if "Expand" in _ops(m) else 5.0 for m in models])
+    assert [a.rewrite for a in fast.applied] == ["dynamic-conv-by-inputs"]
+    assert not slow.applied and "MatMul" in _ops(slow.model)

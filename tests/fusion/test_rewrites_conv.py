@@ -131,3 +131,43 @@ def test_parallel_convolutions_of_other_strides_are_left() -> None:
     z = b.op("Add", b.conv("x", 3, 6, 4, pad=0), b.conv("x", 3, 6, 4, pad=0))
     pooled = b.op("Add", b.op("GlobalAveragePool", y), b.op("GlobalAveragePool", z))
     assert times(fused(b, pooled, "sum-of-parallel-convs"), "sum-of-parallel-convs") == 1
+
+
+def _mixture(b: Builder, kernels: int) -> str:
+    """Computed weights of a dynamic convolution, ``[1, kernels]``."""
+    pooled = b.op("GlobalAveragePool", b.conv("x", 3, kernels))
+    return b.op("Reshape", b.op("Sigmoid", pooled), b.weight([1, kernels], np.int64))
+
+
+def _by_maps(b: Builder, kernels: int, outputs: int, bias: bool = False) -> str:
+    """A dynamic 3x3 convolution as exporters write its mixed form."""
+    maps = b.conv("x", 3, kernels * outputs, 3)
+    if not bias:
+        del b.nodes[-1].input[2]
+    split = b.op("Reshape", maps, b.weight([1, kernels, outputs, 16, 16], np.int64))
+    weights = b.op("Reshape", _mixture(b, kernels), b.weight([1, kernels, 1, 1, 1], np.int64))
+    return b.op("ReduceSum", b.op("Mul", split, weights), b.weight([1], np.int64), keepdims=0)
+
+
+def test_mixed_maps_become_one_convolution_with_a_mixed_kernel() -> None:
+    b = Builder(3)
+    result = fused(b, b.norm(_by_maps(b, 4, 8), 8), "dynamic-conv-by-kernel", "fold-batch-norm")
+    assert "ReduceSum" not in ops(result) and "BatchNormalization" not in ops(result)
+    assert times(result, "dynamic-conv-by-kernel") == 1
+    saved = next(a.macs for a in result.applied if a.rewrite == "dynamic-conv-by-kernel")
+    assert saved == 3 * 8 * 27 * 16 * 16 - 4 * 8 * 27  # three of four convolutions, for one product of the bank
+
+
+def test_mixed_maps_with_a_bias_are_left() -> None:
+    b = Builder(3)
+    assert not times(fused(b, _by_maps(b, 4, 8, bias=True), "dynamic-conv-by-kernel"), "dynamic-conv-by-kernel")
+
+
+def test_a_mixed_kernel_becomes_constant_filters_over_gated_inputs() -> None:
+    b = Builder(3)
+    y = b.norm(_by_maps(b, 4, 8), 8)
+    result = fused(b, y, "dynamic-conv-by-kernel", "fold-batch-norm", "dynamic-conv-by-inputs")
+    assert times(result, "dynamic-conv-by-inputs") == 1 and "MatMul" not in ops(result)
+    weights = {tensor.name: list(tensor.dims) for tensor in result.model.proto.graph.initializer}
+    last = result.model.proto.graph.node[-1]
+    assert last.op_type == "Conv" and weights[last.input[1]] == [8, 4 * 3, 3, 3]
