@@ -23,7 +23,7 @@ HEADER = (
     "MACs: published / ours",
     "Dice, IoU, recall, precision: published",
     "ours (float, DSB2018 test split)",
-    "chosen engine",
+    "engines that pass, chosen in bold",
     "Dice retained",
     "p50, ratio to FP32",
     "weights",
@@ -45,7 +45,7 @@ def row(name: str, paper: Mapping[str, Any], found: Mapping[str, Any], weights: 
         f"{paper.get('macs_published', '–')} / {model['macs'] / 1e9:.3f} G",
         _scores(published) if published else "none for this set",
         _scores(reference),
-        chosen or "none passes",
+        ", ".join(f"**{n}**" if n == chosen else n for n, e in found["engines"].items() if e["passed"]) or "none",
         f"{100 * engine['dice_retained']:.2f} %" if engine else "–",
         speed,
         f"{weights.stat().st_size / 1e6:.1f} MB, Apache-2.0",
@@ -62,8 +62,25 @@ def table(results: Mapping[str, Any], models: Path) -> str:
         weights = models / name / described["model"].get("checkpoint", "weights.safetensors")
         lines.append("| " + " | ".join(row(name, paper, found, weights)) + " |")
         readings += [f"- **{name}**: {paper.get('reference', 'no paper')}. Our reading: {_sentence(paper)}"]
+        readings += _other_checkpoints(models / name, described)
     conditions = _conditions(results)
     return "\n".join([*lines, "", conditions, "", *readings])
+
+
+def _other_checkpoints(folder: Path, described: Mapping[str, Any]) -> list[str]:
+    """A line for every further checkpoint, from the record of its training."""
+    lines = []
+    for name, checkpoint in described.get("checkpoints", {}).items():
+        record = folder / f"training-{name}.json"
+        if record.is_file():
+            trained = read_json(record)
+            size = (folder / checkpoint["file"]).stat().st_size / 1e6
+            lines.append(
+                f"- **{folder.name}@{name}**: {_scores(trained['test'])} (Dice, IoU, recall, precision) on the "
+                f"{trained['data']['images']['test']} test images of {trained['data']['name']}; {size:.1f} MB. "
+                f"{checkpoint.get('note', '')}".rstrip()
+            )
+    return lines
 
 
 def _scores(scores: Mapping[str, float]) -> str:

@@ -41,7 +41,7 @@ class Arguments:
     """The command line.
 
     Attributes:
-        network: a folder of ``models/`` by name, or a path.
+        network: a folder of ``models/`` by name, or a path; ``@NAME`` takes the task of a further checkpoint.
         data: image set with train, val and test.
         out: where checkpoint, weights and record go.
         init: weights to start from, or None.
@@ -66,7 +66,7 @@ class Arguments:
 def parse_arguments(argv: Sequence[str] | None = None) -> Arguments:
     """Read the command line; every field of ``Recipe`` is an option."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("network", help="a folder in models/, by name or path")
+    parser.add_argument("network", help="a folder in models/, by name or path, with @CHECKPOINT for another task")
     parser.add_argument("--data", type=Path, required=True, help="image set with train, val and test")
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoint, weights and record")
     parser.add_argument("--init", type=Path, help="weights (.safetensors) to start from")
@@ -92,7 +92,8 @@ def train(arguments: Arguments, argv: Sequence[str]) -> dict[str, Any]:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     device = torch.device(arguments.device)
-    opened = open_network(_folder_path(arguments.network))
+    name, _, checkpoint_name = arguments.network.partition("@")
+    opened = open_network(_folder_path(name), checkpoint_name or None)
     task = opened.folder.task
     recipe = Recipe.from_tables(opened.recipe, arguments.overrides, f"{opened.folder.folder}/model.toml")
     images = load_image_set(arguments.data)

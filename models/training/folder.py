@@ -36,13 +36,17 @@ def find_networks(root: Path) -> list[str]:
     return sorted(path.parent.name for path in root.glob(f"*/{MANIFEST}"))
 
 
-def open_network(path: Path) -> TrainingFolder:
+def open_network(path: Path, checkpoint: str | None = None) -> TrainingFolder:
     """Read a model folder.
 
+    Args:
+        path: the folder.
+        checkpoint: a name under ``[checkpoints]``, for its task and options; None for the default's.
+
     Raises:
-        InputError: no such folder; the message lists the networks beside it.
+        InputError: no such folder or checkpoint; the message lists the networks beside it.
     """
     if not (path / MANIFEST).is_file():
         names = ", ".join(find_networks(path.parent)) or "none"
         raise InputError(f"{path}: no {MANIFEST} there; the networks in {path.parent} are: {names}")
-    return TrainingFolder(read_folder(path), read_toml(path / MANIFEST).get("training", {}))
+    return TrainingFolder(read_folder(path, checkpoint), read_toml(path / MANIFEST).get("training", {}))

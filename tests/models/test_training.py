@@ -210,3 +210,10 @@ def test_self_embedding_has_a_slow_teacher(dropped_in: Path) -> None:
     moved = (next(serp.encoder.parameters()) - before[0]).mean()
     assert float(moved) == pytest.approx(0.01, rel=1e-3)
     assert all(p.grad is None for p in serp.encoder.parameters())
+
+
+def test_a_further_checkpoint_brings_its_own_task() -> None:
+    opened = open_network(MODELS / "litenext", "sunnybrook")
+    assert opened.folder.task.classes == ("left ventricle",)
+    assert opened.folder.checkpoint.name == "weights-sunnybrook.safetensors"
+    assert opened.folder.name == "litenext@sunnybrook"
