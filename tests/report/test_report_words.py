@@ -66,6 +66,29 @@ def test_int8_that_is_slower_is_called_not_worth_it():
     assert len(found) == 1 and found[0].startswith("INT8 is not worth it here: 4.7")
 
 
+def test_what_so_many_images_can_show():
+    accuracy = example().report.engine("int8").accuracy
+    assert accuracy is not None
+    many = replace(accuracy, dice=replace(accuracy.dice, detectable=0.00417), units=24, resampled_by="image")
+    assert "drawn over 24 images: a true change of mean Dice below 0.0042 would" in words.evidence(many)
+    few = replace(many, units=4, resampled_by="patient")
+    assert words.evidence(few).startswith("Intervals are drawn over 4 patients (24 images): ")
+    assert words.evidence(replace(few, units=1, resampled_by="slide_id")).startswith(
+        "Intervals are drawn over 1 × slide_id"
+    )
+    unknown = replace(many, dice=replace(many.dice, detectable=math.nan))
+    assert words.evidence(unknown) == "Intervals are drawn over 24 images."
+
+
+def test_a_handful_of_patients_is_called_that():
+    row = example().report.engine("int8")
+    assert row.accuracy is not None
+    few = replace(row, accuracy=replace(row.accuracy, units=4, resampled_by="patient"))
+    found = words.findings(replace(example().report, engines=(few,), chosen=None, status="failed"))
+    assert any(text.startswith("The images are of 4 patients only") for text in found)
+    assert not any("patient" in text for text in words.findings(example().report))
+
+
 def test_what_cannot_be_trusted_is_named():
     assert "Not to be trusted, latency of int8: run times scatter." in words.findings(example().report)
     report = replace(example().report, chosen="int8")
