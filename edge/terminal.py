@@ -185,7 +185,7 @@ def accuracy_text(rows: Sequence[tuple[str, Accuracy, Verdict]]) -> str:
     full = [(name, *_full_cells(accuracy)) for name, accuracy, _ in rows]
     full_header = ("engine", "pooled Dice", "pooled IoU", "HD95 px", "undefined", "detectable", "worst loss")
     reasons = [Text(f"{name}: {reason}") for name, _, verdict in rows for reason in verdict.reasons]
-    evidence = [Text(words.evidence(accuracy)) for _, accuracy, _ in rows[:1]]
+    evidence = [Text(words.evidence([accuracy for _, accuracy, _ in rows]))] if rows else []
     strata = [block for name, accuracy, _ in rows for block in _strata_blocks(name, accuracy)]
     blank = Text("")
     return _text(_table(header, cells), *reasons, blank, _table(full_header, full), *evidence, *strata)

@@ -189,6 +189,10 @@ def _detailed(report: Report) -> EngineRow | None:
 
 
 def _shown_engine(report: Report, drawn: Sequence[Plate]) -> str | None:
-    """Whose masks the pictures show at first: the chosen engine's, else the first there is."""
-    names = [engine.engine for engine in drawn[0].engines] if drawn else []
-    return report.chosen if report.chosen in names else next(iter(names), None)
+    """Whose masks the pictures show at first: the chosen engine's where it changed any, else those changed most."""
+    changed: dict[str, int] = {}
+    for engine in (engine for plate in drawn for engine in plate.engines):
+        changed[engine.engine] = changed.get(engine.engine, 0) + engine.changed
+    if report.chosen is not None and changed.get(report.chosen):
+        return report.chosen
+    return max(changed, key=lambda name: changed[name], default=None)

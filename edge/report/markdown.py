@@ -78,8 +78,8 @@ def _in_full(report: Report, head: str) -> Iterator[str]:
     for row in scored:
         yield _row(_full_cells(row))
     yield ""
-    assert scored[0].accuracy is not None
-    yield f"{words.evidence(scored[0].accuracy)} HD95 in pixels: shown, never judged. Estimates are not measurements."
+    told = words.evidence([row.accuracy for row in scored if row.accuracy is not None])
+    yield f"{told} HD95 in pixels: shown, never judged. Estimates are not measurements."
     yield ""
 
 

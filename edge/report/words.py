@@ -77,14 +77,14 @@ def size(count: int | None) -> str:
 
 def number(value: int | None) -> str:
     """An integer with thin spaces between thousands."""
-    return NONE if value is None else f"{value:,}".replace(",", "\u202f")
+    return NONE if value is None else f"{value:,}".replace(",", "\u202f").replace("-", "−")
 
 
 def giga(value: int | None) -> str:
     """Multiply-accumulates in G or M."""
     if value is None:
         return NONE
-    return f"{value / 1e9:.2f} G" if value >= 1e9 else f"{value / 1e6:.1f} M"
+    return (f"{value / 1e9:.2f} G" if abs(value) >= 1e9 else f"{value / 1e6:.1f} M").replace("-", "−")
 
 
 def off(error: float | None) -> str:
@@ -227,15 +227,21 @@ def findings(report: Report) -> tuple[str, ...]:
     return (*found, *report.notes)
 
 
-def evidence(accuracy: Accuracy) -> str:
-    """How much so many images can show, in one sentence."""
-    units = plural(accuracy.units, accuracy.resampled_by) if accuracy.units else plural(accuracy.images, "image")
-    drawn = "" if accuracy.resampled_by in ("", "image") else f" ({number(accuracy.images)} images)"
-    if math.isnan(accuracy.dice.detectable):
+def evidence(scored: Sequence[Accuracy]) -> str:
+    """How much so many images can show, in one sentence: of the engine whose differences scatter most.
+
+    Args:
+        scored: accuracies of engines on the same images; one at least.
+    """
+    first = scored[0]
+    units = plural(first.units, first.resampled_by) if first.units else plural(first.images, "image")
+    drawn = "" if first.resampled_by in ("", "image") else f" ({number(first.images)} images)"
+    known = [a.dice.detectable for a in scored if not math.isnan(a.dice.detectable)]
+    if not known:
         return f"Intervals are drawn over {units}{drawn}."
     return (
         f"Intervals are drawn over {units}{drawn}: a true change of mean Dice below "
-        f"{significant(accuracy.dice.detectable, 2)} would likely go unseen (one-sided 5 %, power 80 %)."
+        f"{significant(max(known), 2)} could go unseen (one-sided 5 %, power 80 %)."
     )
 
 

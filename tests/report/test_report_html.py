@@ -165,7 +165,8 @@ def test_the_way_from_file_to_mask_and_memory_are_shown(text: str):
     row = cells(text, "From image file to mask")["mixed"]
     assert (row["decode"], row["preprocess"], row["copy in"], row["postprocess"]) == ("0.410", "1.87", "–", "0.920")
     assert row["peak memory"] == "208.10 MB"
-    assert "foreign load" in cells(text, "From image file to mask")["int8"]["file to mask, p50"]
+    assert "not trustworthy" in cells(text, "From image file to mask")["int8"]["file to mask, p50"]
+    assert "<li>foreign load: other processes used 0.31 cores meanwhile; stop them</li>" in text
 
 
 def test_an_estimate_is_never_in_a_measured_column(text: str):
@@ -211,6 +212,13 @@ def test_worst_images_are_a_click_from_the_scatter(text: str):
         assert len(links) == 4, "one for each engine"
         assert all(label.startswith(f"{picture.name}: Dice 0.") for label in links)
         assert text.count(f'id="image-{index}"') == 1
+
+
+def test_pictures_begin_with_an_engine_that_changed_something():
+    report, pictures = example().report, example().pictures
+    same = tuple(replace(p, engines={**p.engines, "mixed": p.reference}) for p in pictures)
+    for shown, wanted in ((pictures, "mixed"), (same, "int8")):
+        assert re.search(r'id="show-\d" checked>([^<]+)<', render(report, shown))[1] == wanted
 
 
 def test_without_pictures_or_times_the_page_still_stands():

@@ -25,6 +25,7 @@ def test_scores_differences_and_decibels():
     assert words.decibels(200.0) == "equal" and words.decibels(-3.14) == "−3.1 dB" and words.decibels(None) == "–"
     assert words.percent(0.99967) == "99.97 %"
     assert words.size(812_340) == "812 kB" and words.size(2_861_220) == "2.86 MB"
+    assert words.number(-148_168) == "−148\u202f168" and words.giga(-16_800_000) == "−16.8 M"
     assert words.seconds(125) == "2 min 5 s"
     assert words.listed([]) == "" and words.listed(["a"]) == "a" and words.listed(["a", "b", "c"]) == "a, b and c"
 
@@ -70,14 +71,16 @@ def test_what_so_many_images_can_show():
     accuracy = example().report.engine("int8").accuracy
     assert accuracy is not None
     many = replace(accuracy, dice=replace(accuracy.dice, detectable=0.00417), units=24, resampled_by="image")
-    assert "drawn over 24 images: a true change of mean Dice below 0.0042 would" in words.evidence(many)
+    assert "drawn over 24 images: a true change of mean Dice below 0.0042 could" in words.evidence([many])
     few = replace(many, units=4, resampled_by="patient")
-    assert words.evidence(few).startswith("Intervals are drawn over 4 patients (24 images): ")
-    assert words.evidence(replace(few, units=1, resampled_by="slide_id")).startswith(
+    assert words.evidence([few]).startswith("Intervals are drawn over 4 patients (24 images): ")
+    assert words.evidence([replace(few, units=1, resampled_by="slide_id")]).startswith(
         "Intervals are drawn over 1 × slide_id"
     )
+    quiet = replace(many, dice=replace(many.dice, detectable=0.0001))
+    assert "below 0.0042" in words.evidence([quiet, many]), "of the engine that scatters most"
     unknown = replace(many, dice=replace(many.dice, detectable=math.nan))
-    assert words.evidence(unknown) == "Intervals are drawn over 24 images."
+    assert words.evidence([unknown]) == "Intervals are drawn over 24 images."
 
 
 def test_a_handful_of_patients_is_called_that():
