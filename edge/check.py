@@ -62,6 +62,7 @@ def check_engine(
     gate: Gate | None,
     *,
     strata: str | None = None,
+    group: str | None = None,
     allow_small: bool = False,
     advance: Callable[[], object] | None = None,
 ) -> Checked:
@@ -75,6 +76,7 @@ def check_engine(
         reference: from :func:`evaluate_reference`, on the same images.
         gate: None for parity only.
         strata: manifest column judged apart.
+        group: manifest column whose rows are resampled together; None looks for a patient, slide or sequence.
         allow_small: judge on fewer than 20 images.
         advance: called after each image.
 
@@ -83,5 +85,5 @@ def check_engine(
     """
     evaluation = evaluate(runner.run, images, engine.task, advance)
     parity = None if graph is None else measure_parity(runner, graph, images)
-    accuracy = compare(evaluation, reference, parity, strata)
+    accuracy = compare(evaluation, reference, parity, strata, group)
     return Checked(evaluation, accuracy, judge(gate, accuracy, engine.precision, engine.rest, allow_small))

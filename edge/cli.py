@@ -47,6 +47,9 @@ SmallOption = Annotated[bool, typer.Option("--allow-small", help="judge on fewer
 ThreadsOption = Annotated[int | None, typer.Option("--threads", help="CPU threads (default: all usable cores)")]
 SecondsOption = Annotated[float, typer.Option("--seconds", help="seconds of timing for each engine")]
 StrataOption = Annotated[str | None, typer.Option("--strata", metavar="COLUMN", help="manifest column to judge by")]
+GroupOption = Annotated[
+    str | None, typer.Option("--group", metavar="COLUMN", help="manifest column to resample by (patient, slide, ...)")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="one JSON document on stdout, nothing else there")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="no progress, no messages")]
 VerboseOption = Annotated[bool, typer.Option("-v", "--verbose", help="say more; a traceback with every error")]
@@ -91,6 +94,7 @@ def deploy(
     threads: ThreadsOption = None,
     seconds: SecondsOption = 3.0,
     strata: StrataOption = None,
+    group: GroupOption = None,
     allow_small: SmallOption = False,
     no_images: Annotated[bool, typer.Option("--no-images", help="keep pictures and names out of the report")] = False,
     as_json: JsonOption = False,
@@ -122,6 +126,7 @@ def deploy(
         threads=threads,
         latency_seconds=seconds,
         strata=strata,
+        group=group,
         allow_small=allow_small,
         report_images=not no_images,
         command=_command(),
@@ -185,6 +190,7 @@ def check(
     weights: WeightsOption = None,
     task: TaskOption = None,
     strata: StrataOption = None,
+    group: GroupOption = None,
     allow_small: SmallOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -204,7 +210,9 @@ def check(
             output.show(scores, scores_text(scores))
             return
         engines = [Path(subject) for subject in subjects]
-        rows = single.check_engines(engines, data, split, reference, weights, task, gate, strata, allow_small, terminal)
+        rows = single.check_engines(
+            engines, data, split, reference, weights, task, gate, strata, group, allow_small, terminal
+        )
     document = [{"engine": name, "accuracy": asdict(a), "gate": asdict(v)} for name, a, v in rows]
     output.show(document, accuracy_text(rows))
     raise typer.Exit(PASSED if any(verdict.passed for _, _, verdict in rows) else FAILED)
@@ -519,3 +527,7 @@ def _our_bug() -> NoReturn:
     traceback.print_exc()
     print("This is a bug in SegEdge. Please report it with the lines above and the command.", file=sys.stderr)
     sys.exit(OUR_BUG)
+
+
+if __name__ == "__main__":
+    main()

@@ -7,7 +7,7 @@ report it returns.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,6 +20,7 @@ from edge.backends.engine import Candidate, Engine, Layer, Runner
 from edge.build import build_engine
 from edge.candidates import MEMORY, Refusal, local_candidates
 from edge.check import Checked, check_engine, evaluate_reference
+from edge.costs import Costs, estimator, local_peaks, measure_costs
 from edge.errors import InputError
 from edge.files import replaced_folder
 from edge.fuse import fuse_for_target
@@ -47,6 +48,7 @@ class Proven:
         layers: the compiler's account, with the plan's reasons.
         latency: milliseconds for each image, interleaved with the other engines of the run.
         lost: where a quantized graph lost accuracy, layer by layer.
+        costs: from a file to its mask, memory, and the estimate.
     """
 
     engine: Engine
@@ -54,6 +56,7 @@ class Proven:
     layers: tuple[Layer, ...]
     latency: Measured
     lost: tuple[LayerLoss, ...]
+    costs: Costs
 
 
 def run_deploy(request: Request, progress: Progress) -> tuple[Report, Path]:
@@ -92,12 +95,13 @@ def _deploy_here(job: Job, reference: Evaluation, folder: Path, earlier: Path) -
         layers = _layers(job, loaded)
         lost = _attribute(job, loaded, fused)
         latencies = _profile(job, loaded)
+        costs = _costs(job, loaded, fused, latencies)
     proven = [
-        Proven(engine, checked[engine.name], layers[engine.name], latencies[engine.name], lost.get(engine.name, ()))
-        for _, engine, _ in loaded
+        Proven(e, checked[e.name], layers[e.name], latencies[e.name], lost.get(e.name, ()), costs[e.name])
+        for _, e, _ in loaded
     ]
     chosen = choose(proven)
-    rows = [engine_row(p.engine, folder, p.checked, p.layers, p.latency, p.lost) for p in proven]
+    rows = [engine_row(p.engine, folder, p.checked, p.layers, p.latency, p.lost, costs=p.costs) for p in proven]
     rows += [refused_row(refusal, job.target.backend, job.request.gate) for refusal in refusals]
     evaluations = {p.engine.name: p.checked.evaluation for p in proven}
     report = assemble(job, reference, rows, chosen, evaluations, fused, ranges, notes=log)
@@ -167,6 +171,7 @@ def _check(job: Job, loaded: Sequence[Loaded], reference: Evaluation) -> dict[st
                 reference,
                 job.gate,
                 strata=job.request.strata,
+                group=job.request.group,
                 allow_small=job.request.allow_small,
                 advance=advance,
             )
@@ -211,3 +216,16 @@ def _profile(job: Job, loaded: Sequence[Loaded]) -> dict[str, Measured]:
             for _, engine, runner in loaded
         }
         return interleave(runs, job.request.latency_seconds, conditions=conditions)
+
+
+def _costs(job: Job, loaded: Sequence[Loaded], fused: Fused, latencies: Mapping[str, Measured]) -> dict[str, Costs]:
+    with job.clock.stage("costs", len(loaded)) as advance:
+        estimated = estimator(fused.model, job.target, local_peaks(job.target, job.request.threads))
+        found = {}
+        for candidate, engine, runner in loaded:
+            floor = estimated(candidate.precision, candidate.rest, latencies[engine.name].p50)
+            found[engine.name] = measure_costs(
+                engine, runner, job.splits.evaluation, job.request.latency_seconds, job.request.threads, floor
+            )
+            advance()
+    return found

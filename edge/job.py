@@ -44,6 +44,7 @@ class Request:
     threads: int | None = None
     latency_seconds: float = 3.0
     strata: str | None = None
+    group: str | None = None
     allow_small: bool = False
     report_images: bool = True
     command: str = ""
@@ -117,21 +118,22 @@ def prepare(request: Request, progress: Progress) -> Job:
     with clock.stage("images"):
         splits = split(load_image_set(request.data), request.calibration_images)
     require_enough(gate, len(splits.evaluation), request.allow_small)
-    require_column(splits.evaluation, request.strata)
+    require_column(splits.evaluation, request.strata, "--strata")
+    require_column(splits.evaluation, request.group, "--group")
     with clock.stage("load"):
         model = load_model(request.model, request.weights, request.task)
     return Job(request, model, target, gate, splits, tuple(dict.fromkeys(precisions)), clock)
 
 
-def require_column(images: ImageSet, column: str | None) -> None:
-    """Refuse a strata column that the manifest lacks.
+def require_column(images: ImageSet, column: str | None, option: str) -> None:
+    """Refuse a column that the manifest lacks.
 
     Raises:
         InputError: names the columns it has.
     """
     known = sorted({name for sample in images for name in sample.columns})
     if column is not None and column not in known:
-        raise InputError(f"{images.root}: no column {column!r} for --strata; it has {', '.join(known) or 'none'}")
+        raise InputError(f"{images.root}: no column {column!r} for {option}; it has {', '.join(known) or 'none'}")
 
 
 def split(images: ImageSet, calibration_images: int) -> Splits:

@@ -13,6 +13,7 @@ from edge.accuracy.gate import Verdict
 from edge.backends.engine import Engine, Layer
 from edge.candidates import Refusal
 from edge.check import Checked
+from edge.costs import Costs
 from edge.fusion import Fused
 from edge.images import ImageSet
 from edge.job import Job
@@ -42,6 +43,7 @@ def engine_row(
     latency: Measured | None = None,
     lost: tuple[LayerLoss, ...] = (),
     simulated: bool = False,
+    costs: Costs = Costs(),  # noqa: B008 - frozen and empty
 ) -> EngineRow:
     """The report's row of an engine that was built and checked."""
     return EngineRow(
@@ -59,6 +61,9 @@ def engine_row(
         gate=checked.verdict,
         latency_quantiles_ms=quantiles(latency.samples_ms) if latency else (),
         lost=lost,
+        image_to_mask_ms=costs.stages,
+        memory=costs.memory,
+        estimated=costs.estimated,
     )
 
 

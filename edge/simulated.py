@@ -20,6 +20,7 @@ from edge.backends.tensorrt_rtx import Attempt, TensorRtRtx
 from edge.build import GRAPH
 from edge.candidates import PLAN, Refusal
 from edge.check import Checked
+from edge.costs import Costs, estimator
 from edge.errors import MachineError
 from edge.files import sha256_file
 from edge.fuse import fuse_for_target
@@ -65,8 +66,16 @@ def deploy_simulated(job: Job, reference: Evaluation, folder: Path) -> Report:
             advance()
     engines = [_write(job, c, attempts[c.name], tensorrt, folder / "engines" / c.name) for c in asked]
     checked = _check(job, asked, attempts, reference)
+    estimated = estimator(fused.model, job.target)
     rows: list[EngineRow] = [
-        engine_row(engine, folder, checked[engine.name], _layers(candidate, attempts[engine.name]), simulated=True)
+        engine_row(
+            engine,
+            folder,
+            checked[engine.name],
+            _layers(candidate, attempts[engine.name]),
+            simulated=True,
+            costs=Costs(estimated=estimated(candidate.precision, candidate.rest)),
+        )
         for candidate, engine in zip(asked, engines, strict=True)
     ]
     rows += [
@@ -130,7 +139,7 @@ def _check(
     with job.clock.stage("check", len(images) * len(asked)) as advance:
         for candidate in asked:
             evaluation = evaluate(exact_runner(simulated(candidate)).run, images, job.model.task, advance)
-            accuracy = compare(evaluation, reference, None, job.request.strata)
+            accuracy = compare(evaluation, reference, None, job.request.strata, job.request.group)
             verdict = judge(job.gate, accuracy, candidate.precision, candidate.rest, job.request.allow_small)
             found[candidate.name] = Checked(evaluation, accuracy, _with_build(verdict, attempts[candidate.name]))
     return found

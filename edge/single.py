@@ -27,7 +27,7 @@ from edge.fusion import Fused, fuse
 from edge.images import load_image_set
 from edge.job import Request, calibration_set, prepare, require_column
 from edge.latency.estimate import Estimate, estimate
-from edge.latency.memory import peak_memory
+from edge.latency.footprint import Footprint, footprint
 from edge.latency.peaks import measure_peaks
 from edge.latency.stages import Stages, image_to_mask
 from edge.latency.sweep import Throughput, sweep
@@ -69,7 +69,7 @@ class Profiled:
     Attributes:
         latencies: compute of each engine, interleaved; input and output are arrays in host memory.
         ratio: of the first two engines, first / second.
-        memory_bytes: resident memory that loading and running the engines added.
+        memory: of a process of its own for each engine.
         stages: image to mask, of the first engine.
         layers: of the first engine, slowest first.
         sweep: of the first engine.
@@ -77,7 +77,7 @@ class Profiled:
 
     latencies: dict[str, Measured]
     ratio: Ratio | None
-    memory_bytes: int
+    memory: dict[str, Footprint]
     stages: Stages | None = None
     layers: tuple[Layer, ...] = ()
     sweep: tuple[Throughput, ...] = ()
@@ -87,7 +87,8 @@ class Profiled:
         return {
             "engines": {name: asdict(measured.summary()) for name, measured in self.latencies.items()},
             "ratio": asdict(self.ratio) if self.ratio else None,
-            "memory_bytes": self.memory_bytes,
+            "memory_bytes": next(iter(self.memory.values())).added_bytes,
+            "memory": {name: asdict(found) for name, found in self.memory.items()},
             "image_to_mask_ms": asdict(self.stages) if self.stages else None,
             "layers": [asdict(layer) for layer in self.layers],
             "sweep": [asdict(row) for row in self.sweep],
@@ -134,6 +135,7 @@ def check_engines(
     task: Path | None,
     gate: str,
     strata: str | None,
+    group: str | None,
     allow_small: bool,
     progress: Progress,
 ) -> list[tuple[str, Accuracy, Verdict]]:
@@ -143,7 +145,8 @@ def check_engines(
     require_enough(judged_by, len(images), allow_small)
     opened = [read_engine(path) for path in engines]
     model = load_model(reference, weights, task)
-    require_column(images, strata)
+    require_column(images, strata, "--strata")
+    require_column(images, group, "--group")
     for engine in opened:
         if (engine.task.size, engine.task.classes) != (model.task.size, model.task.classes):
             raise InputError(
@@ -163,6 +166,7 @@ def check_engines(
                 expected,
                 judged_by,
                 strata=strata,
+                group=group,
                 allow_small=allow_small,
                 advance=progress.advance,
             )
@@ -203,7 +207,6 @@ def profile_engines(
     first = opened[0]
     progress.stage("profile")
     with ExitStack() as stack:
-        memory = stack.enter_context(peak_memory())
         runners = {
             str(engine.folder): stack.enter_context(closing(find_backend(engine.backend).load(engine, threads)))
             for engine in opened
@@ -217,11 +220,12 @@ def profile_engines(
         runner = runners[str(first.folder)]
         stages = image_to_mask(runner, first.task, extras.images, seconds) if extras.images else None
         layers = runner.layers() if extras.layers else ()
+    memory = {str(engine.folder): footprint(engine.folder, threads) for engine in opened}
     names = list(measured)
     return Profiled(
         measured,
         ratio(measured[names[0]].blocks, measured[names[1]].blocks) if len(names) > 1 else None,
-        memory.added,
+        memory,
         stages,
         tuple(sorted(layers, key=lambda layer: -(layer.ms or 0.0))),
         sweep(first, seconds=min(seconds, 2.0), threads=threads) if extras.sweep else (),
@@ -281,7 +285,9 @@ def estimate_model(
     progress.stage("estimate")
     fused = fuse(loaded, None, _random_inputs(loaded))
     peaks = measure_peaks(physical_cores()) if found.local else None
-    return estimate(fused.model, found, precision, peaks)
+    # Where this CPU has no half precision, the rest of a quantized network runs in fp32.
+    rest = "fp32" if peaks and precision == "int8" and "fp16" not in peaks.operations else None
+    return estimate(fused.model, found, precision, peaks, rest)
 
 
 def _random_inputs(model: Model) -> list[NDArray[np.float32]]:

@@ -182,8 +182,13 @@ def accuracy_text(rows: Sequence[tuple[str, Accuracy, Verdict]]) -> str:
 
     cells = [(name, *_accuracy_cells(accuracy), _passed(verdict.passed)) for name, accuracy, verdict in rows]
     header = ("engine", "Dice", "kept", "IoU kept", "agreement", "SQNR", "parity", "gate")
+    full = [(name, *_full_cells(accuracy)) for name, accuracy, _ in rows]
+    full_header = ("engine", "pooled Dice", "pooled IoU", "HD95 px", "undefined", "detectable", "worst loss")
     reasons = [Text(f"{name}: {reason}") for name, _, verdict in rows for reason in verdict.reasons]
-    return _text(_table(header, cells), *reasons)
+    evidence = [Text(words.evidence([accuracy for _, accuracy, _ in rows]))] if rows else []
+    strata = [block for name, accuracy, _ in rows for block in _strata_blocks(name, accuracy)]
+    blank = Text("")
+    return _text(_table(header, cells), *reasons, blank, _table(full_header, full), *evidence, *strata)
 
 
 def scores_text(scores: Mapping[str, float]) -> str:
@@ -212,11 +217,16 @@ def profile_text(found: Profiled) -> str:
         low, high = found.ratio.ci95
         interval = f"95 % interval {low:.3f} to {high:.3f}"
         blocks.append(f"first / second: {found.ratio.ratio:.3f} ({interval}); below 1, the first is faster")
-    blocks.append(f"memory added by loading and running: {words.size(found.memory_bytes)}")
+    for name, memory in found.memory.items():
+        added = f"{words.size(memory.added_bytes)} of it by the compiler's libraries and the engine"
+        blocks.append(f"{name}: peak memory {words.size(memory.peak_bytes)} in a process of its own, {added}")
     if found.stages is not None:
-        steps = {name: value for name, value in vars(found.stages).items() if isinstance(value, float)}
+        steps = {
+            name: value for name, value in vars(found.stages).items() if name not in ("images", "rounds", "warnings")
+        }
         cells = [words.milliseconds(value) for value in steps.values()]
-        blocks.append("image to mask, ms\n" + table_text(tuple(steps), [cells], left=0))
+        doubts = "".join(f"\nimage to mask: {warning}" for warning in found.stages.warnings)
+        blocks.append("image to mask, ms\n" + table_text(tuple(steps), [cells], left=0) + doubts)
     if found.layers:
         blocks.append(layers_text(found.layers))
     if found.sweep:
@@ -283,6 +293,34 @@ def _accuracy_cells(accuracy: Accuracy) -> tuple[str, ...]:
     )
 
 
+def _full_cells(accuracy: Accuracy) -> tuple[str, ...]:
+    return (
+        words.score(accuracy.dice.micro),
+        words.score(accuracy.iou.micro),
+        words.pixels(accuracy.hd95.mean if accuracy.hd95 else None),
+        words.undefined(accuracy.hd95),
+        words.score(accuracy.dice.detectable),
+        words.score(accuracy.worst_drop),
+    )
+
+
+def _strata_blocks(name: str, accuracy: Accuracy) -> list[ConsoleRenderable]:
+    """A stratum a row, and whether the gate looks at it."""
+    from rich.text import Text
+
+    from edge.accuracy.gate import FEWEST_IN_STRATUM
+
+    if not accuracy.strata:
+        return []
+    rows = [
+        (s.name, str(s.images), words.score(s.dice), words.score(s.reference_dice), words.percent(s.retained),
+         "yes" if s.images >= FEWEST_IN_STRATUM else f"no, under {FEWEST_IN_STRATUM} images")
+        for s in accuracy.strata
+    ]  # fmt: skip
+    header = (accuracy.strata_column or "stratum", "images", "Dice", "float model", "kept", "judged")
+    return [Text(""), Text(f"{name}, by {accuracy.strata_column}"), _table(header, rows)]
+
+
 def _passed(passed: bool) -> Any:
     from rich.text import Text
 
@@ -296,7 +334,7 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[Any]], left: int = 1) 
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, highlight=False)
     for index, name in enumerate(header):
-        last_word = name in ("gate", "why float")
+        last_word = name in ("gate", "why float", "judged")
         table.add_column(name, justify="left" if index < left or last_word else "right", overflow="fold")
     for row in rows:
         table.add_row(*row)

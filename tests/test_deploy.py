@@ -66,6 +66,18 @@ def test_the_chosen_engine_is_the_fastest_that_passes(run: Path) -> None:
     assert report.chosen == min(passing, key=lambda name: passing[name])
 
 
+def test_every_engine_says_what_it_costs_besides_its_compute(run: Path) -> None:
+    for row in read_report(run).engines:
+        stages, memory, estimated = row.image_to_mask_ms, row.memory, row.estimated
+        assert stages is not None and memory is not None and estimated is not None and row.latency_ms is not None
+        assert min(stages.decode, stages.preprocess, stages.compute, stages.postprocess) > 0
+        assert (stages.copy_in, stages.copy_out, stages.images) == (None, None, 8)
+        assert memory.peak_bytes > memory.added_bytes > 0
+        assert estimated.kind == "estimate"
+        assert estimated.error == pytest.approx(estimated.ms / row.latency_ms.p50 - 1)
+    assert "Estimates, not measurements" in (run / "report.html").read_text()
+
+
 def test_scores_come_from_the_real_engine(run: Path) -> None:
     report = read_report(run)
     assert report.reference.dice > 0.9

@@ -112,6 +112,18 @@ def test_targets_latencies_and_layers():
     assert terminal.scores_text({"dice": 0.5, "iou": 1 / 3}).split()[-2:] == ["0.5000", "0.3333"]
 
 
+def test_a_check_shows_pooled_scores_outline_distances_and_strata():
+    row = example().report.engine("int8")
+    assert row.accuracy is not None and row.accuracy.hd95 is not None
+    text = terminal.accuracy_text([("int8", row.accuracy, row.gate)])
+    line = next(line for line in text.splitlines() if f"{row.accuracy.dice.micro:.4f}" in line)
+    assert line.split()[:4] == [
+        "int8", f"{row.accuracy.dice.micro:.4f}", f"{row.accuracy.iou.micro:.4f}", f"{row.accuracy.hd95.mean:.2f}",
+    ]  # fmt: skip
+    assert "Intervals are drawn over 24 images" in text
+    assert re.search(r"fluorescence +16 .* yes", text) and re.search(r"histology +8 .* no, under 10 images", text)
+
+
 def test_on_a_real_terminal_the_line_is_left_clean():
     master, slave = pty.openpty()
     with os.fdopen(slave, "w") as stream, terminal.Terminal(stream=stream) as shown:

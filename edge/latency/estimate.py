@@ -104,14 +104,17 @@ class Estimate:
         return self.ms / measured_ms - 1.0
 
 
-def estimate(model: Model, target: Target, precision: str, peaks: Peaks | None = None) -> Estimate:
+def estimate(
+    model: Model, target: Target, precision: str, peaks: Peaks | None = None, rest: str | None = None
+) -> Estimate:
     """Per-layer roofline of a float graph on a target.
 
     Args:
         model: static shapes, batch 1; fuse it first, as an engine would.
         target: its facts are the peaks.
-        precision: fp32, fp16, bf16 or int8 (convolutions and matrix products; the rest fp16).
+        precision: fp32, fp16, bf16 or int8, of convolutions and matrix products.
         peaks: instead of the target's facts (measured ones, for this machine).
+        rest: precision of all other layers; None takes the precision itself, and fp16 beside int8.
 
     Raises:
         InputError: the target's table does not say how fast its memory is, or no such precision.
@@ -120,7 +123,7 @@ def estimate(model: Model, target: Target, precision: str, peaks: Peaks | None =
         raise InputError(f"--precision {precision}: there is no estimate for it; choose {', '.join(_REST)}")
     peaks = peaks or target_peaks(target)
     memory_only = () if precision in peaks.operations else (_MEMORY_ONLY.format(precision),)
-    layers = tuple(_layers(model, precision, peaks))
+    layers = tuple(_layers(model, precision, rest or _REST[precision], peaks))
     return Estimate(
         kind=KIND,
         target=target.name,
@@ -152,7 +155,7 @@ def target_peaks(target: Target) -> Peaks:
     return Peaks(known, 1e9 * float(bandwidth), "; ".join(dict.fromkeys(s for s in sources if s)))
 
 
-def _layers(model: Model, precision: str, peaks: Peaks) -> list[LayerEstimate]:
+def _layers(model: Model, precision: str, rest: str, peaks: Peaks) -> list[LayerEstimate]:
     proto = model.proto
     shapes = static_shapes(proto)
     weights = {tensor.name for tensor in proto.graph.initializer}
@@ -164,7 +167,7 @@ def _layers(model: Model, precision: str, peaks: Peaks) -> list[LayerEstimate]:
     for node in proto.graph.node:
         if node.op_type in _FREE:
             continue
-        kind = precision if node.op_type in _HEAVY else _REST[precision]
+        kind = precision if node.op_type in _HEAVY else rest
         merged = node.op_type in _POINTWISE and node.input[0] not in weights and readers[node.input[0]] == 1
         elements = _elements(node, shapes, merged)
         if elements:

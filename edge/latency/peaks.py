@@ -11,15 +11,19 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edge.latency.estimate import Peaks
+from edge.target import find_target
 
 _CHANNELS, _SIZE = 128, 64
 _TRIES = 7
 _COPY_BYTES = 16 << 20  # beyond the second-level cache, as a network's activations are
+_KINDS = ("fp32", "bf16", "int8")
 _HINTS = {"fp32": "f32", "bf16": "bf16"}
 
 
 def measure_peaks(threads: int) -> Peaks:
     """Best of several tries of a 3x3 convolution in fp32, bf16 and int8, and of a copy in memory. A few seconds.
+
+    A CPU without BF16 arithmetic has no bf16 peak: OpenVINO would silently measure FP32.
 
     Args:
         threads: that the convolution may use.
@@ -27,10 +31,15 @@ def measure_peaks(threads: int) -> Peaks:
     Raises:
         MachineError: OpenVINO is not installed.
     """
+    from edge.backends.openvino import OpenVino
+
     macs = _CHANNELS * _CHANNELS * 9 * _SIZE * _SIZE
-    operations = {name: 2.0 * macs / _best(_convolution(name, threads)) for name in ("fp32", "bf16", "int8")}
+    cpu = find_target("cpu")
+    kinds = [name for name in _KINDS if OpenVino().refusal(name, cpu) is None]
+    operations = {name: 2.0 * macs / _best(_convolution(name, threads)) for name in kinds}
     # Where the rest of a quantized network runs in half, this CPU's half is bf16.
-    operations["fp16"] = operations["bf16"]
+    if "bf16" in operations:
+        operations["fp16"] = operations["bf16"]
     source = np.ones(_COPY_BYTES, np.uint8)
     target = np.empty_like(source)
     copied = _best(lambda: np.copyto(target, source))

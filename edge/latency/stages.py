@@ -16,6 +16,7 @@ from edge.backends.engine import Runner
 from edge.errors import InputError
 from edge.images import read_image
 from edge.latency.statistics import percentile
+from edge.latency.watch import watched
 from edge.task import SegmentationTask
 
 FEWEST_ROUNDS = 5
@@ -53,6 +54,7 @@ class Stages:
         total: median of the sums (not the sum of the medians).
         p90: of the sums.
         images, rounds: how many different images, and how many were timed.
+        warnings: what was seen meanwhile that makes these times doubtful, one sentence each.
     """
 
     decode: float
@@ -65,6 +67,7 @@ class Stages:
     p90: float
     images: int
     rounds: int
+    warnings: tuple[str, ...] = ()
 
 
 def image_to_mask(runner: Runner, task: SegmentationTask, images: Sequence[Path], seconds: float = 5.0) -> Stages:
@@ -84,11 +87,13 @@ def image_to_mask(runner: Runner, task: SegmentationTask, images: Sequence[Path]
     for path in dict.fromkeys(images):
         _round(runner, task, path)
     rows: list[NDArray[np.float64]] = []
-    end = time.perf_counter() + seconds
-    for turn, path in zip(count(), cycle(images), strict=False):
-        if turn >= max(FEWEST_ROUNDS, len(images)) and time.perf_counter() >= end:
-            break
-        rows.append(_round(runner, task, path))
+    warnings: list[str] = []
+    with watched(warnings):
+        end = time.perf_counter() + seconds
+        for turn, path in zip(count(), cycle(images), strict=False):
+            if turn >= max(FEWEST_ROUNDS, len(images)) and time.perf_counter() >= end:
+                break
+            rows.append(_round(runner, task, path))
     table = np.array(rows)
     totals = np.sort(np.nansum(table, axis=1))
     decode, preprocess, copy_in, compute, copy_out, postprocess = (
@@ -106,6 +111,7 @@ def image_to_mask(runner: Runner, task: SegmentationTask, images: Sequence[Path]
         p90=percentile(totals, 0.9),
         images=len(set(images)),
         rounds=len(rows),
+        warnings=tuple(warnings),
     )
 
 

@@ -50,6 +50,14 @@ class Warmup:
     steady: bool
 
 
+@dataclass(frozen=True)
+class Least:
+    """What was asked of the timed part: so many seconds *and* so many runs."""
+
+    seconds: float
+    runs: int
+
+
 def measure(
     run: Run, seconds: float = 10.0, min_runs: int = MIN_RUNS, conditions: Mapping[str, Any] | None = None
 ) -> Measured:
@@ -65,7 +73,8 @@ def measure(
     warnings: list[str] = []
     with _undisturbed(), watched(warnings):
         block = _block(run, seconds, min_runs)
-    return summarize([block], warmup.runs, _conditions(conditions, warmup), _warnings(warmup, warnings))
+    least = Least(seconds, min_runs)
+    return summarize([block], warmup.runs, _conditions(conditions, warmup, least), _warnings(warmup, warnings))
 
 
 def interleave(
@@ -85,6 +94,7 @@ def interleave(
         min_runs: and at least so many runs for each, and ten rounds.
         conditions: name to what is recorded with it.
     """
+    least = Least(seconds, min_runs)
     warmups = {name: warm_up(run, max(seconds, _SHORTEST_WARMUP_S)) for name, run in runs.items()}
     blocks: dict[str, list[Samples]] = {name: [] for name in runs}
     warnings: list[str] = []
@@ -100,7 +110,7 @@ def interleave(
             blocks[name],
             warmups[name].runs,
             {
-                **_conditions((conditions or {}).get(name), warmups[name]),
+                **_conditions((conditions or {}).get(name), warmups[name], least),
                 "interleaved_with": [other for other in runs if other != name],
             },
             _warnings(warmups[name], warnings),
@@ -141,8 +151,14 @@ def _enough(blocks: list[Samples], seconds: float, min_runs: int) -> bool:
     return sum(map(len, blocks)) >= min_runs and sum(float(b.sum()) for b in blocks) >= 1e3 * seconds
 
 
-def _conditions(given: Mapping[str, Any] | None, warmup: Warmup) -> dict[str, Any]:
-    return {"affinity": affinity(), **(given or {}), "warmup_seconds": round(warmup.seconds, 3)}
+def _conditions(given: Mapping[str, Any] | None, warmup: Warmup, least: Least) -> dict[str, Any]:
+    return {
+        "affinity": affinity(),
+        **(given or {}),
+        "at_least": f"{least.seconds:g} s and {least.runs} runs",
+        "steady": warmup.steady,
+        "warmup_seconds": round(warmup.seconds, 3),
+    }
 
 
 def _warnings(warmup: Warmup, seen: list[str]) -> list[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from edge.accuracy.gate import FEWEST_IN_STRATUM
 from edge.report import plots, words
 from edge.report.details import Picture
 from edge.report.layers import LayerTable, layer_table
@@ -115,6 +116,8 @@ def _templates() -> Environment:
     )
     environment.globals["words"] = words
     environment.globals["breakable"] = _breakable
+    environment.globals["assumed"] = _assumed
+    environment.globals["fewest_in_stratum"] = FEWEST_IN_STRATUM
     return environment
 
 
@@ -123,6 +126,14 @@ def _breakable(name: str) -> Markup:
     from markupsafe import Markup, escape
 
     return Markup(re.sub(r"([/._,])(?=\w)", r"\1<wbr>", str(escape(name))))
+
+
+def _assumed(rows: Sequence[EngineRow]) -> list[str]:
+    """What the rows' estimates rest on, each sentence once, the peaks' source last."""
+    found = [row.estimated for row in rows if row.estimated is not None]
+    sentences = dict.fromkeys(sentence for estimate in found for sentence in estimate.assumptions)
+    sources = dict.fromkeys(f"peaks from: {estimate.source}" for estimate in found if estimate.source)
+    return [*sentences, *sources]
 
 
 def _best(report: Report, precision: str) -> EngineRow | None:
@@ -178,6 +189,10 @@ def _detailed(report: Report) -> EngineRow | None:
 
 
 def _shown_engine(report: Report, drawn: Sequence[Plate]) -> str | None:
-    """Whose masks the pictures show at first: the chosen engine's, else the first there is."""
-    names = [engine.engine for engine in drawn[0].engines] if drawn else []
-    return report.chosen if report.chosen in names else next(iter(names), None)
+    """Whose masks the pictures show at first: the chosen engine's where it changed any, else those changed most."""
+    changed: dict[str, int] = {}
+    for engine in (engine for plate in drawn for engine in plate.engines):
+        changed[engine.engine] = changed.get(engine.engine, 0) + engine.changed
+    if report.chosen is not None and changed.get(report.chosen):
+        return report.chosen
+    return max(changed, key=lambda name: changed[name], default=None)

@@ -9,6 +9,11 @@ from edge.report.results import EngineRow, Report
 
 _HEADER = ("engine", "ms p50", "p99", "× FP32", "Dice", "kept", "IoU kept", "agreement", "parity", "size", "gate")
 
+_FULL = (
+    "engine", "Dice pooled", "IoU pooled", "HD95 mean", "HD95 undefined", "detectable Δ Dice", "file to mask, ms",
+    "peak memory", "estimate, error",
+)  # fmt: skip
+
 
 def markdown(report: Report) -> str:
     """One run."""
@@ -37,6 +42,7 @@ def _lines(report: Report, level: int) -> Iterator[str]:
     for engine in report.engines:
         yield _row(_cells(report, engine))
     yield ""
+    yield from _in_full(report, head)
     reasons = [(row.name, reason) for row in report.engines for reason in row.gate.reasons]
     if reasons:
         yield f"{head}# Why not"
@@ -56,6 +62,42 @@ def _lines(report: Report, level: int) -> Iterator[str]:
     for part, use in words.data_parts(report):
         yield f"- {use}: {part.images} images of {part.name}, sha256 `{part.sha256}`"
     yield f"- reproduce: `{report.command}`"
+
+
+def _in_full(report: Report, head: str) -> Iterator[str]:
+    """Accuracy, and what an engine costs besides its compute, where they are known."""
+    scored = [row for row in report.engines if row.accuracy is not None]
+    if not scored:
+        return
+    yield f"{head}# In full"
+    yield ""
+    yield _row(_FULL)
+    yield _row(["---"] * len(_FULL))
+    reference = (report.reference.micro_dice, report.reference.micro_iou)
+    yield _row(["float model", *map(words.score, reference), *[words.NONE] * (len(_FULL) - 3)])
+    for row in scored:
+        yield _row(_full_cells(row))
+    yield ""
+    told = words.evidence([row.accuracy for row in scored if row.accuracy is not None])
+    yield f"{told} HD95 in pixels: shown, never judged. Estimates are not measurements."
+    yield ""
+
+
+def _full_cells(row: EngineRow) -> list[str]:
+    accuracy, stages, estimated = row.accuracy, row.image_to_mask_ms, row.estimated
+    assert accuracy is not None
+    distance = accuracy.hd95
+    return [
+        row.name,
+        words.score(accuracy.dice.micro),
+        words.score(accuracy.iou.micro),
+        words.pixels(distance.mean if distance else None),
+        words.undefined(distance),
+        words.score(accuracy.dice.detectable),
+        words.milliseconds(stages.total if stages else None),
+        words.size(row.memory.peak_bytes if row.memory else None),
+        f"{words.milliseconds(estimated.ms)} ms, {words.off(estimated.error)}" if estimated else words.NONE,
+    ]
 
 
 def _cells(report: Report, row: EngineRow) -> list[str]:

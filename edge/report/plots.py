@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_WIDE, _SQUARE = (5.4, 3.3), (3.3, 3.1)
+_WIDE, _SQUARE = (4.7, 3.1), (3.3, 3.1)
 _MARKERS = ("o", "s", "D", "^", "v", "P")
 _DASHES: tuple[Any, ...] = ("-", (0, (4, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1, 2)))
 
@@ -71,7 +71,7 @@ def ecdf(report: Report, name: str = "ecdf") -> str | None:
         axes.set_ylim(0, 101)
         axes.set_xlabel("latency, ms per image")
         axes.set_ylabel("runs done within, %")
-        figure.legend(loc="outside upper left", ncols=4, frameon=False, fontsize=8.5)
+        figure.legend(loc="outside upper left", ncols=4, frameon=False, fontsize=8.5, handlelength=2.6)
         told = "; ".join(_latency_phrase(row) for row in rows)
         return inline(figure, name, "Latency distribution", f"Cumulative share of runs. {told}.")
 
@@ -139,7 +139,7 @@ def convergence(found: Convergence, name: str = "convergence") -> str:
         axes.set_ylim(bottom=0)
         axes.set_xlabel("calibration images seen")
         axes.set_ylabel("range still off by, %")
-        axes.legend(loc="upper right", frameon=False, fontsize=8.5)
+        axes.legend(loc="upper right", frameon=False, fontsize=8.5, handlelength=3.4)
         half = found.images[len(found.images) // 2]
         told = f"After {half} images the median is off by {100 * found.median[len(found.images) // 2]:.1f} %."
         return inline(figure, name, "Calibration convergence", told)

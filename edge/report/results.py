@@ -10,6 +10,8 @@ from edge.accuracy.attribution import LayerLoss
 from edge.accuracy.compare import Accuracy
 from edge.accuracy.gate import Verdict
 from edge.backends.engine import Layer
+from edge.latency.footprint import Footprint
+from edge.latency.stages import Stages
 from edge.latency.statistics import Latency
 
 SCHEMA = "edge.report/1"
@@ -73,6 +75,25 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class Estimated:
+    """What the device's peaks alone would allow: a roofline, never a measurement and never in a measured column.
+
+    Attributes:
+        kind: always ``estimate``.
+        ms: no engine of this precision is expected to be faster.
+        error: estimate / measured median - 1; None where nothing was measured.
+        source: of the peaks.
+        assumptions: one sentence each.
+    """
+
+    kind: str
+    ms: float
+    error: float | None
+    source: str
+    assumptions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class EngineRow:
     """One precision that was asked for, whether or not an engine came of it.
 
@@ -88,6 +109,9 @@ class EngineRow:
         gate: the verdict; a row without an engine says there why.
         latency_quantiles_ms: 201 quantiles from the fastest run to the slowest in steps of 0.5 %.
         lost: where accuracy was lost, layer by layer, worst first; empty for engines that round nothing.
+        image_to_mask_ms: steps from an image file to its mask; None where it was not measured.
+        memory: of a process that only loads this engine and segments; None where it was not measured.
+        estimated: from the device's peaks, with its error where both exist; None where nothing is known.
     """
 
     name: str
@@ -104,6 +128,9 @@ class EngineRow:
     gate: Verdict
     latency_quantiles_ms: tuple[float, ...] = ()
     lost: tuple[LayerLoss, ...] = ()
+    image_to_mask_ms: Stages | None = None
+    memory: Footprint | None = None
+    estimated: Estimated | None = None
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edge.accuracy.compare import Accuracy
+from edge.accuracy.distance import SurfaceDistance
 from edge.report.results import DataPart, EngineRow, Report
 
 NONE = "–"
+FEWEST_UNITS = 10
+"""Patients, slides or sequences; below it a bootstrap interval is too narrow to lean on."""
 
 
 def milliseconds(value: float | None) -> str:
@@ -44,6 +48,19 @@ def signed(value: float) -> str:
     return "0.0000" if text[1:] == "0.0000" else text
 
 
+def pixels(value: float | None) -> str:
+    """A distance in pixels: two decimals."""
+    return NONE if value is None or math.isnan(value) else f"{value:.2f}"
+
+
+def undefined(distance: SurfaceDistance | None) -> str:
+    """How many distances do not exist, and why: ``2 one empty, 1 both empty``; 0 where all do."""
+    if distance is None:
+        return NONE
+    counts = ((distance.one_empty, "one empty"), (distance.both_empty, "both empty"))
+    return ", ".join(f"{count} {what}" for count, what in counts if count) or "0"
+
+
 def decibels(value: float | None, unit: str = " dB") -> str:
     """One decimal; ``equal`` where the outputs were the same to the bit (reported as 200 dB)."""
     if value is None or math.isnan(value):
@@ -60,14 +77,19 @@ def size(count: int | None) -> str:
 
 def number(value: int | None) -> str:
     """An integer with thin spaces between thousands."""
-    return NONE if value is None else f"{value:,}".replace(",", "\u202f")
+    return NONE if value is None else f"{value:,}".replace(",", "\u202f").replace("-", "−")
 
 
 def giga(value: int | None) -> str:
     """Multiply-accumulates in G or M."""
     if value is None:
         return NONE
-    return f"{value / 1e9:.2f} G" if value >= 1e9 else f"{value / 1e6:.1f} M"
+    return (f"{value / 1e9:.2f} G" if abs(value) >= 1e9 else f"{value / 1e6:.1f} M").replace("-", "−")
+
+
+def off(error: float | None) -> str:
+    """A relative error in whole percent with its sign: ``−38 %``."""
+    return NONE if error is None or math.isnan(error) else f"{100 * error:+.0f} %".replace("-", "−")
 
 
 def seconds(value: float) -> str:
@@ -190,6 +212,12 @@ def findings(report: Report) -> tuple[str, ...]:
                 f"INT8 is not worth it here: {milliseconds(theirs)} ms against {milliseconds(ours)} ms "
                 f"in {precision_label(chosen.precision)}."
             )
+    scored = next((row.accuracy for row in report.engines if row.accuracy is not None), None)
+    if scored is not None and scored.resampled_by not in ("", "image") and scored.units < FEWEST_UNITS:
+        found.append(
+            f"The images are of {plural(scored.units, scored.resampled_by)} only: "
+            "intervals over so few are narrower than the truth."
+        )
     simulated = [row.name for row in report.engines if row.simulated]
     if simulated:
         found.append(f"Accuracy of {listed(simulated)} was simulated here; the device itself may differ.")
@@ -197,6 +225,31 @@ def findings(report: Report) -> tuple[str, ...]:
     if failed and chosen is not None:
         found.append(f"Not shippable: {listed(failed)}; the table says why.")
     return (*found, *report.notes)
+
+
+def evidence(scored: Sequence[Accuracy]) -> str:
+    """How much so many images can show, in one sentence: of the engine whose differences scatter most.
+
+    Args:
+        scored: accuracies of engines on the same images; one at least.
+    """
+    first = scored[0]
+    units = plural(first.units, first.resampled_by) if first.units else plural(first.images, "image")
+    drawn = "" if first.resampled_by in ("", "image") else f" ({number(first.images)} images)"
+    known = [a.dice.detectable for a in scored if not math.isnan(a.dice.detectable)]
+    if not known:
+        return f"Intervals are drawn over {units}{drawn}."
+    return (
+        f"Intervals are drawn over {units}{drawn}: a true change of mean Dice below "
+        f"{significant(max(known), 2)} could go unseen (one-sided 5 %, power 80 %)."
+    )
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 image``, ``24 images``; ``24 × slide_id`` for a column that is no word."""
+    if not noun.isalpha():
+        return f"{number(count)} × {noun}"
+    return f"{number(count)} {noun}" + ("" if count == 1 or noun.endswith("s") else "s")
 
 
 def data_parts(report: Report) -> tuple[tuple[DataPart, str], ...]:

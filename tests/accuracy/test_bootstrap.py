@@ -51,6 +51,14 @@ def test_unequal_groups_keep_the_mean_over_images() -> None:
     assert interval.ci95 == (0.0, 1.0)  # only a, or only b
 
 
+def test_an_image_without_a_group_stands_for_itself() -> None:
+    effect = np.array([0.01, -0.02, 0.03, 0.0, 0.02, -0.01])
+    assert paired(effect, np.zeros(6), [""] * 6) == paired(effect, np.zeros(6))
+    assert paired(effect, np.zeros(6), ["a", "a", "", "", "b", "b"]).units == 4
+    # A patient who is called as an image is numbered is still a patient.
+    assert paired(effect, np.zeros(6), ["2", "2", "", "", "", ""]).units == 5
+
+
 def test_many_images_are_resampled_in_chunks_with_the_same_result(monkeypatch) -> None:
     engine, reference = drop(64, 0.0, 0.05)
     whole = paired(engine, reference)

@@ -75,6 +75,8 @@ def test_conditions_are_recorded(clock: Clock) -> None:
     assert measured.conditions["threads"] == 2
     assert measured.conditions["timed_region"] == "compute"
     assert {"affinity", "percentiles", "warmup_seconds"} <= set(measured.conditions)
+    assert measured.conditions["at_least"] == "0.1 s and 1 runs"
+    assert measured.conditions["steady"] is True
 
 
 def test_the_garbage_collector_is_off_while_timing_and_on_again_after(clock: Clock) -> None:

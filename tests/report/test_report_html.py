@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import html.parser
 import json
 import re
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 from example import example
 
-from edge.report import Picture, merge_reports, plots, write_report
+from edge.report import Picture, Report, merge_reports, plots, write_report
 from edge.report.html import render
 from edge.report.pictures import MOST_PICTURES, plates
 
@@ -111,6 +112,92 @@ def test_every_precision_has_a_row_with_its_reasons(text: str):
             assert reason in plain
 
 
+def cells(text: str, caption: str) -> dict[str, dict[str, str]]:
+    """The table whose caption begins so: row name to heading to text."""
+    found = next(t for t in re.findall(r"<table.*?</table>", text, re.DOTALL) if f"<span>{caption}" in t)
+
+    def plain(pattern: str, part: str) -> list[str]:
+        return [html.unescape(re.sub(r"<[^>]+>", "", cell)).strip() for cell in re.findall(pattern, part, re.DOTALL)]
+
+    head, body = found.split("</thead>")
+    headings = plain(r"<th.*?</th>", head[head.index("<thead") + 6 :])
+    rows = [plain(r"<t[hd].*?</t[hd]>", row) for row in re.findall(r"<tr.*?</tr>", body, re.DOTALL)]
+    assert all(len(row) == len(headings) for row in rows if len(row) > 1), "every row has every column"
+    return {row[0]: dict(zip(headings, row, strict=True)) for row in rows if len(row) > 1}
+
+
+def test_micro_and_per_image_scores_are_named_apart(text: str):
+    table = cells(text, "Accuracy in full")
+    report = example().report
+    assert table["float model"]["Dice pooled"] == f"{report.reference.micro_dice:.4f}"
+    accuracy = report.engine("int8").accuracy
+    assert accuracy is not None
+    row = table["int8"]
+    assert (row["Dice per image"], row["Dice pooled"]) == (f"{accuracy.dice.mean:.4f}", f"{accuracy.dice.micro:.4f}")
+    assert (row["IoU per image"], row["IoU pooled"]) == (f"{accuracy.iou.mean:.4f}", f"{accuracy.iou.micro:.4f}")
+    assert accuracy.dice.mean != pytest.approx(accuracy.dice.micro, abs=1e-4)
+
+
+def test_outline_distances_stand_with_the_cases_that_have_none():
+    row = example().report.engine("int8")
+    assert row.accuracy is not None and row.accuracy.hd95 is not None
+    odd = replace(row.accuracy, hd95=replace(row.accuracy.hd95, one_empty=2, both_empty=1))
+    report = replace(example().report, engines=(replace(row, accuracy=odd),), chosen=None, status="failed")
+    shown = cells(render(report), "Accuracy in full")["int8"]
+    assert shown["HD95 mean"] == f"{row.accuracy.hd95.mean:.2f}"
+    assert shown["HD95 undefined"] == "2 one empty, 1 both empty"
+
+
+def test_how_small_a_change_would_be_seen_is_printed(text: str):
+    accuracy = example().report.engine("mixed").accuracy
+    assert accuracy is not None
+    assert cells(text, "Accuracy in full")["mixed"]["detectable"] == f"{accuracy.dice.detectable:.4f}"
+    assert "Intervals are drawn over 24 images: a true change of mean Dice below" in text
+
+
+def test_each_stratum_says_whether_it_is_judged(text: str):
+    table = cells(text, "By modality")
+    assert table["fluorescence"]["judged"] == "yes" and table["fluorescence"]["images"] == "16"
+    assert table["histology"]["judged"] == "no" and table["histology"]["images"] == "8"
+
+
+def test_the_way_from_file_to_mask_and_memory_are_shown(text: str):
+    row = cells(text, "From image file to mask")["mixed"]
+    assert (row["decode"], row["preprocess"], row["copy in"], row["postprocess"]) == ("0.410", "1.87", "–", "0.920")
+    assert row["peak memory"] == "208.10 MB"
+    assert "not trustworthy" in cells(text, "From image file to mask")["int8"]["file to mask, p50"]
+    assert "<li>foreign load: other processes used 0.31 cores meanwhile; stop them</li>" in text
+
+
+def test_an_estimate_is_never_in_a_measured_column(text: str):
+    report = example().report
+    estimated = report.engine("fp32").estimated
+    assert estimated is not None and estimated.error is not None
+    row = cells(text, "What the device’s peaks alone")["fp32"]
+    assert row["estimate, ms"] == f"{estimated.ms:.2f}"
+    assert row["error of the estimate"] == f"{100 * estimated.error:+.0f} %".replace("-", "−")
+    assert text.count(f">{estimated.ms:.2f}<") == 1, "in its own table alone"
+    bare = tuple(replace(r, latency_ms=None, estimated=replace(estimated, error=None)) for r in report.engines)
+    page = render(replace(report, engines=bare, chosen=None, status="unconfirmed"))
+    assert list(cells(page, "What the device’s peaks alone")["fp32"]) == ["Engine", "estimate, ms"]
+
+
+def test_a_device_s_report_without_the_added_keys_still_has_a_page():
+    table = example().report.to_json()
+    for row in table["engines"]:
+        for key in ("image_to_mask_ms", "memory", "estimated", "lost"):
+            row.pop(key)
+        for key in ("hd95", "units", "resampled_by", "strata", "classes", "worst_drop"):
+            if row["accuracy"]:
+                row["accuracy"].pop(key)
+        for score in ("dice", "iou") if row["accuracy"] else ():
+            row["accuracy"][score] = {k: row["accuracy"][score][k] for k in ("mean", "retained", "difference_ci95")}
+    page = render(Report.from_json(table))
+    assert Page(page).open == []
+    assert cells(page, "Accuracy in full")["int8"]["Dice pooled"] == "–"
+    assert not re.search(r"\bnan\b", re.sub(r"<[^>]+>", "", page))
+
+
 def test_the_verdict_comes_first(text: str):
     assert text.index('class="verdict') < text.index("<nav") < text.index("<table")
 
@@ -125,6 +212,13 @@ def test_worst_images_are_a_click_from_the_scatter(text: str):
         assert len(links) == 4, "one for each engine"
         assert all(label.startswith(f"{picture.name}: Dice 0.") for label in links)
         assert text.count(f'id="image-{index}"') == 1
+
+
+def test_pictures_begin_with_an_engine_that_changed_something():
+    report, pictures = example().report, example().pictures
+    same = tuple(replace(p, engines={**p.engines, "mixed": p.reference}) for p in pictures)
+    for shown, wanted in ((pictures, "mixed"), (same, "int8")):
+        assert re.search(r'id="show-\d" checked>([^<]+)<', render(report, shown))[1] == wanted
 
 
 def test_without_pictures_or_times_the_page_still_stands():

@@ -25,6 +25,7 @@ def test_scores_differences_and_decibels():
     assert words.decibels(200.0) == "equal" and words.decibels(-3.14) == "−3.1 dB" and words.decibels(None) == "–"
     assert words.percent(0.99967) == "99.97 %"
     assert words.size(812_340) == "812 kB" and words.size(2_861_220) == "2.86 MB"
+    assert words.number(-148_168) == "−148\u202f168" and words.giga(-16_800_000) == "−16.8 M"
     assert words.seconds(125) == "2 min 5 s"
     assert words.listed([]) == "" and words.listed(["a"]) == "a" and words.listed(["a", "b", "c"]) == "a, b and c"
 
@@ -64,6 +65,31 @@ def test_int8_that_is_slower_is_called_not_worth_it():
     report = replace(example().report, engines=tuple(rows), chosen="bf16")
     found = [text for text in words.findings(report) if "not worth it" in text]
     assert len(found) == 1 and found[0].startswith("INT8 is not worth it here: 4.7")
+
+
+def test_what_so_many_images_can_show():
+    accuracy = example().report.engine("int8").accuracy
+    assert accuracy is not None
+    many = replace(accuracy, dice=replace(accuracy.dice, detectable=0.00417), units=24, resampled_by="image")
+    assert "drawn over 24 images: a true change of mean Dice below 0.0042 could" in words.evidence([many])
+    few = replace(many, units=4, resampled_by="patient")
+    assert words.evidence([few]).startswith("Intervals are drawn over 4 patients (24 images): ")
+    assert words.evidence([replace(few, units=1, resampled_by="slide_id")]).startswith(
+        "Intervals are drawn over 1 × slide_id"
+    )
+    quiet = replace(many, dice=replace(many.dice, detectable=0.0001))
+    assert "below 0.0042" in words.evidence([quiet, many]), "of the engine that scatters most"
+    unknown = replace(many, dice=replace(many.dice, detectable=math.nan))
+    assert words.evidence([unknown]) == "Intervals are drawn over 24 images."
+
+
+def test_a_handful_of_patients_is_called_that():
+    row = example().report.engine("int8")
+    assert row.accuracy is not None
+    few = replace(row, accuracy=replace(row.accuracy, units=4, resampled_by="patient"))
+    found = words.findings(replace(example().report, engines=(few,), chosen=None, status="failed"))
+    assert any(text.startswith("The images are of 4 patients only") for text in found)
+    assert not any("patient" in text for text in words.findings(example().report))
 
 
 def test_what_cannot_be_trusted_is_named():
