@@ -42,6 +42,7 @@ def engine_row(
     latency: Measured | None = None,
     lost: tuple[LayerLoss, ...] = (),
     simulated: bool = False,
+    pixels: Measured | None = None,
 ) -> EngineRow:
     """The report's row of an engine that was built and checked."""
     return EngineRow(
@@ -59,6 +60,7 @@ def engine_row(
         gate=checked.verdict,
         latency_quantiles_ms=quantiles(latency.samples_ms) if latency else (),
         lost=lost,
+        pixels_to_mask_ms=pixels.summary() if pixels else None,
     )
 
 

@@ -213,6 +213,20 @@ def profile_text(found: Profiled) -> str:
         interval = f"95 % interval {low:.3f} to {high:.3f}"
         blocks.append(f"first / second: {found.ratio.ratio:.3f} ({interval}); below 1, the first is faster")
     blocks.append(f"memory added by loading and running: {words.size(found.memory_bytes)}")
+    if found.pixels is not None:
+        routes = {"on the host": found.pixels.on_host, "inside the engine": found.pixels.in_engine}
+        blocks.append(
+            "pixels to mask (uint8 array at the network's size), not compute alone\n"
+            + latency_text({name: latency for name, latency in routes.items() if latency is not None})
+        )
+        if found.pixels.ratio is not None:
+            low, high = found.pixels.ratio.ci95
+            blocks.append(
+                f"inside / on the host: {found.pixels.ratio.ratio:.3f} (95 % interval {low:.3f} to {high:.3f}); "
+                f"same masks on {found.pixels.proven_on} images"
+            )
+        else:
+            blocks.append(f"not inside the engine: {found.pixels.reason}")
     if found.stages is not None:
         steps = {name: value for name, value in vars(found.stages).items() if isinstance(value, float)}
         cells = [words.milliseconds(value) for value in steps.values()]

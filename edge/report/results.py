@@ -88,6 +88,8 @@ class EngineRow:
         gate: the verdict; a row without an engine says there why.
         latency_quantiles_ms: 201 quantiles from the fastest run to the slowest in steps of 0.5 %.
         lost: where accuracy was lost, layer by layer, worst first; empty for engines that round nothing.
+        pixels_to_mask_ms: uint8 pixels at the network's size to the mask, the task being inside the engine; timed in
+            the same interleaved run as ``latency_ms``, which is compute alone. None where it was not measured.
     """
 
     name: str
@@ -104,6 +106,7 @@ class EngineRow:
     gate: Verdict
     latency_quantiles_ms: tuple[float, ...] = ()
     lost: tuple[LayerLoss, ...] = ()
+    pixels_to_mask_ms: Latency | None = None
 
 
 @dataclass(frozen=True)
