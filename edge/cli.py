@@ -248,6 +248,9 @@ def profile(
     image: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="time file to mask on it; may repeat")
     ] = None,
+    pixels: Annotated[
+        bool, typer.Option("--pixels", help="time pixels to mask too, with the task on the host and inside the engine")
+    ] = False,
     layers: Annotated[bool, typer.Option("--layers", help="time every layer")] = False,
     sweep: Annotated[bool, typer.Option("--sweep", help="throughput over batches and streams")] = False,
     threads: ThreadsOption = None,
@@ -264,7 +267,7 @@ def profile(
 
     output = _Output(as_json, quiet, verbose)
     with output.terminal() as terminal:
-        extras = Extras(tuple(image or ()), layers, sweep)
+        extras = Extras(tuple(image or ()), pixels, layers, sweep)
         found = profile_engines([engine, *([against] if against else [])], seconds, threads, extras, terminal)
     output.show(found.to_json(), profile_text(found))
 

@@ -7,7 +7,7 @@ report it returns.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,6 +27,7 @@ from edge.fuse import fuse_for_target
 from edge.fusion import Fused
 from edge.job import Job, Request, prepare
 from edge.latency.timing import Measured, interleave
+from edge.pixels import IN_ENGINE, PROOF_IMAGES, REGION, in_engine
 from edge.quantization.calibrate import calibrate
 from edge.quantization.ranges import Ranges
 from edge.report import Report, worst_pictures, write_report
@@ -49,6 +50,8 @@ class Proven:
         latency: milliseconds for each image, interleaved with the other engines of the run.
         lost: where a quantized graph lost accuracy, layer by layer.
         costs: from a file to its mask, memory, and the estimate.
+        pixels: uint8 pixels to mask with the task inside the engine, from the same interleaved run; None where the
+            engine does not pass or the task cannot go in with the same masks.
     """
 
     engine: Engine
@@ -57,6 +60,7 @@ class Proven:
     latency: Measured
     lost: tuple[LayerLoss, ...]
     costs: Costs
+    pixels: Measured | None = None
 
 
 def run_deploy(request: Request, progress: Progress) -> tuple[Report, Path]:
@@ -94,14 +98,25 @@ def _deploy_here(job: Job, reference: Evaluation, folder: Path, earlier: Path) -
         checked = _check(job, loaded, reference)
         layers = _layers(job, loaded)
         lost = _attribute(job, loaded, fused)
-        latencies = _profile(job, loaded)
+        latencies, pixels = _profile(job, loaded, checked)
         costs = _costs(job, loaded, fused, latencies)
     proven = [
-        Proven(e, checked[e.name], layers[e.name], latencies[e.name], lost.get(e.name, ()), costs[e.name])
+        Proven(
+            engine=e,
+            checked=checked[e.name],
+            layers=layers[e.name],
+            latency=latencies[e.name],
+            lost=lost.get(e.name, ()),
+            costs=costs[e.name],
+            pixels=pixels.get(e.name),
+        )
         for _, e, _ in loaded
     ]
     chosen = choose(proven)
-    rows = [engine_row(p.engine, folder, p.checked, p.layers, p.latency, p.lost, costs=p.costs) for p in proven]
+    rows = [
+        engine_row(p.engine, folder, p.checked, p.layers, p.latency, p.lost, costs=p.costs, pixels=p.pixels)
+        for p in proven
+    ]
     rows += [refused_row(refusal, job.target.backend, job.request.gate) for refusal in refusals]
     evaluations = {p.engine.name: p.checked.evaluation for p in proven}
     report = assemble(job, reference, rows, chosen, evaluations, fused, ranges, notes=log)
@@ -206,16 +221,36 @@ def _explained(layer: Layer, candidate: Candidate) -> Layer:
     return replace(layer, reason=reason) if reason and layer.precision != "int8" else layer
 
 
-def _profile(job: Job, loaded: Sequence[Loaded]) -> dict[str, Measured]:
-    """All engines interleaved in one run, on a real image: the only fair comparison on a machine that others share."""
-    image = next(job.inputs(job.splits.evaluation))
-    with job.clock.stage("profile"):
-        runs = {engine.name: partial(runner.run, image) for _, engine, runner in loaded}
+def _profile(
+    job: Job, loaded: Sequence[Loaded], checked: Mapping[str, Checked]
+) -> tuple[dict[str, Measured], dict[str, Measured]]:
+    """All engines interleaved in one run, on a real image: the only fair comparison on a machine that others share.
+
+    Returns:
+        Engine name to its compute alone, and to pixels to mask with the task inside, where that can be.
+    """
+    shown = [job.model.task.resized(s.pixels()) for s in job.splits.evaluation.spread(PROOF_IMAGES)]
+    image = job.model.task.normalized(shown[0])[None]
+    with job.clock.stage("profile"), ExitStack() as stack:
+        runs: dict[str, Callable[[], object]] = {e.name: partial(runner.run, image) for _, e, runner in loaded}
         conditions = {
             engine.name: {**runner.conditions(), "batch": 1, "timed_region": "host array in, host array out"}
             for _, engine, runner in loaded
         }
-        return interleave(runs, job.request.latency_seconds, conditions=conditions)
+        routed = {}
+        for _, engine, runner in loaded:
+            if not checked[engine.name].verdict.passed:
+                continue
+            inside = in_engine(engine, runner, shown, job.request.threads)
+            if inside.runner is not None:
+                name = routed[engine.name] = f"{engine.name}, {IN_ENGINE}"
+                runs[name] = partial(stack.enter_context(closing(inside.runner)).run, shown[0])
+                conditions[name] = {**conditions[engine.name], "timed_region": REGION, "proven_on": inside.images}
+        measured = interleave(runs, job.request.latency_seconds, conditions=conditions)
+    return (
+        {engine.name: measured[engine.name] for _, engine, _ in loaded},
+        {engine: measured[name] for engine, name in routed.items()},
+    )
 
 
 def _costs(job: Job, loaded: Sequence[Loaded], fused: Fused, latencies: Mapping[str, Measured]) -> dict[str, Costs]:

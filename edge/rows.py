@@ -44,6 +44,7 @@ def engine_row(
     lost: tuple[LayerLoss, ...] = (),
     simulated: bool = False,
     costs: Costs = Costs(),  # noqa: B008 - frozen and empty
+    pixels: Measured | None = None,
 ) -> EngineRow:
     """The report's row of an engine that was built and checked."""
     return EngineRow(
@@ -64,6 +65,7 @@ def engine_row(
         image_to_mask_ms=costs.stages,
         memory=costs.memory,
         estimated=costs.estimated,
+        pixels_to_mask_ms=pixels.summary() if pixels else None,
     )
 
 

@@ -11,10 +11,13 @@ from edge.backends.engine import Runner
 from edge.errors import InputError
 from edge.files import replaced_file
 from edge.images import read_image
-from edge.task import SegmentationTask
+from edge.pixels import PixelRun, on_host
+from edge.task import SegmentationTask, resize_labels
 
 
-def segment_images(runner: Runner, task: SegmentationTask, images: Sequence[Path], out: Path) -> list[Path]:
+def segment_images(
+    runner: Runner, task: SegmentationTask, images: Sequence[Path], out: Path, route: PixelRun | None = None
+) -> list[Path]:
     """Write one mask an image: 0 and 255 where the task has at most two classes, class indices otherwise.
 
     Args:
@@ -22,6 +25,7 @@ def segment_images(runner: Runner, task: SegmentationTask, images: Sequence[Path
         task: its pre- and post-processing.
         images: any size; stems must differ, since a mask takes its image's stem.
         out: folder for the masks.
+        route: from pixels at the network's size to class indices; None for the ordinary one, on the host.
 
     Raises:
         InputError: an image that does not decode, or two of one stem.
@@ -39,9 +43,10 @@ def segment_images(runner: Runner, task: SegmentationTask, images: Sequence[Path
         if mask.resolve() in sources:
             raise InputError(f"{path}: its mask would replace an input image; choose another --out")
     decoded = [read_image(path) for path in images]
+    run = route or on_host(runner, task)
     written = []
     for path, pixels in zip(images, decoded, strict=True):
-        labels = task.labels(runner.run(task.preprocess(pixels)[None])[0], (pixels.shape[0], pixels.shape[1]))
+        labels = resize_labels(run(task.resized(pixels)), (pixels.shape[0], pixels.shape[1]))
         mask = masks[path]
         with replaced_file(mask) as sibling, sibling.open("wb") as stream:
             Image.fromarray(labels * 255 if len(task.classes) <= 2 else labels).save(stream, format="PNG")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -24,7 +24,7 @@ from edge.check import check_engine, evaluate_reference
 from edge.errors import InputError, MachineError
 from edge.fuse import fuse_for_target
 from edge.fusion import Fused, fuse
-from edge.images import load_image_set
+from edge.images import load_image_set, read_image
 from edge.job import Request, calibration_set, prepare, require_column
 from edge.latency.estimate import Estimate, estimate
 from edge.latency.footprint import Footprint, footprint
@@ -34,6 +34,8 @@ from edge.latency.sweep import Throughput, sweep
 from edge.latency.timing import Measured, Ratio, interleave, ratio
 from edge.loading import load_model
 from edge.model import Model
+from edge.pixels import IN_ENGINE, ON_HOST, PROOF_IMAGES, InEngine, PixelsToMask, in_engine, on_host
+from edge.pixels import REGION as PIXELS_REGION
 from edge.quantization.calibrate import calibrate
 from edge.quantization.plan import PrecisionPlan, read_plan
 from edge.quantization.ranges import Ranges, read_ranges
@@ -45,6 +47,8 @@ from edge.task import SegmentationTask
 from edge.terminal import Progress
 
 REGION = "host array in, host array out"
+MANY_IMAGES = 500
+"""Compiling once more, with the task inside, takes as long as the host's share of some hundred images."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +57,13 @@ class Extras:
 
     Attributes:
         images: files for the image-to-mask split; none leaves it out.
+        pixels: time pixels to mask as well, with the task on the host and inside the engine.
         layers: time every layer.
         sweep: batches and streams.
     """
 
     images: tuple[Path, ...] = ()
+    pixels: bool = False
     layers: bool = False
     sweep: bool = False
 
@@ -70,6 +76,7 @@ class Profiled:
         latencies: compute of each engine, interleaved; input and output are arrays in host memory.
         ratio: of the first two engines, first / second.
         memory: of a process of its own for each engine.
+        pixels: uint8 array to mask, of the first engine, interleaved with the rest.
         stages: image to mask, of the first engine.
         layers: of the first engine, slowest first.
         sweep: of the first engine.
@@ -78,6 +85,7 @@ class Profiled:
     latencies: dict[str, Measured]
     ratio: Ratio | None
     memory: dict[str, Footprint]
+    pixels: PixelsToMask | None = None
     stages: Stages | None = None
     layers: tuple[Layer, ...] = ()
     sweep: tuple[Throughput, ...] = ()
@@ -89,6 +97,7 @@ class Profiled:
             "ratio": asdict(self.ratio) if self.ratio else None,
             "memory_bytes": next(iter(self.memory.values())).added_bytes,
             "memory": {name: asdict(found) for name, found in self.memory.items()},
+            "pixels_to_mask_ms": asdict(self.pixels) if self.pixels else None,
             "image_to_mask_ms": asdict(self.stages) if self.stages else None,
             "layers": [asdict(layer) for layer in self.layers],
             "sweep": [asdict(row) for row in self.sweep],
@@ -186,17 +195,27 @@ def _graph_of(engine: Engine) -> Model:
 def segment_with(
     engine: Path, images: Sequence[Path], out: Path, threads: int | None, progress: Progress
 ) -> list[Path]:
-    """Masks of images by one engine."""
+    """Masks of images by one engine; where there are many, with its task inside, if that gives the same masks."""
     opened = read_engine(engine)
     progress.stage("segment", len(images))
-    with closing(find_backend(opened.backend).load(opened, threads)) as runner:
-        return segment_images(runner, opened.task, images, out)
+    with ExitStack() as stack:
+        runner = stack.enter_context(closing(find_backend(opened.backend).load(opened, threads)))
+        route = None
+        if len(images) >= MANY_IMAGES:
+            shown = [opened.task.resized(read_image(path)) for path in images[:PROOF_IMAGES]]
+            inside = in_engine(opened, runner, shown, threads)
+            progress.detail(f"task inside the engine: {inside.reason or f'same masks on {inside.images} images, used'}")
+            if inside.runner is not None:
+                route = stack.enter_context(closing(inside.runner)).run
+        return segment_images(runner, opened.task, images, out, route)
 
 
 def profile_engines(
     engines: Sequence[Path], seconds: float, threads: int | None, extras: Extras, progress: Progress
 ) -> Profiled:
     """Latencies of one engine, or of several interleaved, on random pixels prepared as the task says.
+
+    Pixels to mask, where asked for, runs in the same interleaved turns but is reported apart.
 
     Raises:
         InputError: an engine given twice, or images that do not decode.
@@ -211,24 +230,49 @@ def profile_engines(
             str(engine.folder): stack.enter_context(closing(find_backend(engine.backend).load(engine, threads)))
             for engine in opened
         }
-        runs = {
+        runs: dict[str, Callable[[], object]] = {
             str(engine.folder): partial(runners[str(engine.folder)].run, _random_image(engine.task))
             for engine in opened
         }
         conditions = {name: {**runner.conditions(), "timed_region": REGION} for name, runner in runners.items()}
-        measured = interleave(runs, seconds, conditions=conditions)
         runner = runners[str(first.folder)]
+        inside = InEngine(None)
+        if extras.pixels:
+            shown = [_random_pixels(first.task, seed) for seed in range(PROOF_IMAGES)]
+            inside = in_engine(first, runner, shown, threads)
+            routes = {ON_HOST: on_host(runner, first.task)}
+            if inside.runner is not None:
+                routes[IN_ENGINE] = stack.enter_context(closing(inside.runner)).run
+            for name, route in routes.items():
+                runs[name] = partial(route, shown[0])
+                conditions[name] = {**conditions[str(first.folder)], "timed_region": PIXELS_REGION}
+        measured = interleave(runs, seconds, conditions=conditions)
         stages = image_to_mask(runner, first.task, extras.images, seconds) if extras.images else None
         layers = runner.layers() if extras.layers else ()
     memory = {str(engine.folder): footprint(engine.folder, threads) for engine in opened}
+    routed = {name: measured.pop(name) for name in (ON_HOST, IN_ENGINE) if name in measured}
     names = list(measured)
     return Profiled(
         measured,
         ratio(measured[names[0]].blocks, measured[names[1]].blocks) if len(names) > 1 else None,
         memory,
+        _pixels_to_mask(routed, inside),
         stages,
         tuple(sorted(layers, key=lambda layer: -(layer.ms or 0.0))),
         sweep(first, seconds=min(seconds, 2.0), threads=threads) if extras.sweep else (),
+    )
+
+
+def _pixels_to_mask(routed: Mapping[str, Measured], inside: InEngine) -> PixelsToMask | None:
+    host, engine = routed.get(ON_HOST), routed.get(IN_ENGINE)
+    if host is None:
+        return None
+    return PixelsToMask(
+        on_host=host.summary(),
+        in_engine=engine.summary() if engine else None,
+        ratio=ratio(engine.blocks, host.blocks) if engine else None,
+        reason=inside.reason,
+        proven_on=inside.images,
     )
 
 
@@ -295,5 +339,8 @@ def _random_inputs(model: Model) -> list[NDArray[np.float32]]:
 
 
 def _random_image(task: SegmentationTask, seed: int = 0) -> NDArray[np.float32]:
-    pixels = np.random.default_rng(seed).integers(0, 256, (*task.size, 3), dtype=np.uint8)
-    return task.preprocess(pixels)[None]
+    return task.normalized(_random_pixels(task, seed))[None]
+
+
+def _random_pixels(task: SegmentationTask, seed: int) -> NDArray[np.uint8]:
+    return task.resized(np.random.default_rng(seed).integers(0, 256, (*task.size, 3), dtype=np.uint8))

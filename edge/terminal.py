@@ -220,6 +220,20 @@ def profile_text(found: Profiled) -> str:
     for name, memory in found.memory.items():
         added = f"{words.size(memory.added_bytes)} of it by the compiler's libraries and the engine"
         blocks.append(f"{name}: peak memory {words.size(memory.peak_bytes)} in a process of its own, {added}")
+    if found.pixels is not None:
+        routes = {"on the host": found.pixels.on_host, "inside the engine": found.pixels.in_engine}
+        blocks.append(
+            "pixels to mask (uint8 array at the network's size), not compute alone\n"
+            + latency_text({name: latency for name, latency in routes.items() if latency is not None})
+        )
+        if found.pixels.ratio is not None:
+            low, high = found.pixels.ratio.ci95
+            blocks.append(
+                f"inside / on the host: {found.pixels.ratio.ratio:.3f} (95 % interval {low:.3f} to {high:.3f}); "
+                f"same masks on {found.pixels.proven_on} images"
+            )
+        else:
+            blocks.append(f"not inside the engine: {found.pixels.reason}")
     if found.stages is not None:
         steps = {
             name: value for name, value in vars(found.stages).items() if name not in ("images", "rounds", "warnings")

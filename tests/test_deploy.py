@@ -57,6 +57,11 @@ def test_a_run_holds_what_the_contract_names(run: Path) -> None:
         assert row.path is not None
         engine = read_engine(run / row.path)
         assert engine.artefact_sha256[engine.artefact] == row.sha256
+        inside = row.pixels_to_mask_ms
+        assert (inside is not None) == row.gate.passed and row.latency_ms is not None
+        if inside is not None:
+            assert inside.conditions["proven_on"] == 4 and inside.conditions["timed_region"].startswith("uint8")
+            assert row.name in inside.conditions["interleaved_with"]
     assert np.load(run / "reference.npz")["outputs"].shape == (22, 1, SIZE, SIZE)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -179,6 +179,22 @@ class Runner(Protocol):
         ...
 
 
+class PixelRunner(Protocol):
+    """A loaded engine with its task inside, for one image of the network's size at a time."""
+
+    def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """``[height, width, channels]`` uint8, resized, in the task's order, to ``[height, width]`` class indices."""
+        ...
+
+    def conditions(self) -> dict[str, Any]:
+        """As :meth:`Runner.conditions`."""
+        ...
+
+    def close(self) -> None:
+        """Free the device."""
+        ...
+
+
 class Backend(Protocol):
     """A compiler."""
 
@@ -205,5 +221,19 @@ class Backend(Protocol):
 
         Raises:
             MachineError: this machine cannot run it.
+        """
+        ...
+
+
+@runtime_checkable
+class PixelBackend(Protocol):
+    """A compiler that can take the task into the engine."""
+
+    def load_pixels(self, engine: Engine, threads: int | None = None) -> PixelRunner:
+        """Make an engine ready to run from pixels to a mask.
+
+        Raises:
+            MachineError: this machine cannot run it.
+            InputError: the task cannot be expressed inside the engine.
         """
         ...

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.backends.cores import physical_cores
-from edge.backends.engine import Candidate, ConvCounts, Engine, Layer
+from edge.backends.engine import Candidate, ConvCounts, Engine, Layer, PixelRunner
 from edge.errors import InputError, MachineError
 from edge.files import sha256_file
 from edge.model import Model
@@ -114,6 +114,20 @@ class OpenVino:
             network = core().read_model(str(engine.folder / engine.artefact))
             return OpenVinoRunner(network, engine.rest, threads or physical_cores(), engine.task.output_name)
 
+    def load_pixels(self, engine: Engine, threads: int | None = None) -> PixelRunner:
+        """Compile the IR with the engine's task inside: uint8 pixels in, mask out.
+
+        Raises:
+            MachineError: as :meth:`load`.
+            InputError: the task does not fit the network's input or output.
+        """
+        from edge.backends.openvino_pixels import OpenVinoPixels
+
+        _require(engine.rest)
+        with _faults(str(engine.folder / engine.artefact)):
+            network = core().read_model(str(engine.folder / engine.artefact))
+            return OpenVinoPixels(network, engine.rest, threads or physical_cores(), engine.task)
+
 
 class OpenVinoRunner:
     """A compiled network, latency mode, one stream, batch 1.
@@ -152,25 +166,13 @@ class OpenVinoRunner:
 
     def conditions(self) -> dict[str, Any]:
         """Settings as the compiled model reports them, not as they were asked for."""
-        compiled = self._require_open()
-        get = compiled.get_property
-        return {
-            "threads": int(get("INFERENCE_NUM_THREADS")),
-            "precision_hint": str(get("INFERENCE_PRECISION_HINT").get_type_name()),
-            "performance_hint": str(get("PERFORMANCE_HINT")),
-            "streams": int(get("NUM_STREAMS")),
-            "pinned": bool(get("ENABLE_CPU_PINNING")),
-            "batch": 1,
-        }
+        if self._compiled is None:
+            raise RuntimeError("the engine is closed")
+        return compiled_conditions(self._compiled)
 
     def close(self) -> None:
         """Free the compiled network's memory."""
         self._compiled = self._request = None
-
-    def _require_open(self) -> openvino.CompiledModel:
-        if self._compiled is None:
-            raise RuntimeError("the engine is closed")
-        return self._compiled
 
 
 # ------------------------------------------------------------------------------------------------ OpenVINO itself
@@ -227,6 +229,19 @@ def compile_network(network: openvino.Model, rest: str, threads: int, profile: b
         "PERF_COUNT": "YES" if profile else "NO",
     }
     return core().compile_model(network, _DEVICE, settings)
+
+
+def compiled_conditions(compiled: openvino.CompiledModel) -> dict[str, Any]:
+    """Settings that a latency depends on, as the compiled model reports them."""
+    get = compiled.get_property
+    return {
+        "threads": int(get("INFERENCE_NUM_THREADS")),
+        "precision_hint": str(get("INFERENCE_PRECISION_HINT").get_type_name()),
+        "performance_hint": str(get("PERFORMANCE_HINT")),
+        "streams": int(get("NUM_STREAMS")),
+        "pinned": bool(get("ENABLE_CPU_PINNING")),
+        "batch": 1,
+    }
 
 
 def count_convolutions(compiled: openvino.CompiledModel) -> ConvCounts:

@@ -112,6 +112,8 @@ class EngineRow:
         image_to_mask_ms: steps from an image file to its mask; None where it was not measured.
         memory: of a process that only loads this engine and segments; None where it was not measured.
         estimated: from the device's peaks, with its error where both exist; None where nothing is known.
+        pixels_to_mask_ms: uint8 pixels at the network's size to the mask, the task being inside the engine; timed in
+            the same interleaved run as ``latency_ms``, which is compute alone. None where it was not measured.
     """
 
     name: str
@@ -131,6 +133,7 @@ class EngineRow:
     image_to_mask_ms: Stages | None = None
     memory: Footprint | None = None
     estimated: Estimated | None = None
+    pixels_to_mask_ms: Latency | None = None
 
 
 @dataclass(frozen=True)
