@@ -16,13 +16,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers.run import GATE, Plan, compare_network
-from edge.deploy import run_deploy
+from benchmarks.deployed import Deployment
+from benchmarks.peers.builders import ENVIRONMENTS
+from benchmarks.peers.run import Plan, compare_network
 from edge.errors import EdgeError
 from edge.files import write_json
-from edge.job import Request
 from edge.latency.environment import environment
-from edge.terminal import Terminal
 
 NETWORKS = ("unet", "litenext", "lanet", "lightawnet", "drrmsan")
 _MINUTES = 40.0
@@ -55,25 +54,14 @@ def main() -> None:
 
 
 def _network(name: str, arguments: argparse.Namespace, deadline: float) -> dict[str, Any]:
-    model = str(arguments.models / name)
-    run = arguments.runs / name
-    if not (arguments.reuse and (run / "report.json").is_file()):
-        request = Request(
-            model=model,
-            data=arguments.data,
-            gate=GATE,
-            budget_seconds=arguments.budget,
-            out=run,
-            threads=arguments.threads,
-            command=" ".join(sys.argv),
-        )
-        run_deploy(request, Terminal(quiet=True))
-        _say("  deployed")
+    deployment = Deployment(arguments.data, arguments.runs, arguments.reuse, arguments.budget, arguments.threads)
+    run = deployment.folder(arguments.models / name)
+    _say("  deployed")
     return compare_network(
         Plan(
-            model=model,
+            model=str(arguments.models / name),
             data=arguments.data,
-            run=run.resolve(),
+            run=run,
             scratch=(arguments.runs / f"{name}-peers").resolve(),
             threads=arguments.threads,
             pythons=dict(arguments.python),
@@ -99,7 +87,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--models", type=Path, default=Path("models"))
     parser.add_argument("--data", type=Path, default=Path("calibration/dsb2018"))
     parser.add_argument("--runs", type=Path, default=Path("out/peers"), help="run folders and workers' files")
-    parser.add_argument("--reuse", action="store_true", help="take run folders that are there instead of deploying")
+    parser.add_argument("--reuse", action="store_true", help="take run folders that are there and still hold")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--rounds", type=int, default=30, help="timed blocks of each engine")
     parser.add_argument("--calibration-images", type=int, default=64)
@@ -107,13 +95,22 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=_MINUTES, help="for all networks together")
     parser.add_argument(
         "--python",
-        type=lambda text: tuple(text.split("=", 1)),
+        type=environment_python,
         action="append",
         default=[],
-        metavar="PEER=PATH",
-        help="interpreter of a peer that needs its own environment",
+        metavar="NAME=PATH",
+        help="interpreter of an environment of its own: nncf or modelopt, see requirements-NAME.txt",
     )
     return parser.parse_args()
+
+
+def environment_python(text: str) -> tuple[str, str]:
+    """``NAME=PATH`` as name and interpreter."""
+    name, _, path = text.partition("=")
+    if name not in ENVIRONMENTS or not os.access(path, os.X_OK) or Path(path).is_dir():
+        known = " or ".join(ENVIRONMENTS)
+        raise argparse.ArgumentTypeError(f"{text}: must be {known}, =, and the path of a Python interpreter")
+    return name, path
 
 
 def _say(text: str) -> None:

@@ -7,6 +7,7 @@ batch 1 and float32 in and out.
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +85,8 @@ def onnxruntime_int8(setting: Setting) -> Run:
             return next(self.rows, None)
 
     prepared, path = setting.scratch / "prepared.onnx", setting.scratch / "int8.onnx"
-    quant_pre_process(str(setting.source), str(prepared))
+    # Shapes are static, and the symbolic inference dies on operators that it does not know.
+    quant_pre_process(str(setting.source), str(prepared), skip_symbolic_shape=True)
     # ONNX Runtime's advice for x86 with VNNI: U8S8, per channel.
     quantize_static(
         prepared,
@@ -107,11 +109,15 @@ def openvino_bf16(setting: Setting) -> Run:
 
 
 def nncf_int8_fp32(setting: Setting) -> Run:
-    return _openvino(setting, _nncf(setting), "f32")
+    return _openvino(setting, _nncf(setting, "MIXED"), "f32")
 
 
 def nncf_int8_bf16(setting: Setting) -> Run:
-    return _openvino(setting, _nncf(setting), "bf16")
+    return _openvino(setting, _nncf(setting, "MIXED"), "bf16")
+
+
+def nncf_performance(setting: Setting) -> Run:
+    return _openvino(setting, _nncf(setting, "PERFORMANCE"), _smallest_float())
 
 
 def nncf_accuracy_control(setting: Setting) -> Run:
@@ -119,9 +125,9 @@ def nncf_accuracy_control(setting: Setting) -> Run:
     import nncf
     import openvino
 
-    from benchmarks.peers.accuracy import validation
+    from benchmarks.peers.accuracy import EVALUATIONS, validation
 
-    validate, samples = validation(setting)
+    validate, samples = validation(setting.source, setting.data, setting.scratch / EVALUATIONS)
     quantized = nncf.quantize_with_accuracy_control(
         openvino.Core().read_model(setting.source),
         calibration_dataset=_nncf_dataset(setting),
@@ -133,7 +139,7 @@ def nncf_accuracy_control(setting: Setting) -> Run:
     )
     path = setting.scratch / "nncf.xml"
     openvino.save_model(quantized, path, compress_to_fp16=False)
-    return _openvino(setting, path, "bf16")
+    return _openvino(setting, path, _smallest_float())
 
 
 def modelopt(setting: Setting) -> Run:
@@ -149,9 +155,10 @@ def modelopt(setting: Setting) -> Run:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"ModelOpt failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
-    return _openvino(setting, path, "bf16")
+    return _openvino(setting, path, _smallest_float())
 
 
+# In the order in which they are built: accuracy control last, since it takes what time there is.
 PEERS: Mapping[str, Callable[[Setting], Run]] = {
     "torch": torch_eager,
     "torch-compile": torch_compile,
@@ -161,10 +168,28 @@ PEERS: Mapping[str, Callable[[Setting], Run]] = {
     "openvino-bf16": openvino_bf16,
     "nncf-int8": nncf_int8_fp32,
     "nncf-int8-bf16": nncf_int8_bf16,
-    "nncf-accuracy-control": nncf_accuracy_control,
     "modelopt-int8": modelopt,
+    "nncf-accuracy-control": nncf_accuracy_control,
 }
-BUILDERS: Mapping[str, Callable[[Setting], Run]] = {"ours": ours, **PEERS}
+BUILDERS: Mapping[str, Callable[[Setting], Run]] = {"ours": ours, "nncf-performance": nncf_performance, **PEERS}
+
+# Environments that ``--python`` can name, and the builders whose whole worker runs there.
+ENVIRONMENTS: Mapping[str, tuple[str, ...]] = {
+    "nncf": ("nncf-int8", "nncf-int8-bf16", "nncf-performance", "nncf-accuracy-control"),
+    "modelopt": (),  # quantizes there, but has no OpenVINO to run in
+}
+
+
+def interpreter(setting: Setting) -> str:
+    """The Python that a worker runs under."""
+    return next(
+        (
+            setting.pythons[name]
+            for name, peers in ENVIRONMENTS.items()
+            if setting.peer in peers and name in setting.pythons
+        ),
+        sys.executable,
+    )
 
 
 def _torch_network(setting: Setting) -> Any:
@@ -202,6 +227,9 @@ def _onnxruntime(setting: Setting, path: Path) -> Run:
 def _openvino(setting: Setting, path: Path, precision: str) -> Run:
     import openvino
 
+    core = openvino.Core()
+    if precision == "bf16" and not _computes_bf16(core):
+        raise RuntimeError("this CPU does not compute in BF16")
     # Without the hint a CPU with BF16 computes in BF16 under the name of FP32.
     properties = {
         "INFERENCE_PRECISION_HINT": precision,
@@ -209,7 +237,7 @@ def _openvino(setting: Setting, path: Path, precision: str) -> Run:
         "NUM_STREAMS": 1,
         "PERFORMANCE_HINT": "LATENCY",
     }
-    compiled = openvino.Core().compile_model(str(path), "CPU", properties)
+    compiled = core.compile_model(str(path), "CPU", properties)
     request = compiled.create_infer_request()
     output = next((o for o in compiled.outputs if setting.output in o.names), compiled.output(0))
 
@@ -220,20 +248,31 @@ def _openvino(setting: Setting, path: Path, precision: str) -> Run:
     return run
 
 
+def _computes_bf16(core: Any) -> bool:
+    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def _smallest_float() -> str:
+    """What OpenVINO takes by default for the layers that are not INT8."""
+    import openvino
+
+    return "bf16" if _computes_bf16(openvino.Core()) else "f32"
+
+
 def _nncf_dataset(setting: Setting) -> Any:
     import nncf
 
     return nncf.Dataset([image[None] for image in np.load(setting.calibration)])
 
 
-def _nncf(setting: Setting) -> Path:
+def _nncf(setting: Setting, preset: str) -> Path:
     import nncf
     import openvino
 
     quantized = nncf.quantize(
         openvino.Core().read_model(setting.source),
         _nncf_dataset(setting),
-        preset=nncf.QuantizationPreset.MIXED,
+        preset=nncf.QuantizationPreset[preset],
         subset_size=len(np.load(setting.calibration)),
     )
     path = setting.scratch / "nncf.xml"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,17 +28,16 @@ _BLOCK_SECONDS = 0.12
 _FEWEST_ROUNDS = 12
 _EVALUATE_SECONDS = 300.0
 _BUILD_SECONDS = 240.0
+# It evaluates for every operation; it gets what the network's share of the time leaves.
+_MOST_SECONDS: Mapping[str, float] = {"nncf-accuracy-control": 1800.0}
 
-# What an engine is called for the gate's soundness rules.
+# What a builder's engine is called for the gate's soundness rules.
 _PRECISIONS: Mapping[str, tuple[str, str]] = {
-    "torch": ("fp32", "fp32"),
-    "torch-compile": ("fp32", "fp32"),
-    "onnxruntime-fp32": ("fp32", "fp32"),
     "onnxruntime-int8": ("int8", "fp32"),
-    "openvino-fp32": ("fp32", "fp32"),
     "openvino-bf16": ("bf16", "bf16"),
     "nncf-int8": ("int8", "fp32"),
     "nncf-int8-bf16": ("int8", "bf16"),
+    "nncf-performance": ("int8", "bf16"),
     "nncf-accuracy-control": ("int8", "bf16"),
     "modelopt-int8": ("int8", "bf16"),
 }
@@ -74,28 +72,72 @@ class Plan:
     say: Callable[[str], None]
 
 
+@dataclass(frozen=True)
+class Scored:
+    """A contestant's accuracy on the test split by our own yardstick."""
+
+    dice_retained: float
+    agreement: float
+    passed: bool
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """What came of one engine in a contest.
+
+    Attributes:
+        blocks: milliseconds of each timed block, in the order of the rounds.
+        scored: None where it is lost.
+        error: why it is lost.
+        build_seconds: to make it, imports included; None where it never came to be.
+    """
+
+    blocks: Sequence[NDArray[np.float64]]
+    scored: Scored | None
+    error: str | None
+    build_seconds: float | None
+
+    @property
+    def ms(self) -> float | None:
+        """Median over all blocks."""
+        return float(np.median(np.concatenate(self.blocks))) if self.blocks and not self.error else None
+
+
 def compare_network(plan: Plan) -> dict[str, Any]:
     """The network's entry of the results file."""
     model = read_model(plan.run / "source.onnx")
+    engine, passed = our_engine(read_json(plan.run / "report.json"))
+    peers = {name: setting(plan, model, name) for name in PEERS}
+    return _entry(engine, passed, contest(plan, {OURS: setting(plan, model, OURS, engine), **peers}))
+
+
+def contest(plan: Plan, settings: Mapping[str, Setting]) -> dict[str, Contestant]:
+    """Build each, one at a time, time all interleaved, and score them on test.
+
+    Args:
+        plan: of the network.
+        settings: names to what is built, see :func:`setting`.
+    """
+    model = read_model(plan.run / "source.onnx")
     images = load_image_set(plan.data)
-    report = read_json(plan.run / "report.json")
-    engine, passed = our_engine(report)
-    settings = _settings(plan, model, images, engine)
-    sessions = {name: Session(setting, setting.scratch / "log.txt") for name, setting in _first(settings)}
+    np.save(_calibration(plan), _inputs(model, images.split("train").spread(plan.calibration_images)))
+    sessions: dict[str, Session] = {}
     try:
-        for name, setting in settings.items():
-            if name not in sessions:  # one at a time: builders use all cores
-                sessions[name] = Session(setting, setting.scratch / "log.txt")
-            left = max(1.0, min(_BUILD_SECONDS, plan.deadline - time.monotonic()))
-            built = sessions[name].ready(left)
+        for name, what in settings.items():  # builders use all cores
+            sessions[name] = Session(what)
+            left = plan.deadline - time.monotonic()
+            built = sessions[name].ready(max(1.0, min(_MOST_SECONDS.get(what.peer, _BUILD_SECONDS), left)))
             plan.say(f"  {name}: {'ready' if built else sessions[name].error}")
-        blocks = _time(plan, list(sessions.values()))
-        scores = _score(plan, model, images.split("test"), sessions)
-        errors = {name: session.error for name, session in sessions.items()}
+        blocks = _time(plan, sessions)
+        peers = {name: what.peer for name, what in settings.items()}
+        scores = _score(plan, model, images.split("test"), sessions, peers)
+        return {
+            name: Contestant(blocks[name], scores.get(name), session.error, session.build_seconds)
+            for name, session in sessions.items()
+        }
     finally:
         for session in sessions.values():
             session.close()
-    return _entry(engine, passed, blocks, scores, errors)
 
 
 def our_engine(report: Mapping[str, Any]) -> tuple[str, bool]:
@@ -106,113 +148,107 @@ def our_engine(report: Mapping[str, Any]) -> tuple[str, bool]:
     return str(min(built, key=lambda row: row["latency_ms"]["p50"])["name"]), False
 
 
-def _settings(plan: Plan, model: Model, images: ImageSet, engine: str) -> dict[str, Setting]:
-    plan.scratch.mkdir(parents=True, exist_ok=True)
-    calibration = plan.scratch / "calibration.npy"
-    np.save(calibration, _inputs(model, images.split("train").spread(plan.calibration_images)))
-    settings = {}
-    for name in (OURS, *PEERS):
-        scratch = plan.scratch / name
-        scratch.mkdir(parents=True, exist_ok=True)
-        settings[name] = Setting(
-            peer=name,
-            model=plan.model,
-            source=plan.run / "source.onnx",
-            output=model.output_name,
-            calibration=calibration,
-            data=plan.data,
-            engine=plan.run / "engines" / engine,
-            scratch=scratch,
-            threads=plan.threads,
-            pythons=dict(plan.pythons),
-        )
-    return settings
+def setting(plan: Plan, model: Model, peer: str, engine: str = "") -> Setting:
+    """What a worker is told.
+
+    Args:
+        plan: of the network.
+        model: its source graph.
+        peer: a name of ``BUILDERS``.
+        engine: name of our engine, for ``ours``.
+    """
+    scratch = plan.scratch / (engine or peer)
+    scratch.mkdir(parents=True, exist_ok=True)
+    return Setting(
+        peer=peer,
+        model=plan.model,
+        source=plan.run / "source.onnx",
+        output=model.output_name,
+        calibration=_calibration(plan),
+        data=plan.data,
+        engine=plan.run / "engines" / engine,
+        scratch=scratch,
+        threads=plan.threads,
+        pythons=dict(plan.pythons),
+    )
 
 
-def _first(settings: Mapping[str, Setting]) -> list[tuple[str, Setting]]:
-    return list(itertools.islice(settings.items(), 1))
+def _calibration(plan: Plan) -> Path:
+    return plan.scratch / "calibration.npy"
 
 
 def _inputs(model: Model, images: ImageSet) -> NDArray[np.float32]:
     return np.stack([model.task.preprocess(sample.pixels()) for sample in images])
 
 
-def _time(plan: Plan, sessions: Sequence[Session]) -> dict[str, list[NDArray[np.float64]]]:
+def _time(plan: Plan, sessions: Mapping[str, Session]) -> dict[str, list[NDArray[np.float64]]]:
     """Blocks of milliseconds, one of each engine in every round, the order turned from round to round."""
-    blocks: dict[str, list[NDArray[np.float64]]] = {session.name: [] for session in sessions}
-    alive = [session for session in sessions if session.error is None]
-    for session in alive:  # warm up
-        session.ask(_BUILD_SECONDS, {"do": "time", "seconds": 0.5})
+    blocks: dict[str, list[NDArray[np.float64]]] = {name: [] for name in sessions}
+    alive = [name for name, session in sessions.items() if session.error is None]
+    for name in alive:  # warm up
+        sessions[name].ask(_BUILD_SECONDS, {"do": "time", "seconds": 0.5})
     for turn in range(max(plan.rounds, _FEWEST_ROUNDS)):
         start = turn % max(1, len(alive))
-        for session in [*alive[start:], *alive[:start]]:
-            answer = session.ask(_EVALUATE_SECONDS, {"do": "time", "seconds": _BLOCK_SECONDS})
+        for name in [*alive[start:], *alive[:start]]:
+            answer = sessions[name].ask(_EVALUATE_SECONDS, {"do": "time", "seconds": _BLOCK_SECONDS})
             if answer is not None:
-                blocks[session.name].append(np.array(answer["ms"]))
+                blocks[name].append(np.array(answer["ms"]))
     return blocks
 
 
 def _score(
-    plan: Plan, model: Model, images: ImageSet, sessions: Mapping[str, Session]
-) -> dict[str, tuple[float, bool]]:
-    """Dice retained and the gate's verdict of every engine that still runs."""
+    plan: Plan, model: Model, images: ImageSet, sessions: Mapping[str, Session], peers: Mapping[str, str]
+) -> dict[str, Scored]:
+    """Accuracy of every engine that still runs."""
     inputs = plan.scratch / "images.npy"
     np.save(inputs, _inputs(model, images))
     truth = evaluate(reference(model).run, images, model.task)
-    scores: dict[str, tuple[float, bool]] = {}
+    scores: dict[str, Scored] = {}
     for name, session in sessions.items():
-        outputs = plan.scratch / name / "outputs.npy"
+        outputs = session.log.with_name("outputs.npy")
         answer = session.ask(_EVALUATE_SECONDS, {"do": "evaluate", "inputs": str(inputs), "outputs": str(outputs)})
         if answer is not None:
-            scores[name] = _judge(name, model, images, np.load(outputs), truth)
+            scores[name] = _judge(peers[name], model, images, np.load(outputs), truth)
     return scores
 
 
-def _judge(
-    name: str, model: Model, images: ImageSet, outputs: NDArray[np.float32], truth: Evaluation
-) -> tuple[float, bool]:
+def _judge(peer: str, model: Model, images: ImageSet, outputs: NDArray[np.float32], truth: Evaluation) -> Scored:
     rows = iter(outputs)
     accuracy = compare(evaluate(lambda _: next(rows)[None], images, model.task), truth)
-    precision, rest = _PRECISIONS.get(name, ("fp32", "fp32"))
+    precision, rest = _PRECISIONS.get(peer, ("fp32", "fp32"))
     verdict = judge(load_gate(GATE), accuracy, precision, rest)
-    return accuracy.dice.retained, verdict.passed
+    return Scored(accuracy.dice.retained, accuracy.agreement, verdict.passed)
 
 
-def _entry(
-    engine: str,
-    passed: bool,
-    blocks: Mapping[str, Sequence[NDArray[np.float64]]],
-    scores: Mapping[str, tuple[float, bool]],
-    errors: Mapping[str, str | None],
-) -> dict[str, Any]:
-    medians = {
-        name: float(np.median(np.concatenate(rows))) for name, rows in blocks.items() if rows and not errors[name]
-    }
+def _entry(engine: str, passed: bool, found: Mapping[str, Contestant]) -> dict[str, Any]:
+    ours = found[OURS]
+    rivals = {name: row for name, row in found.items() if name != OURS}
     peers = {
         name: {
-            "ms": medians.get(name),
-            "dice_retained": scores[name][0] if name in scores else None,
-            "passed": scores[name][1] if name in scores else None,
-            "error": errors[name],
+            "ms": row.ms,
+            "dice_retained": row.scored.dice_retained if row.scored else None,
+            "agreement": row.scored.agreement if row.scored else None,
+            "passed": row.scored.passed if row.scored else None,
+            "build_seconds": row.build_seconds,
+            "error": row.error,
         }
-        for name in errors
-        if name != OURS
+        for name, row in rivals.items()
     }
-    ran = [name for name in peers if name in medians]
-    best = min(ran, key=lambda name: medians[name], default=None)
+    times = {name: row.ms for name, row in rivals.items() if row.ms is not None}
+    best = min(times, key=lambda name: times[name], default=None)
     entry: dict[str, Any] = {
         "ours": engine,
-        "ours_ms": medians.get(OURS),
-        "ours_passed": passed and scores.get(OURS, (0.0, False))[1],
+        "ours_ms": ours.ms,
+        "ours_passed": passed and ours.scored is not None and ours.scored.passed,
         "best_peer": None,
         "ratio": None,
         "ratio_ci95": None,
         "peers": peers,
     }
-    if errors[OURS] is not None:
-        entry["ours_error"] = errors[OURS]
+    if ours.error is not None:
+        entry["ours_error"] = ours.error
     elif best is not None:
-        found = ratio(blocks[best], blocks[OURS])
-        entry["best_peer"] = {"name": best, "ms": medians[best], "passed": peers[best]["passed"]}
-        entry["ratio"], entry["ratio_ci95"] = found.ratio, list(found.ci95)
+        measured = ratio(rivals[best].blocks, ours.blocks)
+        entry["best_peer"] = {"name": best, "ms": times[best], "passed": peers[best]["passed"]}
+        entry["ratio"], entry["ratio_ci95"] = measured.ratio, list(measured.ci95)
     return entry

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import select
 import subprocess
-import sys
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers.builders import Setting
+from benchmarks.peers.builders import Setting, interpreter
 
 _LOG_TAIL = 300
 
@@ -20,23 +18,25 @@ class Session:
     """A worker process.
 
     Args:
-        setting: what it builds.
-        log: where its chatter goes.
+        setting: what it builds; its chatter goes to ``log.txt`` in its scratch folder.
+
+    Attributes:
+        error: why it is lost; None while it is not.
+        build_seconds: that its builder took, imports included; None until it is ready.
     """
 
-    def __init__(self, setting: Setting, log: Path) -> None:
-        self.name = setting.peer
+    def __init__(self, setting: Setting) -> None:
         self.error: str | None = None
-        self.log = log
-        self._stream = log.open("w")
+        self.build_seconds: float | None = None
+        self.log = setting.scratch / "log.txt"
+        self._stream = self.log.open("w")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.peers.worker"],
+            [interpreter(setting), "-m", "benchmarks.peers.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stream,
             text=True,
         )
-        self._started = time.monotonic()
         self._send({key: str(v) if isinstance(v, Path) else v for key, v in asdict(setting).items()})
 
     def ready(self, seconds: float) -> bool:
@@ -44,6 +44,8 @@ class Session:
         answer = self._receive(seconds)
         if answer is not None and answer.get("error"):
             self._fail(str(answer["error"]))
+        elif answer is not None:
+            self.build_seconds = float(answer["seconds"])
         return self.error is None
 
     def ask(self, wait: float, command: dict[str, Any]) -> dict[str, Any] | None:

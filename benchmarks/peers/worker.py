@@ -28,13 +28,14 @@ def main() -> None:
     paths = ("source", "calibration", "data", "engine", "scratch")
     setting = Setting(**{**table, **{key: Path(table[key]) for key in paths}})
     image = np.ascontiguousarray(np.load(setting.calibration)[:1])
+    start = time.perf_counter()
     try:
         run = BUILDERS[setting.peer](setting)
         run(image)
     except Exception as error:  # a peer that crashes is a row with its error
         answer(error=f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"[:400])
         return
-    answer(ready=True)
+    answer(ready=True, seconds=round(time.perf_counter() - start, 2))
     for line in sys.stdin:
         command = json.loads(line)
         if command["do"] == "time":
