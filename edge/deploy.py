@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -22,11 +22,12 @@ from edge.candidates import MEMORY, Refusal, local_candidates
 from edge.check import Checked, check_engine, evaluate_reference
 from edge.costs import Costs, estimator, local_peaks, measure_costs
 from edge.errors import InputError
+from edge.explain import explained
 from edge.files import replaced_folder
 from edge.fuse import fuse_for_target
 from edge.fusion import Fused
 from edge.job import Job, Request, prepare
-from edge.latency.timing import Measured, interleave
+from edge.latency.timing import Measured, interleave, timed_seconds
 from edge.quantization.calibrate import calibrate
 from edge.quantization.ranges import Ranges
 from edge.report import Report, worst_pictures, write_report
@@ -183,7 +184,7 @@ def _layers(job: Job, loaded: Sequence[Loaded]) -> dict[str, tuple[Layer, ...]]:
     with job.clock.stage("layers", len(loaded)) as advance:
         found = {}
         for candidate, engine, runner in loaded:
-            found[engine.name] = tuple(_explained(layer, candidate) for layer in runner.layers())
+            found[engine.name] = explained(runner.layers(), candidate)
             advance()
     return found
 
@@ -200,22 +201,17 @@ def _attribute(job: Job, loaded: Sequence[Loaded], fused: Fused) -> dict[str, tu
     return {engine.name: found[c.model.sha256] for c, engine, _ in loaded if c.model.sha256 in found}
 
 
-def _explained(layer: Layer, candidate: Candidate) -> Layer:
-    """The plan's reason, where one of its nodes is in the compiled layer."""
-    reason = next((text for node, text in candidate.reasons.items() if node in layer.name), "")
-    return replace(layer, reason=reason) if reason and layer.precision != "int8" else layer
-
-
 def _profile(job: Job, loaded: Sequence[Loaded]) -> dict[str, Measured]:
     """All engines interleaved in one run, on a real image: the only fair comparison on a machine that others share."""
     image = next(job.inputs(job.splits.evaluation))
-    with job.clock.stage("profile"):
+    seconds = job.request.latency_seconds
+    with job.clock.stage("profile", timed_seconds(seconds, len(loaded))) as advance:
         runs = {engine.name: partial(runner.run, image) for _, engine, runner in loaded}
         conditions = {
             engine.name: {**runner.conditions(), "batch": 1, "timed_region": "host array in, host array out"}
             for _, engine, runner in loaded
         }
-        return interleave(runs, job.request.latency_seconds, conditions=conditions)
+        return interleave(runs, seconds, conditions=conditions, advance=advance)
 
 
 def _costs(job: Job, loaded: Sequence[Loaded], fused: Fused, latencies: Mapping[str, Measured]) -> dict[str, Costs]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -14,7 +14,13 @@ from edge.images import read_image
 from edge.task import SegmentationTask
 
 
-def segment_images(runner: Runner, task: SegmentationTask, images: Sequence[Path], out: Path) -> list[Path]:
+def segment_images(
+    runner: Runner,
+    task: SegmentationTask,
+    images: Sequence[Path],
+    out: Path,
+    advance: Callable[[], object] = lambda: None,
+) -> list[Path]:
     """Write one mask an image: 0 and 255 where the task has at most two classes, class indices otherwise.
 
     Args:
@@ -22,6 +28,7 @@ def segment_images(runner: Runner, task: SegmentationTask, images: Sequence[Path
         task: its pre- and post-processing.
         images: any size; stems must differ, since a mask takes its image's stem.
         out: folder for the masks.
+        advance: called after each image.
 
     Raises:
         InputError: an image that does not decode, or two of one stem.
@@ -46,4 +53,5 @@ def segment_images(runner: Runner, task: SegmentationTask, images: Sequence[Path
         with replaced_file(mask) as sibling, sibling.open("wb") as stream:
             Image.fromarray(labels * 255 if len(task.classes) <= 2 else labels).save(stream, format="PNG")
         written.append(mask)
+        advance()
     return written

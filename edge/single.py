@@ -31,7 +31,7 @@ from edge.latency.footprint import Footprint, footprint
 from edge.latency.peaks import measure_peaks
 from edge.latency.stages import Stages, image_to_mask
 from edge.latency.sweep import Throughput, sweep
-from edge.latency.timing import Measured, Ratio, interleave, ratio
+from edge.latency.timing import Measured, Ratio, interleave, ratio, timed_seconds
 from edge.loading import load_model
 from edge.model import Model
 from edge.quantization.calibrate import calibrate
@@ -190,7 +190,7 @@ def segment_with(
     opened = read_engine(engine)
     progress.stage("segment", len(images))
     with closing(find_backend(opened.backend).load(opened, threads)) as runner:
-        return segment_images(runner, opened.task, images, out)
+        return segment_images(runner, opened.task, images, out, progress.advance)
 
 
 def profile_engines(
@@ -205,7 +205,7 @@ def profile_engines(
     if len({engine.folder.resolve() for engine in opened}) < len(opened):
         raise InputError(f"{engines[0]}: given twice; give another engine to --against")
     first = opened[0]
-    progress.stage("profile")
+    progress.stage("profile", timed_seconds(seconds, len(opened)))
     with ExitStack() as stack:
         runners = {
             str(engine.folder): stack.enter_context(closing(find_backend(engine.backend).load(engine, threads)))
@@ -216,8 +216,9 @@ def profile_engines(
             for engine in opened
         }
         conditions = {name: {**runner.conditions(), "timed_region": REGION} for name, runner in runners.items()}
-        measured = interleave(runs, seconds, conditions=conditions)
+        measured = interleave(runs, seconds, conditions=conditions, advance=progress.advance)
         runner = runners[str(first.folder)]
+        progress.stage("beyond compute")
         stages = image_to_mask(runner, first.task, extras.images, seconds) if extras.images else None
         layers = runner.layers() if extras.layers else ()
     memory = {str(engine.folder): footprint(engine.folder, threads) for engine in opened}
