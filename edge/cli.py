@@ -24,7 +24,7 @@ PASSED, FAILED, OUR_BUG = 0, 1, 70
 
 app = typer.Typer(
     name="edge",
-    help="The fastest engine for your device that still segments as well, with the proof.",
+    help="The fastest engine for your device that segments as well, with proof.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -75,7 +75,7 @@ class _Output:
             print(text)
 
 
-@app.command()
+@app.command(short_help="the whole pipeline, and a report")
 def deploy(
     model: ModelArgument,
     data: DataOption,
@@ -137,7 +137,7 @@ def deploy(
     raise typer.Exit(FAILED if report.status == "failed" else PASSED)
 
 
-@app.command()
+@app.command(short_help="one engine, no verdict")
 def build(
     model: ModelArgument,
     data: DataOption,
@@ -180,7 +180,7 @@ def build(
     output.show(summary, "\n".join(f"{key}: {value}" for key, value in summary.items()))
 
 
-@app.command()
+@app.command(short_help="Dice, IoU and the gate, or a model's float scores")
 def check(
     subjects: Annotated[list[str], typer.Argument(metavar="ENGINE... | MODEL", help="engine folders, or one model")],
     data: DataOption,
@@ -218,7 +218,7 @@ def check(
     raise typer.Exit(PASSED if any(verdict.passed for _, _, verdict in rows) else FAILED)
 
 
-@app.command()
+@app.command(short_help="masks as PNG")
 def segment(
     engine: Annotated[Path, typer.Argument(metavar="ENGINE", help="engine folder")],
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="PNG, JPEG, TIFF or BMP, any size")],
@@ -240,7 +240,7 @@ def segment(
     output.show([str(mask) for mask in masks], "\n".join(map(str, masks)))
 
 
-@app.command()
+@app.command(short_help="latency; --against compares two engines")
 def profile(
     engine: Annotated[Path, typer.Argument(metavar="ENGINE", help="engine folder")],
     seconds: SecondsOption = 10.0,
@@ -272,7 +272,7 @@ def profile(
     output.show(found.to_json(), profile_text(found))
 
 
-@app.command()
+@app.command(short_help="one report over several runs")
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="run folders")],
     out: Annotated[Path, typer.Option(metavar="FILE.html", help=".json and .md go beside it")] = Path("report.html"),
@@ -286,11 +286,14 @@ def report(
     """
     from edge.report import write_merged
 
-    reports = write_merged(runs, out)
-    _Output(as_json, quiet, verbose).show([r.to_json() for r in reports], str(out))
+    output = _Output(as_json, quiet, verbose)
+    with output.terminal() as terminal:
+        terminal.stage("report")
+        reports = write_merged(runs, out)
+    output.show([r.to_json() for r in reports], str(out))
 
 
-@app.command()
+@app.command(short_help="pack a run for a device")
 def bundle(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="run folder of edge deploy for this target")],
     target: TargetOption,
@@ -319,7 +322,7 @@ def bundle(
     output.show({"path": str(path), "bytes": path.stat().st_size}, str(path))
 
 
-@app.command()
+@app.command(short_help="on the device: build, check, profile, choose")
 def verify(
     packed: Annotated[Path, typer.Argument(metavar="BUNDLE", help="archive, or the folder it was unpacked into")],
     out: Annotated[Path | None, typer.Option(metavar="RUN", help="run folder (default runs/NAME-verified)")] = None,
@@ -339,6 +342,7 @@ def verify(
 
     output = _Output(as_json, quiet, verbose)
     with output.terminal() as terminal:
+        terminal.stage("verify")
         report, folder = run_verify(
             packed, out, seconds=seconds, images=images, allow_small=allow_small, say=terminal.detail
         )
@@ -346,7 +350,7 @@ def verify(
     raise typer.Exit(FAILED if report.status == "failed" else PASSED)
 
 
-@app.command()
+@app.command(short_help="a floor from the device's table, not measured")
 def estimate(
     model: ModelArgument,
     target: TargetOption,
@@ -379,7 +383,7 @@ def estimate(
     output.show(asdict(found), "\n".join(lines))
 
 
-@app.command("targets")
+@app.command("targets", short_help="the devices there are")
 def list_targets(as_json: JsonOption = False, quiet: QuietOption = False, verbose: VerboseOption = False) -> None:
     """The devices an engine can be built for, and what is known of each.
 
@@ -392,7 +396,7 @@ def list_targets(as_json: JsonOption = False, quiet: QuietOption = False, verbos
     _Output(as_json, quiet, verbose).show([t.to_json() for t in known], targets_text(known))
 
 
-@app.command()
+@app.command(short_help="what a file or folder is")
 def inspect(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="model, engine, run, bundle, ranges, plan or image set")],
     as_json: JsonOption = False,
@@ -410,7 +414,7 @@ def inspect(
     _Output(as_json, quiet, verbose).show(found, text)
 
 
-@app.command()
+@app.command(short_help="exact rewrites only")
 def fuse(
     model: ModelArgument,
     out: Annotated[Path, typer.Option(metavar="FILE.onnx", help="the rewritten graph")],
@@ -438,7 +442,7 @@ def fuse(
     output.show(document, f"{table}\n\nlargest change of an output: {fused.max_error:.1e}\n{out}")
 
 
-@app.command()
+@app.command(short_help="ranges from real training images")
 def calibrate(
     model: ModelArgument,
     data: DataOption,
@@ -463,7 +467,7 @@ def calibrate(
     output.show(document, f"{len(ranges.tensors)} tensors from {ranges.images} images\n{out}")
 
 
-@app.command()
+@app.command(short_help="write the Q/DQ graph")
 def quantize(
     model: ModelArgument,
     ranges: Annotated[Path, typer.Option(metavar="ranges.json", help="from edge calibrate, of this very graph")],

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -22,11 +22,12 @@ from edge.candidates import MEMORY, Refusal, local_candidates
 from edge.check import Checked, check_engine, evaluate_reference
 from edge.costs import Costs, estimator, local_peaks, measure_costs
 from edge.errors import InputError
+from edge.explain import explained
 from edge.files import replaced_folder
 from edge.fuse import fuse_for_target
 from edge.fusion import Fused
 from edge.job import Job, Request, prepare
-from edge.latency.timing import Measured, interleave
+from edge.latency.timing import Measured, interleave, timed_seconds
 from edge.pixels import IN_ENGINE, PROOF_IMAGES, REGION, in_engine
 from edge.quantization.calibrate import calibrate
 from edge.quantization.ranges import Ranges
@@ -198,7 +199,7 @@ def _layers(job: Job, loaded: Sequence[Loaded]) -> dict[str, tuple[Layer, ...]]:
     with job.clock.stage("layers", len(loaded)) as advance:
         found = {}
         for candidate, engine, runner in loaded:
-            found[engine.name] = tuple(_explained(layer, candidate) for layer in runner.layers())
+            found[engine.name] = explained(runner.layers(), candidate)
             advance()
     return found
 
@@ -215,12 +216,6 @@ def _attribute(job: Job, loaded: Sequence[Loaded], fused: Fused) -> dict[str, tu
     return {engine.name: found[c.model.sha256] for c, engine, _ in loaded if c.model.sha256 in found}
 
 
-def _explained(layer: Layer, candidate: Candidate) -> Layer:
-    """The plan's reason, where one of its nodes is in the compiled layer."""
-    reason = next((text for node, text in candidate.reasons.items() if node in layer.name), "")
-    return replace(layer, reason=reason) if reason and layer.precision != "int8" else layer
-
-
 def _profile(
     job: Job, loaded: Sequence[Loaded], checked: Mapping[str, Checked]
 ) -> tuple[dict[str, Measured], dict[str, Measured]]:
@@ -231,7 +226,8 @@ def _profile(
     """
     shown = [job.model.task.resized(s.pixels()) for s in job.splits.evaluation.spread(PROOF_IMAGES)]
     image = job.model.task.normalized(shown[0])[None]
-    with job.clock.stage("profile"), ExitStack() as stack:
+    seconds = job.request.latency_seconds
+    with ExitStack() as stack:
         runs: dict[str, Callable[[], object]] = {e.name: partial(runner.run, image) for _, e, runner in loaded}
         conditions = {
             engine.name: {**runner.conditions(), "batch": 1, "timed_region": "host array in, host array out"}
@@ -246,7 +242,8 @@ def _profile(
                 name = routed[engine.name] = f"{engine.name}, {IN_ENGINE}"
                 runs[name] = partial(stack.enter_context(closing(inside.runner)).run, shown[0])
                 conditions[name] = {**conditions[engine.name], "timed_region": REGION, "proven_on": inside.images}
-        measured = interleave(runs, job.request.latency_seconds, conditions=conditions)
+        with job.clock.stage("profile", timed_seconds(seconds, len(runs))) as advance:
+            measured = interleave(runs, seconds, conditions=conditions, advance=advance)
     return (
         {engine.name: measured[engine.name] for _, engine, _ in loaded},
         {engine: measured[name] for engine, name in routed.items()},

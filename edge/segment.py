@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -16,7 +16,12 @@ from edge.task import SegmentationTask, resize_labels
 
 
 def segment_images(
-    runner: Runner, task: SegmentationTask, images: Sequence[Path], out: Path, route: PixelRun | None = None
+    runner: Runner,
+    task: SegmentationTask,
+    images: Sequence[Path],
+    out: Path,
+    route: PixelRun | None = None,
+    advance: Callable[[], object] = lambda: None,
 ) -> list[Path]:
     """Write one mask an image: 0 and 255 where the task has at most two classes, class indices otherwise.
 
@@ -26,6 +31,7 @@ def segment_images(
         images: any size; stems must differ, since a mask takes its image's stem.
         out: folder for the masks.
         route: from pixels at the network's size to class indices; None for the ordinary one, on the host.
+        advance: called after each image.
 
     Raises:
         InputError: an image that does not decode, or two of one stem.
@@ -51,4 +57,5 @@ def segment_images(
         with replaced_file(mask) as sibling, sibling.open("wb") as stream:
             Image.fromarray(labels * 255 if len(task.classes) <= 2 else labels).save(stream, format="PNG")
         written.append(mask)
+        advance()
     return written

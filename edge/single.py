@@ -31,7 +31,7 @@ from edge.latency.footprint import Footprint, footprint
 from edge.latency.peaks import measure_peaks
 from edge.latency.stages import Stages, image_to_mask
 from edge.latency.sweep import Throughput, sweep
-from edge.latency.timing import Measured, Ratio, interleave, ratio
+from edge.latency.timing import Measured, Ratio, interleave, ratio, timed_seconds
 from edge.loading import load_model
 from edge.model import Model
 from edge.pixels import IN_ENGINE, ON_HOST, PROOF_IMAGES, InEngine, PixelsToMask, in_engine, on_host
@@ -207,7 +207,7 @@ def segment_with(
             progress.detail(f"task inside the engine: {inside.reason or f'same masks on {inside.images} images, used'}")
             if inside.runner is not None:
                 route = stack.enter_context(closing(inside.runner)).run
-        return segment_images(runner, opened.task, images, out, route)
+        return segment_images(runner, opened.task, images, out, route, progress.advance)
 
 
 def profile_engines(
@@ -224,7 +224,7 @@ def profile_engines(
     if len({engine.folder.resolve() for engine in opened}) < len(opened):
         raise InputError(f"{engines[0]}: given twice; give another engine to --against")
     first = opened[0]
-    progress.stage("profile")
+    progress.stage("load")
     with ExitStack() as stack:
         runners = {
             str(engine.folder): stack.enter_context(closing(find_backend(engine.backend).load(engine, threads)))
@@ -246,7 +246,9 @@ def profile_engines(
             for name, route in routes.items():
                 runs[name] = partial(route, shown[0])
                 conditions[name] = {**conditions[str(first.folder)], "timed_region": PIXELS_REGION}
-        measured = interleave(runs, seconds, conditions=conditions)
+        progress.stage("profile", timed_seconds(seconds, len(runs)))
+        measured = interleave(runs, seconds, conditions=conditions, advance=progress.advance)
+        progress.stage("beyond compute")
         stages = image_to_mask(runner, first.task, extras.images, seconds) if extras.images else None
         layers = runner.layers() if extras.layers else ()
     memory = {str(engine.folder): footprint(engine.folder, threads) for engine in opened}

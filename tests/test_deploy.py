@@ -137,6 +137,12 @@ def test_one_picture_in_two_splits_is_refused(request_: Request, tmp_path: Path)
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("option", ["group", "strata"])
+def test_a_column_that_the_manifest_lacks_is_refused_before_any_work(option: str, request_: Request) -> None:
+    with pytest.raises(InputError, match=f"no column 'ward' for --{option}"):
+        run_deploy(replace(request_, **{option: "ward"}), Silence())
+
+
 def test_too_few_images_are_refused_before_any_work(request_: Request, tmp_path: Path) -> None:
     root = write_discs(tmp_path / "few", {"train": 4, "val": 2, "test": 5})
     with pytest.raises(InputError, match="--allow-small"):
@@ -181,5 +187,7 @@ def test_a_device_s_run_has_a_row_for_every_precision(request_: Request, tmp_pat
     assert (report.status, report.chosen) == ("unconfirmed", None)
     fp32, bf16 = report.engine("fp32"), report.engine("bf16")
     assert fp32.simulated and fp32.latency_ms is None and fp32.gate.passed
+    assert fp32.estimated is not None and fp32.estimated.ms > 0 and fp32.estimated.error is None
+    assert (fp32.image_to_mask_ms, fp32.memory) == (None, None), "nothing of the device was measured"
     assert not bf16.gate.passed and "FP16" in bf16.gate.reasons[0]
     assert (run / "plan.json").is_file()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -82,6 +82,7 @@ def interleave(
     seconds: float = 10.0,
     min_runs: int = MIN_RUNS,
     conditions: Mapping[str, Mapping[str, Any]] | None = None,
+    advance: Callable[[], object] = lambda: None,
 ) -> dict[str, Measured]:
     """Time several calls in turn, block by block, in alternating order.
 
@@ -93,7 +94,9 @@ def interleave(
         seconds: at least this much timed for each,
         min_runs: and at least so many runs for each, and ten rounds.
         conditions: name to what is recorded with it.
+        advance: called for each second that was timed, between blocks; :func:`timed_seconds` says how often.
     """
+    told = 0
     least = Least(seconds, min_runs)
     warmups = {name: warm_up(run, max(seconds, _SHORTEST_WARMUP_S)) for name, run in runs.items()}
     blocks: dict[str, list[Samples]] = {name: [] for name in runs}
@@ -105,6 +108,7 @@ def interleave(
             for name in list(runs)[:: 1 if turn % 2 == 0 else -1]:
                 runs[name]()
                 blocks[name].append(_block(runs[name], min(_WINDOW_S, seconds / MIN_ROUNDS), 1))
+            told = _tell(advance, told, min(timed_seconds(seconds, len(runs)), _spent(blocks)))
     return {
         name: summarize(
             blocks[name],
@@ -145,6 +149,21 @@ def _block(run: Run, seconds: float, min_runs: int) -> Samples:
         now = clock()
         times.append(now - start)
     return np.array(times, np.float64) / 1e6
+
+
+def timed_seconds(seconds: float, engines: int) -> int:
+    """Whole seconds that :func:`interleave` times, for whoever shows how far it is; at least 1."""
+    return max(1, int(seconds * engines))
+
+
+def _spent(blocks: Mapping[str, Sequence[Samples]]) -> int:
+    return int(sum(float(block.sum()) for series in blocks.values() for block in series) / 1e3)
+
+
+def _tell(advance: Callable[[], object], told: int, spent: int) -> int:
+    for _ in range(told, spent):
+        advance()
+    return max(told, spent)
 
 
 def _enough(blocks: list[Samples], seconds: float, min_runs: int) -> bool:

@@ -90,6 +90,8 @@ def render_merged(reports: Sequence[Report], links: Sequence[str | None] = ()) -
         .get_template("merged.html.j2")
         .render(
             title=f"{len(reports)} runs",
+            labels=words.run_labels(reports),
+            names=_names(reports),
             runs=list(zip(reports, padded, strict=True)),
             front=plots.merged_front(reports),
             targets=list(dict.fromkeys(report.target["name"] for report in reports)),
@@ -126,6 +128,14 @@ def _breakable(name: str) -> Markup:
     from markupsafe import Markup, escape
 
     return Markup(re.sub(r"([/._,])(?=\w)", r"\1<wbr>", str(escape(name))))
+
+
+def _names(reports: Sequence[Report]) -> list[str]:
+    """Network names, numbered as :func:`words.run_labels` numbers runs of one network and target."""
+    return [
+        report.model.name + label.removeprefix(words.run_label(report))
+        for report, label in zip(reports, words.run_labels(reports), strict=True)
+    ]
 
 
 def _assumed(rows: Sequence[EngineRow]) -> list[str]:

@@ -148,28 +148,27 @@ def convergence(found: Convergence, name: str = "convergence") -> str:
 def merged_front(reports: Sequence[Report], name: str = "fronts") -> str | None:
     """Dice kept against speed-up over FP32 for every engine of every run: numbers that compare across networks."""
     points = [
-        (index, report, row, factor)
+        (index, row, factor)
         for index, report in enumerate(reports)
         for row in report.engines
         if (factor := words.speedup(row, words.baseline(report))) is not None and row.accuracy is not None
     ]
     if not points:
         return None
+    labels = words.run_labels(reports)
     with drawing():
         figure, axes = _figure(_WIDE)
         told = []
-        for index, report, row, factor in points:
+        for index, row, factor in points:
             assert row.accuracy is not None
             kept = 100 * row.accuracy.dice.retained
             marker = _MARKERS[index % len(_MARKERS)]
             fill = _ink(row) if row.gate.passed else "none"
             axes.scatter(factor, kept, s=48, marker=marker, facecolor=fill, edgecolor=_ink(row), linewidth=1.4)
-            told.append(
-                f"{words.run_label(report)} {row.name}: {factor:.2f} times, {kept:.2f} % kept, {words.state(row)}"
-            )
-        for index, report in enumerate(reports):
+            told.append(f"{labels[index]} {row.name}: {factor:.2f} times, {kept:.2f} % kept, {words.state(row)}")
+        for index, label in enumerate(labels):
             marker = _MARKERS[index % len(_MARKERS)]
-            axes.scatter([], [], s=40, marker=marker, color=INKS["muted"], label=words.run_label(report))
+            axes.scatter([], [], s=40, marker=marker, color=INKS["muted"], label=label)
         axes.axhline(100, color=INKS["muted"], linewidth=0.9, linestyle=(0, (2, 2)))
         axes.margins(x=0.1, y=0.15)
         axes.set_xlabel("times as fast as FP32 on the same target (right is better)")

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from edge.latency import timing
-from edge.latency.timing import interleave, measure, ratio, warm_up
+from edge.latency.timing import interleave, measure, ratio, timed_seconds, warm_up
 
 
 class Clock:
@@ -68,6 +68,14 @@ def test_warm_up_runs_are_not_timed(clock: Clock) -> None:
     measured = measure(clock.call(500.0, 500.0, 10.0), seconds=1, min_runs=1)
     assert measured.samples_ms.max() == 10.0
     assert measured.warmup >= 2
+
+
+def test_each_timed_second_is_told_and_never_more_than_were_announced(clock: Clock) -> None:
+    told: list[float] = []
+    interleave(
+        {"a": clock.call(50.0), "b": clock.call(70.0)}, seconds=2.0, min_runs=100, advance=lambda: told.append(1)
+    )
+    assert len(told) == timed_seconds(2.0, 2) == 4
 
 
 def test_conditions_are_recorded(clock: Clock) -> None:
