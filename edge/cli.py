@@ -328,6 +328,7 @@ def verify(
     out: Annotated[Path | None, typer.Option(metavar="RUN", help="run folder (default runs/NAME-verified)")] = None,
     seconds: SecondsOption = 10.0,
     images: Annotated[Path | None, typer.Option(metavar="DIR", help="for a bundle without pictures")] = None,
+    runtime: Annotated[Path | None, typer.Option(metavar="FILE", help="prove it in this segedge-run too")] = None,
     allow_small: SmallOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -344,7 +345,13 @@ def verify(
     with output.terminal() as terminal:
         terminal.stage("verify")
         report, folder = run_verify(
-            packed, out, seconds=seconds, images=images, allow_small=allow_small, say=terminal.detail
+            packed,
+            out,
+            seconds=seconds,
+            images=images,
+            allow_small=allow_small,
+            runtime=runtime,
+            say=terminal.detail,
         )
     output.show(report.to_json(), f"{report_text(report)}\n\n{folder / 'report.html'}")
     raise typer.Exit(FAILED if report.status == "failed" else PASSED)

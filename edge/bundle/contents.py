@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 import edge.device
 from edge.backends.onnxruntime import reference as exact_runner
+from edge.bundle.expected import expected_files
 from edge.device.files import sha256_bytes
 from edge.device.manifest import PACKAGE
 from edge.device.pictures import IMAGES, MASKS, PROBES, REFERENCE
@@ -62,10 +63,14 @@ def image_files(
     pairs = [sample.pair(task) for sample in chosen]
     pixels = np.stack([task.resized(image) for image, _ in pairs])
     masks = {f"mask-{i:04d}": mask for i, (_, mask) in enumerate(pairs)}
+    references = outputs[[index[sample.name] for sample in chosen]]
+    shapes = [(mask.shape[0], mask.shape[1]) for mask in masks.values()]
+    packed = npz({"pixels": pixels})
     made = {
-        IMAGES: npz({"pixels": pixels}),
+        IMAGES: packed,
         MASKS: npz(masks),
-        REFERENCE: npz({"outputs": outputs[[index[sample.name] for sample in chosen]]}),
+        REFERENCE: npz({"outputs": references}),
+        **expected_files(packed, pixels, references, shapes, task),
     }
     data = {
         "name": f"{len(chosen)} bundled images",
@@ -107,15 +112,19 @@ def device_files() -> Files:
 
 
 def runtime_files() -> Files:
-    """The C++ runtime's sources, from the installed package or the checkout; empty where neither has them."""
+    """The C++ runtime's sources, from the installed package or the checkout, and the bundle's ``CMakeLists.txt``.
+
+    Empty where neither has them.
+    """
     package = Path(str(files("edge")))
     for folder in (package / "bundle" / _RUNTIME, package.parent / "export" / _RUNTIME):
         if (folder / "CMakeLists.txt").is_file():
-            return {
+            sources = {
                 f"{_RUNTIME}/{path.relative_to(folder).as_posix()}": path.read_bytes()
                 for path in sorted(folder.rglob("*"))
                 if path.is_file() and path.relative_to(folder).parts[0] not in _RUNTIME_SKIPPED
             }
+            return {"CMakeLists.txt": sources[f"{_RUNTIME}/cmake/Bundle.cmake"], **sources}
     return {}
 
 

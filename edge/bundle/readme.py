@@ -33,8 +33,18 @@ This bundle carries no image, mask, or anything computed from one. Give it image
 Engines are then compared with the FP32 engine built here.
 """
 _RUNTIME = """
-`runtime/` holds the C++ runtime's sources: `cmake -S runtime -B build && cmake --build build`.
+`runtime/` holds the sources of the C++ runtime, which serves an engine without Python. With this machine's own
+packages (`cmake`, a C++17 compiler, and the backend that built the engine):
+
+```
+cmake -B build && cmake --build build --parallel 2
+build/segedge-run verify run/engines/NAME {reference}
+```{witness}
 """
+_WITNESS = """
+
+`python3 -m edge_bundle verify --runtime build/segedge-run` asks it about every engine, and fails one on which the two
+disagree."""
 _NEEDS: Mapping[str, str] = {
     "tensorrt": "JetPack's own Python 3 with `tensorrt` and `numpy` (apt: `python3-libnvinfer python3-numpy`)",
     "tensorrt_rtx": "Python 3.8 or newer, `tensorrt-rtx` and `numpy`, and an NVIDIA driver",
@@ -62,5 +72,10 @@ def readme(title: str, backend: str, table: Mapping[str, Any], file: str, runtim
         check=f"on {images} images with masks" if images else "against the FP32 engine on your images",
         gate=table["gate"].get("name", "none"),
         privacy=_PATIENTS if images else _NO_IMAGES,
-        runtime=_RUNTIME if runtime else "",
+        runtime=_runtime(bool(images)) if runtime else "",
     )
+
+
+def _runtime(images: bool) -> str:
+    """Without bundled images the reference is a folder of the reader's own (``runtime/README.md`` says of what)."""
+    return _RUNTIME.format(reference="." if images else "REFERENCE", witness=_WITNESS if images else "")

@@ -33,6 +33,7 @@ def verify(
     min_runs: int = 100,
     images: Path | None = None,
     allow_small: bool = False,
+    runtime: Path | None = None,
     say: Say = lambda _: None,
 ) -> tuple[Report, Path]:
     """Preflight, build, check, profile and choose on this machine.
@@ -45,6 +46,7 @@ def verify(
         seconds, min_runs: timing of each engine.
         images: folder with images of this device, for a bundle without any.
         allow_small: judge on fewer than 20 images.
+        runtime: a ``segedge-run`` built on this machine, to prove every engine through it as well.
         say: told of every step.
 
     Returns:
@@ -57,7 +59,7 @@ def verify(
     name = bundle.resolve().name.removesuffix(".tar.gz")
     out = (out or Path("runs") / f"{name}-verified").absolute()
     work = out.with_name(f".{out.name}.work")
-    options = Options(seconds, min_runs, images, allow_small)
+    options = Options(seconds, min_runs, images, allow_small, runtime)
     with device_faults(bundle), _unpacked(bundle, work) as folder:
         require_target(*look(folder))
         _require_replaceable(out)

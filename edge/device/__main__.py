@@ -48,13 +48,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--images", type=Path, help="check on this folder's images (and masks/) instead of bundled ones"
     )
+    parser.add_argument("--runtime", type=Path, help="also prove every engine through this segedge-run")
     parser.add_argument("--allow-small", action="store_true", help="judge on fewer than 20 images")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout, nothing else there")
     return parser
 
 
 def _verify(options: argparse.Namespace) -> int:
-    chosen = Options(options.seconds, options.min_runs, options.images, options.allow_small)
+    chosen = Options(options.seconds, options.min_runs, options.images, options.allow_small, options.runtime)
     report = verify(options.bundle, _work(options), options.out or options.bundle / "run", chosen, _say)
     if options.json:
         print(json.dumps(report, indent=1))

@@ -21,8 +21,8 @@ SCHEMA = "edge.bundle/1"
 MANIFEST, DIGEST = "manifest.json", "manifest.sha256"
 PACKAGE = "edge_bundle"
 LARGEST_MANIFEST = 4 << 20
-RESULTS = ("run", "work")
-"""Folders that ``verify`` makes inside an unpacked bundle; everything else must be listed."""
+RESULTS = ("run", "work", "build")
+"""Folders that ``verify`` and CMake make inside an unpacked bundle; everything else must be listed."""
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*(/[A-Za-z0-9_][A-Za-z0-9_.+-]*){0,7}")
 _LONGEST_NAME = 100

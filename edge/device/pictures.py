@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .task import Task
 
 IMAGES, MASKS, REFERENCE, PROBES = "data/images.npz", "data/masks.npz", "data/reference.npz", "data/probes.npz"
+EXPECTED = "data/reference.json"
+"""For ``segedge-run verify``: where the pixels of each image and the float network's labels lie."""
 _SUFFIXES = (".npy", ".pgm", ".ppm", ".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 _NETPBM = re.compile(rb"(P[56])\s+(?:#[^\n]*\s+)*(\d+)\s+(?:#[^\n]*\s+)*(\d+)\s+(?:#[^\n]*\s+)*(\d+)\s")
 
@@ -62,7 +64,7 @@ def bundled(folder: Path, manifest: Manifest) -> Pictures:
     with np.load(str(folder / MASKS), allow_pickle=False) as archive:
         masks = tuple(archive[f"mask-{index:04d}"] for index in range(len(pixels)))
     return Pictures(
-        names=_names(len(pixels)),
+        names=image_names(len(pixels)),
         pixels=pixels,
         masks=masks,
         shapes=tuple((m.shape[0], m.shape[1]) for m in masks),
@@ -103,7 +105,7 @@ def supplied(folder: Path, task: Task) -> Pictures:
     stacked = np.stack(pixels)
     digest = sha256_bytes(stacked.tobytes() + b"".join(m.tobytes() for m in masks))
     return Pictures(
-        names=_names(len(files)),
+        names=image_names(len(files)),
         pixels=stacked,
         masks=tuple(masks) if masks_of else None,
         shapes=tuple(shapes),
@@ -114,7 +116,8 @@ def supplied(folder: Path, task: Task) -> Pictures:
     )
 
 
-def _names(count: int) -> tuple[str, ...]:
+def image_names(count: int) -> tuple[str, ...]:
+    """``image-001``, ...: file names of images never travel."""
     return tuple(f"image-{index:03d}" for index in range(1, count + 1))
 
 

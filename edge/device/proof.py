@@ -41,6 +41,7 @@ class Options:
         min_runs: fewest timed runs for each.
         images: folder with images of the device; None uses the bundled ones.
         allow_small: judge on fewer than 20 images.
+        runtime: the C++ ``segedge-run`` of this machine, to prove every engine through it as well.
         root: where ``proc``, ``sys`` and ``etc`` lie.
     """
 
@@ -48,6 +49,7 @@ class Options:
     min_runs: int = 100
     images: Path | None = None
     allow_small: bool = False
+    runtime: Path | None = None
     root: Path = ROOT
 
 

@@ -139,12 +139,14 @@ def write_run(out: Path, report: Mapping[str, Any], manifest: Manifest, kept: Ma
     with replaced_folder(out) as fresh:
         for candidate in manifest.candidates:
             if candidate.name in kept:
-                _write_engine(fresh / "engines" / candidate.name, candidate, manifest, kept[candidate.name], bundle)
+                folder = fresh / "engines" / candidate.name
+                folder.mkdir(parents=True)
+                write_engine(folder, candidate, manifest, kept[candidate.name], bundle)
         write_json(fresh / REPORT, report)
 
 
-def _write_engine(folder: Path, candidate: Candidate, manifest: Manifest, kept: Kept, bundle: Path) -> None:
-    folder.mkdir(parents=True)
+def write_engine(folder: Path, candidate: Candidate, manifest: Manifest, kept: Kept, bundle: Path) -> None:
+    """Fill an empty folder with an engine: ``engine.json``, the artefact and its graph."""
     for name in kept.files:
         shutil.copyfile(str(kept.folder / name), str(folder / name))
     shutil.copyfile(str(bundle / candidate.graph), str(folder / "graph.onnx"))

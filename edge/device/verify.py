@@ -16,13 +16,15 @@ import numpy as np
 
 from .engines import Kept, obtain
 from .faults import BundleFault, DeviceFault, MachineFault
+from .files import replaced_folder
 from .gate import require_enough
 from .machine import ROOT, Machine, read_machine
-from .manifest import Manifest, check_folder
+from .manifest import Candidate, Manifest, check_folder
 from .pictures import Pictures, bundled, bundled_reference, supplied
 from .preflight import Preflight, preflight, require_target
 from .proof import Job, Options, Say, loaded, measure_idle, prove
-from .report import assemble, choose, engine_row, environment, failed_row, write_run
+from .report import assemble, choose, engine_row, environment, failed_row, write_engine, write_run
+from .runtime import require_runtime, runtime_agreement, runtime_verdict
 from .scores import Seen, per_image_dice, reference_scores, see
 from .task import Task, read_task
 from .toolkit import Identity, Toolkit, find_toolkit
@@ -84,6 +86,8 @@ def verify(folder: Path, work: Path, out: Path, options: Options, say: Say) -> d
     pictures = _pictures(folder, manifest, task, options)
     gate = dict(manifest.gate) or None
     require_enough(gate, len(pictures), options.allow_small)
+    if options.runtime is not None:
+        require_runtime(options.runtime, manifest, options.images is not None)
     job = Job(manifest, folder, work, options, task, pictures, gate, toolkit, identity, say)
     with _stage(clock, "build"):
         kept, refused = _build_all(job, found.workspace)
@@ -104,6 +108,9 @@ def verify(folder: Path, work: Path, out: Path, options: Options, say: Say) -> d
             refused[candidate.name] = fault or BundleFault("no proof")
         else:
             rows.append(engine_row(candidate, manifest.backend, kept[candidate.name], proof))
+            if options.runtime is not None:
+                with _stage(clock, "C++ runtime"):
+                    rows[-1]["gate"] = _witnessed(job, options.runtime, candidate, kept[candidate.name], rows[-1])
             series[candidate.name] = proof["per_image_dice"]
         say(_sentence(rows[-1]))
     _require_any(rows, refused)
@@ -166,6 +173,21 @@ def _float_engine(job: Job, kept: dict[str, Kept]) -> NDArray[np.float32]:
     job.say(f"{floats[0].name}: running it as the reference")
     with loaded(job, floats[0], kept[floats[0].name]) as runner:
         return np.concatenate([runner.run(image) for image in job.pictures.inputs(job.task)])
+
+
+def _witnessed(job: Job, program: Path, candidate: Candidate, kept: Kept, row: dict[str, Any]) -> dict[str, Any]:
+    """An engine's verdict once the C++ runtime was asked as well."""
+    job.say(f"{candidate.name}: checking it in the C++ runtime")
+    folder = job.work / "runtime" / candidate.name
+    with replaced_folder(folder) as fresh:
+        write_engine(fresh, candidate, job.manifest, kept, job.bundle)
+    try:
+        check, sentence = runtime_verdict(row["accuracy"]["agreement"], runtime_agreement(program, folder, job.bundle))
+    finally:
+        shutil.rmtree(str(folder.parent), ignore_errors=True)
+    gate = row["gate"]
+    reasons = gate["reasons"] + ([] if check["passed"] else [sentence])
+    return {**gate, "passed": not reasons, "reasons": reasons, "checks": [*gate["checks"], check]}
 
 
 def _require_any(rows: Sequence[dict[str, Any]], refused: dict[str, DeviceFault]) -> None:

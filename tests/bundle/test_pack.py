@@ -42,10 +42,11 @@ def test_holds_what_a_device_needs(unpacked, cpu_run):
     assert [c.name for c in manifest.candidates] == [row.name for row in read_report(cpu_run).engines]
     assert manifest.gate["name"] == "99" and manifest.gate["dice_retained"] == 0.99
     assert manifest.data["images"] == 28 and manifest.runs_on["kind"] == "cpu"
-    for name in ("edge_bundle/__main__.py", "runtime/CMakeLists.txt", "README.md", "candidates/int8/graph.onnx"):
+    names = ("edge_bundle/__main__.py", "runtime/CMakeLists.txt", "CMakeLists.txt", "README.md")
+    for name in (*names, "candidates/int8/graph.onnx", "data/reference.json"):
         assert (folder / name).is_file(), name
     text = (folder / "README.md").read_text()
-    assert text.count("python3 -m edge_bundle") == 2 and "tar xzf tiny.tar.gz" in text
+    assert text.count("python3 -m edge_bundle") == 3 and "cmake -B build" in text and "tar xzf tiny.tar.gz" in text
     assert "images and masks" in text and "28 images" in text
     assert "patient data" in warnings(True)[0] and warnings(False) == ()
 

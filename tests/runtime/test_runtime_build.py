@@ -57,3 +57,12 @@ def test_builds_alone_and_without_backends(tmp_path: Path) -> None:
     )
     assert done.returncode == 3
     assert "this runtime was built with none" in done.stderr
+
+
+@pytest.mark.parametrize("name", ("segment.cpp", "segment.c"))
+def test_the_readme_shows_the_examples(name: str) -> None:
+    folder = ROOT / "export" / "runtime"
+    lines = (folder / "examples" / name).read_text().splitlines()
+    shown = "\n".join(f"    {line}" if line.strip() else line for line in lines)
+    assert shown in (folder / "README.md").read_text()
+    assert len(lines) <= 25

@@ -161,11 +161,12 @@ def test_verify_compares_with_a_reference(run: Call, tmp_path: Path) -> None:
 
 def test_bench_writes_the_report_s_fields(run: Call, tmp_path: Path) -> None:
     engine = make_engine(tmp_path / "engine", TASK)
-    done = run("bench", engine.folder, "--seconds", "0.05", "--json", "--threads", "1")
+    done = run("bench", engine.folder, "--seconds", "0.05", "--json", "--threads", "1", "--heap-frames", "200")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     fields = {"p50", "p90", "p95", "p99", "mean", "min", "cov", "n", "warmup", "conditions", "trustworthy", "warnings"}
-    for name in ("latency_ms", "frame_ms"):
+    assert result["heap"] == {"frames": 200, "grown_bytes": 0}
+    for name in ("latency_ms", "frame_ms", "steps_ms"):
         latency = result[name]
         assert set(latency) == fields
         assert 0 < latency["min"] <= latency["p50"] <= latency["p90"] <= latency["p99"]

@@ -104,21 +104,24 @@ Preprocessor::Pixels Preprocessor::resized_nearest(const Pixels& pixels) {
 }
 
 Preprocessor::Pixels Preprocessor::resized_horizontally(const Pixels& pixels) {
-  const int row_bytes = task_.width * pixels.channels;
+  const std::ptrdiff_t stride = std::ptrdiff_t{task_.width} * pixels.channels + row_padding;
   horizontal_.prepare(pixels.width, task_.width, task_.resize);
-  narrowed_.resize(static_cast<std::size_t>(pixels.height) * static_cast<std::size_t>(row_bytes));
-  // The pass reads a few bytes beyond a row's end. Near the end of the image it works on a padded copy.
+  narrowed_.resize(static_cast<std::size_t>(pixels.height) * static_cast<std::size_t>(stride));
+  // The pass reads a few bytes beyond a row's end. Near the end of the image it works on padded copies.
   const auto bytes = static_cast<std::size_t>(pixels.width - 1) * static_cast<std::size_t>(pixels.step) +
                      static_cast<std::size_t>(pixels.channels);
-  last_row_.resize(bytes + row_padding);
-  for (int y = 0; y < pixels.height; ++y) {
+  last_rows_.resize(2 * (bytes + row_padding));
+  const auto safe = [&](int y, std::size_t place) {
     const std::uint8_t* from = pixels.row(y);
-    if ((pixels.height - 1 - y) * pixels.stride < row_padding) {
-      from = static_cast<const std::uint8_t*>(std::memcpy(last_row_.data(), from, bytes));
-    }
-    resize_row(from, pixels.channels, pixels.step, horizontal_, narrowed_.data() + y * std::ptrdiff_t{row_bytes});
+    if ((pixels.height - 1 - y) * pixels.stride >= row_padding) return from;
+    return static_cast<const std::uint8_t*>(std::memcpy(last_rows_.data() + place * (bytes + row_padding), from, bytes));
+  };
+  for (int y = 0; y < pixels.height; y += 2) {
+    const int other = std::min(y + 1, pixels.height - 1);
+    resize_rows({safe(y, 0), safe(other, 1)}, pixels.channels, pixels.step, horizontal_,
+                {narrowed_.data() + y * stride, narrowed_.data() + other * stride});
   }
-  return {narrowed_.data(), pixels.height, task_.width, pixels.channels, pixels.channels, row_bytes};
+  return {narrowed_.data(), pixels.height, task_.width, pixels.channels, pixels.channels, stride};
 }
 
 Preprocessor::Pixels Preprocessor::resized_vertically(const Pixels& pixels) {

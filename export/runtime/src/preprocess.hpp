@@ -39,7 +39,7 @@ class Preprocessor {
   std::vector<std::array<float, 256>> tables_;
   Axis horizontal_, vertical_;
   std::vector<int> rows_, columns_;
-  std::vector<std::uint8_t> grey_, last_row_, narrowed_, resized_;
+  std::vector<std::uint8_t> grey_, last_rows_, narrowed_, resized_;
 };
 
 }  // namespace segedge

@@ -51,41 +51,62 @@ std::int32_t fixed_point(double weight) {
 using Lanes = std::int32_t __attribute__((vector_size(16)));
 using Words = std::uint32_t __attribute__((vector_size(16)));
 using Bytes = std::uint8_t __attribute__((vector_size(16)));
+using TwoLanes = std::int32_t __attribute__((vector_size(32)));
+using TwoWords = std::uint32_t __attribute__((vector_size(32)));
+using TwoBytes = std::uint8_t __attribute__((vector_size(32)));
+
+#if defined(__clang__)
+#define SHUFFLE(bytes, ...) __builtin_shufflevector(bytes, bytes, __VA_ARGS__)
+#else
+#define SHUFFLE(bytes, ...) __builtin_shuffle(bytes, decltype(bytes){__VA_ARGS__})
+#endif
 
 // Four bytes, widened. Spelt as a shuffle with zeros (little-endian), which is one instruction; GCC makes a dozen of
 // __builtin_convertvector.
 inline __attribute__((always_inline)) Lanes load_four(const std::uint8_t* from) {
   std::uint32_t word;
   std::memcpy(&word, from, sizeof word);
-  const Bytes bytes = reinterpret_cast<Bytes>(Words{word, 0, 0, 0});
-#if defined(__clang__)
-  return reinterpret_cast<Lanes>(__builtin_shufflevector(bytes, bytes, 0, 4, 4, 4, 1, 4, 4, 4, 2, 4, 4, 4, 3, 4, 4, 4));
-#else
-  return reinterpret_cast<Lanes>(__builtin_shuffle(bytes, Bytes{0, 4, 4, 4, 1, 4, 4, 4, 2, 4, 4, 4, 3, 4, 4, 4}));
-#endif
+  auto bytes = reinterpret_cast<Bytes>(Words{word, 0, 0, 0});
+  return reinterpret_cast<Lanes>(SHUFFLE(bytes, 0, 4, 4, 4, 1, 4, 4, 4, 2, 4, 4, 4, 3, 4, 4, 4));
 }
 
-inline __attribute__((always_inline)) Lanes rounded(Lanes sum) {
+// Four bytes of each of two rows.
+inline __attribute__((always_inline)) TwoLanes load_two(const std::uint8_t* from, const std::uint8_t* other) {
+  std::uint32_t word, other_word;
+  std::memcpy(&word, from, sizeof word);
+  std::memcpy(&other_word, other, sizeof other_word);
+  auto bytes = reinterpret_cast<TwoBytes>(TwoWords{word, 0, 0, 0, other_word, 0, 0, 0});
+  return reinterpret_cast<TwoLanes>(SHUFFLE(bytes, 0, 4, 4, 4, 1, 4, 4, 4, 2, 4, 4, 4, 3, 4, 4, 4, 16, 20, 20, 20, 17, 20, 20,
+                                            20, 18, 20, 20, 20, 19, 20, 20, 20));
+}
+
+// Rounded back to bytes, four to each place.
+inline __attribute__((always_inline)) void store_two(TwoLanes sum, std::uint8_t* to, std::uint8_t* other) {
   sum >>= precision_bits;
-  const Lanes low = sum & (sum > 0);
-  return low > 255 ? Lanes{255, 255, 255, 255} : low;
+  sum &= sum > 0;
+  sum = sum > 255 ? TwoLanes{} + 255 : sum;
+  auto bytes = reinterpret_cast<TwoBytes>(sum);
+  const auto words = reinterpret_cast<TwoWords>(SHUFFLE(bytes, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 16, 20, 24,
+                                                        28, 16, 20, 24, 28, 16, 20, 24, 28, 16, 20, 24, 28));
+  const std::uint32_t word = words[0], other_word = words[4];
+  std::memcpy(to, &word, sizeof word);
+  std::memcpy(other, &other_word, sizeof other_word);
 }
 
 inline __attribute__((always_inline)) std::uint8_t rounded(std::int32_t sum) {
   return static_cast<std::uint8_t>(std::clamp(sum >> precision_bits, 0, 255));
 }
 
-// Interleaved colours: a lane a channel (the fourth is not kept), one source pixel a step.
-SEGEDGE_VECTORIZED void resize_colour_row(const std::uint8_t* row, int step, const int* first, const int* count,
-                                          const std::int32_t* weights, int taps, int out, std::uint8_t* to) {
-  for (int x = 0; x < out; ++x, weights += taps, to += 3) {
-    const std::uint8_t* from = row + static_cast<std::ptrdiff_t>(first[x]) * step;
-    Lanes sum = {half, half, half, half};
-    for (int k = 0; k < count[x]; ++k, from += step) sum += load_four(from) * weights[k];
-    const Lanes pixel = rounded(sum);
-    to[0] = static_cast<std::uint8_t>(pixel[0]);
-    to[1] = static_cast<std::uint8_t>(pixel[1]);
-    to[2] = static_cast<std::uint8_t>(pixel[2]);
+// Interleaved colours, two rows at a time: four lanes a row, one a channel (the fourth is not kept, but written).
+SEGEDGE_VECTORIZED void resize_colour_rows(const std::uint8_t* row, const std::uint8_t* other, int step, const int* first,
+                                           const int* count, const std::int32_t* weights, int taps, int out,
+                                           std::uint8_t* to, std::uint8_t* to_other) {
+  for (int x = 0; x < out; ++x, weights += taps, to += 3, to_other += 3) {
+    const std::ptrdiff_t start = static_cast<std::ptrdiff_t>(first[x]) * step;
+    const std::uint8_t *from = row + start, *from_other = other + start;
+    TwoLanes sum = TwoLanes{} + half;
+    for (int k = 0; k < count[x]; ++k, from += step, from_other += step) sum += load_two(from, from_other) * weights[k];
+    store_two(sum, to, to_other);
   }
 }
 
@@ -143,11 +164,15 @@ void Axis::prepare(int in, int out, Resize kernel) {
   kernel_ = kernel;
 }
 
-void resize_row(const std::uint8_t* row, int channels, int step, const Axis& axis, std::uint8_t* out) {
+void resize_rows(const std::array<const std::uint8_t*, 2>& rows, int channels, int step, const Axis& axis,
+                 const std::array<std::uint8_t*, 2>& out) {
+  const int *first = axis.firsts(), *count = axis.counts();
   if (channels == 1) {
-    resize_grey_row(row, axis.firsts(), axis.counts(), axis.weights(0), axis.taps(), axis.out(), out);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      resize_grey_row(rows[i], first, count, axis.weights(0), axis.taps(), axis.out(), out[i]);
+    }
   } else {
-    resize_colour_row(row, step, axis.firsts(), axis.counts(), axis.weights(0), axis.taps(), axis.out(), out);
+    resize_colour_rows(rows[0], rows[1], step, first, count, axis.weights(0), axis.taps(), axis.out(), out[0], out[1]);
   }
 }
 

@@ -4,6 +4,7 @@
 // normalised in double precision and rounded to 22 fractional bits; sums are 32-bit integers, rounded back to 8 bits.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -37,11 +38,13 @@ class Axis {
   std::vector<double> scratch_;
 };
 
-/// Bytes that resize_row() may read beyond the last pixel of a row.
+/// Bytes that resize_rows() may read beyond the last pixel of a row, and write beyond the last of its output.
 constexpr int row_padding = 4;
 
-/// Horizontal pass of one row: `axis.out()` pixels of `channels` (1 or 3) bytes from pixels `step` bytes apart.
-void resize_row(const std::uint8_t* row, int channels, int step, const Axis& axis, std::uint8_t* out);
+/// Horizontal pass of two rows (or of one, given twice): `axis.out()` pixels of `channels` (1 or 3) bytes each, from
+/// pixels `step` bytes apart.
+void resize_rows(const std::array<const std::uint8_t*, 2>& rows, int channels, int step, const Axis& axis,
+                 const std::array<std::uint8_t*, 2>& out);
 
 /// Vertical pass: one row of `bytes` bytes from `count` rows, `stride` bytes apart.
 void resize_column(const std::uint8_t* rows, std::ptrdiff_t stride, int bytes, const std::int32_t* weights, int count,

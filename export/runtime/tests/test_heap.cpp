@@ -1,11 +1,10 @@
 // 10 000 frames of several sizes: our own steps allocate nothing after warm-up, and the whole frame does not grow the heap.
-#include <malloc.h>
-
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <new>
 
+#include "heap.hpp"
 #include "postprocess.hpp"
 #include "preprocess.hpp"
 #include "segedge/engine.hpp"
@@ -43,15 +42,6 @@ int fail(const char* what, long value) {
   return 1;
 }
 
-// mallinfo2 is of glibc 2.33; boards may have an older one.
-long heap_bytes() {
-#if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 33)
-  return static_cast<long>(mallinfo2().uordblks);
-#else
-  return static_cast<long>(mallinfo().uordblks);
-#endif
-}
-
 }  // namespace
 
 int main() {
@@ -82,11 +72,11 @@ int main() {
   for (int frame = 0; frame < frames; ++frame) own_steps(frame);
   if (made != before_steps) return fail("allocations in 10 000 frames of our own steps", made - before_steps);
 
-  const long live = made - freed, calls = made, bytes = heap_bytes();
+  const long live = made - freed, calls = made, bytes = static_cast<long>(segedge::tool::heap_bytes());
   for (int frame = 0; frame < frames; ++frame) {
     if (!whole_frame(frame)) return fail("failed at frame", frame);
   }
-  const long grown_blocks = made - freed - live, grown_bytes = heap_bytes() - bytes;
+  const long grown_blocks = made - freed - live, grown_bytes = static_cast<long>(segedge::tool::heap_bytes()) - bytes;
   const double a_frame = static_cast<double>(made - calls) / frames;
   if (grown_blocks != 0) return fail("live blocks grew by", grown_blocks);
   if (grown_bytes > 0) return fail("heap grew by bytes", grown_bytes);

@@ -1,9 +1,11 @@
+#include <algorithm>
 #include <cstdio>
 #include <random>
 
 #include "arguments.hpp"
 #include "codec.hpp"
 #include "commands.hpp"
+#include "heap.hpp"
 #include "json.hpp"
 #include "statistics.hpp"
 #include "watch.hpp"
@@ -40,10 +42,21 @@ void print_line(const char* what, const Latency& latency) {
   for (const std::string& warning : latency.warnings) std::fprintf(stderr, "warning: %s: %s\n", what, warning.c_str());
 }
 
+/// Bytes by which the heap grows over that many frames, after some that may still fill caches.
+long long heap_growth(Engine& engine, const ImageView& view, Mask& mask, int frames) {
+  const auto run = [&](int count) {
+    for (int frame = 0; frame < count; ++frame) require_ok(engine.segment(view, mask));
+  };
+  run(std::min(frames, 300));
+  const long long before = heap_bytes();
+  run(frames);
+  return heap_bytes() - before;
+}
+
 }  // namespace
 
 int run_bench(const Words& words) {
-  const Arguments arguments(words, {"--image", "--seconds", "--threads"}, {"--json"});
+  const Arguments arguments(words, {"--image", "--seconds", "--threads", "--heap-frames"}, {"--json"});
   if (arguments.words().size() != 1) fail_input("bench: give one engine folder");
   const double seconds = arguments.number("--seconds", 10.0, 0.01, 3600.0);
   Engine engine = value_of(Engine::load(arguments.words()[0], {static_cast<int>(arguments.number("--threads", 0, 0, 1024))}));
@@ -51,25 +64,38 @@ int run_bench(const Words& words) {
   const ImageView view = image.view();
   Mask mask;
   require_ok(engine.preprocess(view));
-  std::vector<Timed> calls(2);
+  std::vector<Timed> calls(3);
   calls[0].run = [&] { require_ok(engine.compute()); };
   calls[1].run = [&] { require_ok(engine.segment(view, mask)); };
+  calls[2].run = [&] {
+    require_ok(engine.preprocess(view));
+    require_ok(engine.postprocess(view.height, view.width, mask));
+  };
   interleave(calls, seconds);
+  const int frames = static_cast<int>(arguments.number("--heap-frames", 0, 0, 1e6));
+  const long long grown = frames > 0 ? heap_growth(engine, view, mask, frames) : 0;
   const double over_compute = ratio(calls[1], calls[0]);
   if (arguments.has("--json")) {
     const EngineInfo& info = engine.info();
+    const std::string heap = frames == 0 ? "null"
+                                         : "{\"frames\": " + std::to_string(frames) +
+                                               ", \"grown_bytes\": " + std::to_string(grown) + "}";
     std::printf(
         "{\"schema\": \"segedge.bench/1\", \"engine\": %s, \"backend\": %s, \"precision\": %s, \"image\": [%d, %d, %d], "
-        "\"latency_ms\": %s, \"frame_ms\": %s, \"frame_over_compute\": %.6g}\n",
+        "\"latency_ms\": %s, \"frame_ms\": %s, \"steps_ms\": %s, \"frame_over_compute\": %.6g, \"heap\": %s}\n",
         json::quoted(info.name).c_str(), json::quoted(info.backend).c_str(), json::quoted(info.precision).c_str(),
         image.height, image.width, image.channels,
         to_json(calls[0].latency, conditions_of(engine, "compute", seconds)).c_str(),
-        to_json(calls[1].latency, conditions_of(engine, "decoded frame to mask", seconds)).c_str(), over_compute);
+        to_json(calls[1].latency, conditions_of(engine, "decoded frame to mask", seconds)).c_str(),
+        to_json(calls[2].latency, conditions_of(engine, "pre- and post-processing", seconds)).c_str(), over_compute,
+        heap.c_str());
     return 0;
   }
   print_line("compute", calls[0].latency);
   print_line("frame to mask", calls[1].latency);
+  print_line("pre and post", calls[2].latency);
   std::printf("frame / compute %.3f (%d x %d image, %d channel(s))\n", over_compute, image.width, image.height, image.channels);
+  if (frames > 0) std::printf("heap growth over %d frames: %lld bytes\n", frames, grown);
   return 0;
 }
 

@@ -1,0 +1,51 @@
+"""The C++ runtime as a second witness: when it is refused, and when it disagrees."""
+
+import shutil
+from types import SimpleNamespace
+
+import pytest
+
+from edge.device.faults import BundleFault, MachineFault
+from edge.device.runtime import TOLERANCE, require_runtime, runtime_agreement, runtime_verdict
+
+SHELL = shutil.which("sh")
+
+
+def test_refused_before_anything_is_built(tmp_path):
+    bundle = SimpleNamespace(files={"data/reference.json": (1, "0" * 64)})
+    (tmp_path / "plain").write_text("no program")
+    for name in ("none", "plain"):
+        with pytest.raises(MachineFault, match="is no program; make it with cmake"):
+            require_runtime(tmp_path / name, bundle, False)
+    program = tmp_path / "program"
+    shutil.copy(SHELL, program)
+    with pytest.raises(BundleFault, match="leave out --images or --runtime"):
+        require_runtime(program, bundle, True)
+    with pytest.raises(BundleFault, match=r"has no data/reference\.json; make it again"):
+        require_runtime(program, SimpleNamespace(files={}), False)
+    require_runtime(program, bundle, False)
+
+
+@pytest.mark.parametrize(
+    ("script", "fault", "words"),
+    [
+        ("echo 'error: x: needs the backend tensorrt' >&2; exit 3", MachineFault, "x: needs the backend tensorrt"),
+        ("echo 'error: y: was changed' >&2; exit 2", BundleFault, "y: was changed"),
+        ("echo hello", MachineFault, "does not answer as segedge-run does"),
+        ("exit 139", MachineFault, "ended with code 139"),
+    ],
+)
+def test_what_a_program_says_is_passed_on(tmp_path, script, fault, words):
+    program = tmp_path / "program"
+    program.write_text(f"#!{SHELL}\n{script}\n")
+    program.chmod(0o755)
+    with pytest.raises(fault, match=words):
+        runtime_agreement(program, tmp_path, tmp_path)
+
+
+def test_verdict():
+    check, sentence = runtime_verdict(0.991, 0.98)
+    assert not check["passed"] and check["value"] == 0.98 and check["bar"] == pytest.approx(0.991 - TOLERANCE)
+    assert "0.98000" in sentence and "0.99100" in sentence
+    assert runtime_verdict(0.991, 0.991)[0]["passed"]
+    assert not runtime_verdict(0.98, 0.991)[0]["passed"]  # better than what was proved is another engine too
