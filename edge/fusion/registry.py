@@ -19,6 +19,7 @@ _ORDER = (
     "variance_from_inputs",
     "mean_below_resize",
     "scale_below_resize",
+    "concat_below_resize",
     "concat_conv_as_sum",
     "gate_after_pointwise",
     "pointwise_into_conv",
@@ -30,6 +31,7 @@ _ORDER = (
     "transposed_conv_as_pointwise",
     "bilinear_as_conv",
     "narrow_conv_in_blocks",
+    "odd_widths_in_blocks",
     "split_packed_projection",
     "mask_from_logits",
 )
