@@ -115,6 +115,23 @@ def test_a_wrong_rewrite_is_caught_and_undone(monkeypatch: pytest.MonkeyPatch) -
     assert np.isfinite(result.refused[0].relative_error)
 
 
+def test_input_normalisation_before_a_padded_convolution_keeps_its_shift() -> None:
+    """A zero border is not the normalised zero: the scale is folded, the shift is refused."""
+    b = Builder(3)
+    x = b.op("Div", b.op("Sub", "x", b.random(1, 3, 1, 1)), b.random(1, 3, 1, 1, low=0.5))
+    assert ops(fused(b, b.conv(x, 3, 4, 3), "fold-affine")) == ["Sub", "Conv"]
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_batch_norm_of_the_input_joins_the_parallel_convolutions(groups: int) -> None:
+    b = Builder(3)
+    x = b.op("Relu", b.conv("x", 3, 6))
+    branches = b.op("Add", b.norm(b.conv(x, 6, 6, 3, group=groups), 6), b.norm(x, 6))
+    y = b.op("Add", branches, b.norm(b.conv(x, 6, 6, group=groups), 6))
+    result = fused(b, y, "fold-batch-norm", "sum-of-parallel-convs")
+    assert ops(result) == ["Conv", "Relu", "Conv"] and times(result, "sum-of-parallel-convs") == 2
+
+
 @pytest.mark.parametrize("identity", [False, True])
 def test_parallel_convolutions_and_identity_become_one_kernel(identity: bool) -> None:
     b = Builder(3)

@@ -23,6 +23,27 @@ def test_convolution_of_a_nearest_upsample_whose_padding_exceeds_the_factor_is_l
     assert "Resize" in ops(fused(b, y, "nearest-upsample-conv"))
 
 
+def test_equal_resizes_of_neighbours_in_a_concatenation_are_merged() -> None:
+    b = Builder(3)
+    near, far = b.conv("x", 3, 4), b.conv("x", 3, 5, 3, stride=2)
+    parts = [b.resize(near, 2), b.resize(b.conv("x", 3, 6), 2), b.resize(far, 4), b.resize(b.conv("x", 3, 7), 2)]
+    result = fused(b, b.op("Concat", *parts, axis=1), "concat-below-resize")
+    assert times(result, "concat-below-resize") == 1
+    assert ops(result).count("Resize") == 3 and ops(result).count("Concat") == 2  # the last one is no neighbour
+
+
+def test_a_concatenation_of_nothing_but_equal_resizes_moves_below() -> None:
+    b = Builder(3)
+    y = b.op("Concat", b.resize(b.conv("x", 3, 4), 2, "nearest"), b.resize("x", 2, "nearest"), axis=1)
+    assert ops(fused(b, y, "concat-below-resize")) == ["Conv", "Concat", "Resize"]
+
+
+def test_unequal_resizes_in_a_concatenation_are_left() -> None:
+    b = Builder(3)
+    y = b.op("Concat", b.resize(b.conv("x", 3, 4), 2, "nearest"), b.resize("x", 2), axis=1)
+    assert times(fused(b, y, "concat-below-resize"), "concat-below-resize") == 0
+
+
 def test_head_with_one_map_is_computed_in_blocks() -> None:
     b = Builder(3)
     result = fused(b, b.conv(b.conv("x", 3, 16), 16, 1, 3), "narrow-conv-in-blocks")

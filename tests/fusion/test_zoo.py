@@ -16,7 +16,7 @@ _EXACT = [name for name, rewrite in REWRITES.items() if not rewrite.mask_only]
 @pytest.mark.parametrize("name", ZOO)
 @pytest.mark.parametrize("rewrites", [None, _EXACT], ids=["safe", "all"])
 def test_fused_equals_unfused(name: str, rewrites: list[str] | None) -> None:
-    model = ZOO[name]()
+    model = ZOO[name](SIZE)
     rng = np.random.default_rng(0)
     batches = [rng.normal(size=(1, 3, SIZE, SIZE)).astype(np.float32) for _ in range(2)]
     result = fuse(model, rewrites, batches)
@@ -30,7 +30,7 @@ def test_fused_equals_unfused(name: str, rewrites: list[str] | None) -> None:
 
 
 def test_shape_arithmetic_and_the_dead_branch_are_gone() -> None:
-    model = ZOO["shape-arithmetic"]()
+    model = ZOO["shape-arithmetic"](SIZE)
     result = fuse(model, (), [np.zeros((1, 3, SIZE, SIZE), np.float32)])
     assert [n.op_type for n in result.model.proto.graph.node] == ["Conv", "Relu", "Resize", "Conv"]
 

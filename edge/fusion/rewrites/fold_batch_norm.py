@@ -7,8 +7,10 @@
 
 Algebra: inference batch norm is ``a x + d`` with ``a = γ / sqrt(var + ε)``, ``d = β - a mean`` per channel. After a
 convolution it scales and shifts the filters. Before one, the scale goes into the filters' inputs always, the shift
-into the bias only where every window sees real pixels: a zero-padded border sees 0, not ``d``, and is refused
-(see ``push-affine-forward``).
+into the bias only where every window sees real pixels: a zero-padded border sees 0, not ``d``, and is refused.
+Behind an activation (Conv ─ act ─ BN) the norm so goes forward into the convolutions that read it.
+
+Always pays: a pass over the map less.
 """
 
 from __future__ import annotations

@@ -4,11 +4,11 @@
 
     x ─┬─ Conv 3×3 (W, b) ─┐
        ├─ Conv 1×1 (V, c) ─┼ Add ─ y        x ─ Conv 3×3 (W + V·δ [+ I·δ], b + c) ─ y
-       └─ (identity) ──────┘
+       └─ (identity, BN) ──┘
 
 Algebra: a 1×1 convolution is a 3×3 one whose filter is zero off the centre, the identity one whose centre is the unit
-matrix; sums of convolutions of equal stride and padding are the convolution with the sum of filters (RepVGG,
-Ding et al. 2021).
+matrix, a batch norm (or any scale and shift ``a x + d``) one whose centre is ``diag(a)`` and whose bias is ``d``; sums
+of convolutions of equal stride and padding are the convolution with the sum of filters (RepVGG, Ding et al. 2021).
 
 Always pays: the smaller convolution and the addition are free.
 """
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from edge.fusion.conv import Conv, base, conv, read_conv
 from edge.fusion.editor import Editor
 from edge.fusion.rewrite import rewrite
+from edge.fusion.rewrites._affine import read_affine
 
 
 def _apply(editor: Editor, node: ir.Node) -> bool:
@@ -32,9 +33,22 @@ def _apply(editor: Editor, node: ir.Node) -> bool:
     if one is not None and two is not None and one.x is two.x and _fits(one, two):
         return _merge(editor, node, one, two)
     for found, other in ((one, node.inputs[1]), (two, node.inputs[0])):
-        if found is not None and found.x is other and found.inputs == found.outputs and _same_size(found):
-            return _add_identity(editor, node, found)
+        if found is not None and found.inputs == found.outputs and _same_size(found):
+            scale_shift = _scale_and_shift(editor, other, found.x)
+            if scale_shift is not None:
+                return _add_diagonal(editor, node, found, *scale_shift)
     return False
+
+
+def _scale_and_shift(
+    editor: Editor, value: ir.Value | None, x: ir.Value
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """``[C]`` each, where ``value`` is ``scale x + shift``."""
+    if value is x:
+        channels = (editor.shape(x) or (1, 1))[1]
+        return np.ones(channels), np.zeros(channels)
+    affine = read_affine(editor, editor.own(value, "BatchNormalization", "Mul", "Add", "Sub", "Div"))
+    return (affine.scale, affine.shift) if affine is not None and affine.x is x else None
 
 
 def _merge(editor: Editor, node: ir.Node, one: Conv, two: Conv) -> bool:
@@ -46,12 +60,14 @@ def _merge(editor: Editor, node: ir.Node, one: Conv, two: Conv) -> bool:
     return True
 
 
-def _add_identity(editor: Editor, node: ir.Node, found: Conv) -> bool:
+def _add_diagonal(
+    editor: Editor, node: ir.Node, found: Conv, scale: NDArray[np.float64], shift: NDArray[np.float64]
+) -> bool:
     width = found.inputs // found.groups
     unit = np.zeros_like(found.weight)
-    unit[np.arange(found.outputs), np.arange(found.outputs) % width, found.kernel[0] // 2, found.kernel[1] // 2] = 1.0
+    unit[np.arange(found.outputs), np.arange(found.outputs) % width, found.kernel[0] // 2, found.kernel[1] // 2] = scale
     shape = editor.shape(node.outputs[0])
-    result = conv(editor, found, found.x, found.weight + unit, found.bias, shape=shape, hint=base(found.node))
+    result = conv(editor, found, found.x, found.weight + unit, found.bias + shift, shape=shape, hint=base(found.node))
     editor.replace(node.outputs[0], result)
     return True
 
