@@ -118,6 +118,7 @@ def _templates() -> Environment:
     )
     environment.globals["words"] = words
     environment.globals["breakable"] = _breakable
+    environment.globals["unbroken"] = _unbroken
     environment.globals["assumed"] = _assumed
     environment.globals["fewest_in_stratum"] = FEWEST_IN_STRATUM
     return environment
@@ -128,6 +129,13 @@ def _breakable(name: str) -> Markup:
     from markupsafe import Markup, escape
 
     return Markup(re.sub(r"([/._,])(?=\w)", r"\1<wbr>", str(escape(name))))
+
+
+def _unbroken(command: str) -> Markup:
+    """A command line that breaks between its words, and within one only where it is wider than the page."""
+    from markupsafe import Markup, escape
+
+    return Markup(" ").join(Markup("<span>{}</span>").format(escape(word)) for word in command.split(" "))
 
 
 def _names(reports: Sequence[Report]) -> list[str]:

@@ -198,6 +198,13 @@ def test_a_device_s_report_without_the_added_keys_still_has_a_page():
     assert not re.search(r"\bnan\b", re.sub(r"<[^>]+>", "", page))
 
 
+def test_the_command_is_the_command_however_it_breaks(text: str, merged: str):
+    for page in (text, merged):
+        shown = re.search(r"<pre><code>(.*?)</code></pre>", page, re.DOTALL)
+        assert shown is not None
+        assert html.unescape(re.sub(r"<[^>]+>", "", shown[1])) == example().report.command
+
+
 def test_the_verdict_comes_first(text: str):
     assert text.index('class="verdict') < text.index("<nav") < text.index("<table")
 
