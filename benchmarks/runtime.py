@@ -45,6 +45,7 @@ class Series:
     """One engine's rounds.
 
     Attributes:
+        engine: what was timed.
         benches: what ``segedge-run bench --json`` printed, a round each.
         app_ms: median of ``benchmark_app``, a round each, milliseconds.
     """
@@ -69,16 +70,42 @@ def bench(run: Path, engine: Engine, *options: str) -> dict[str, Any]:
     return table
 
 
-def one_round(run: Path, series: Series, seconds: float, options: Sequence[str], ours_first: bool) -> None:
-    """Time both tools once."""
+def measured(
+    run: Path, engines: Mapping[str, Engine], rounds: int, seconds: float, frames: int, options: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """All engines in turn: name to :func:`figures`.
 
+    Args:
+        run: ``segedge-run``.
+        engines: by the name to report.
+        rounds: how often both tools time every engine.
+        seconds: for each timing.
+        frames: for the heap.
+        options: more words for every ``bench``.
+    """
+    series = {name: Series(engine) for name, engine in engines.items()}
+    # Also the warm-up of the machine, and how many threads each engine takes.
+    first = {
+        name: bench(run, engine, "--seconds", "0.1", "--heap-frames", str(frames), *options)
+        for name, engine in engines.items()
+    }
+    for turn in range(rounds):
+        for name, one in series.items():
+            threads = int(first[name]["latency_ms"]["conditions"]["threads"])
+            _round(run, one, threads, seconds, options, ours_first=turn % 2 == 0)
+        print(f"round {turn + 1} of {rounds}", file=sys.stderr)
+    return {name: figures(one, first[name]["heap"]) for name, one in series.items()}
+
+
+def _round(
+    run: Path, series: Series, threads: int, seconds: float, options: Sequence[str], *, ours_first: bool
+) -> None:
     def ours() -> None:
         series.benches.append(bench(run, series.engine, "--seconds", str(seconds), *options))
 
     def theirs() -> None:
         series.app_ms.append(benchmark_app(series.engine, threads, max(1, round(seconds))))
 
-    threads = int(series.benches[0]["latency_ms"]["conditions"]["threads"])
     for step in (ours, theirs) if ours_first else (theirs, ours):
         step()
 
@@ -143,23 +170,10 @@ def main() -> int:
         raise SystemExit(f"{arguments.run}: no such program; run make runtime first, or give --run")
     image = ["--image", str(arguments.image)] if arguments.image else []
     try:
-        engines = {name: Series(engine) for name, engine in map(_named, arguments.engines)}
+        engines = dict(map(_named, arguments.engines))
     except EdgeError as error:
         raise SystemExit(str(error)) from None
-
-    heaps = {}
-    for name, series in engines.items():  # also the warm-up, and how many threads the engine takes
-        first = bench(arguments.run, series.engine, "--seconds", "0.1", "--heap-frames", str(arguments.frames), *image)
-        series.benches.append(first)
-        heaps[name] = first["heap"]
-    for turn in range(arguments.rounds):
-        for series in engines.values():
-            one_round(arguments.run, series, arguments.seconds, image, turn % 2 == 0)
-        print(f"round {turn + 1} of {arguments.rounds}", file=sys.stderr)
-    for series in engines.values():
-        del series.benches[0]
-
-    tables = {name: figures(series, heaps[name]) for name, series in engines.items()}
+    tables = measured(arguments.run, engines, arguments.rounds, arguments.seconds, arguments.frames, image)
     for name, table in tables.items():
         print(line(name, table))
     if arguments.out:

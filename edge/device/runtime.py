@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, Mapping
 
 from .faults import BundleFault, DeviceFault, MachineFault
 from .manifest import Manifest
@@ -27,7 +27,7 @@ def require_runtime(program: Path, manifest: Manifest, own_images: bool) -> None
 
     Raises:
         BundleFault: the bundle has nothing for the runtime to compare with.
-        MachineFault: no such program.
+        MachineFault: no such program, or one without the bundle's backend.
     """
     if not (program.is_file() and os.access(str(program), os.X_OK)):
         raise MachineFault(
@@ -37,6 +37,12 @@ def require_runtime(program: Path, manifest: Manifest, own_images: bool) -> None
         raise BundleFault("--runtime compares on the bundled images; leave out --images or --runtime")
     if EXPECTED not in manifest.files:
         raise BundleFault(f"--runtime: this bundle has no {EXPECTED}; make it again, with images")
+    backends = _answer(program, "info")["backends"]
+    if manifest.backend not in backends:
+        raise MachineFault(
+            f"{program}: was built without {manifest.backend} (it has {', '.join(backends) or 'no backend'}); install "
+            "it and build the runtime again"
+        )
 
 
 def runtime_agreement(program: Path, engine: Path, bundle: Path) -> float:
@@ -48,21 +54,10 @@ def runtime_agreement(program: Path, engine: Path, bundle: Path) -> float:
         bundle: unpacked bundle.
 
     Raises:
-        MachineFault: the runtime has no such backend, or cannot run here.
+        MachineFault: the runtime cannot run here.
         BundleFault: it refuses the engine or the reference.
     """
-    command = [str(program.resolve()), "verify", str(engine), str(bundle), "--json"]
-    try:
-        done = subprocess.run(command, capture_output=True, check=False, timeout=_LONGEST_S)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise MachineFault(f"{program}: does not run here ({error}); build it again on this machine") from None
-    if done.returncode not in (0, 1):
-        raise _fault(program, done.returncode, done.stderr.decode("utf-8", "replace"))
-    try:
-        table: dict[str, Any] = json.loads(done.stdout.decode("utf-8"))
-        return float(table["agreement"])
-    except (ValueError, KeyError, TypeError):
-        raise MachineFault(f"{program}: does not answer as segedge-run does; build it again from this bundle") from None
+    return float(_answer(program, "verify", engine, bundle)["agreement"])
 
 
 def runtime_verdict(ours: float, theirs: float) -> tuple[dict[str, Any], str]:
@@ -78,6 +73,33 @@ def runtime_verdict(ours: float, theirs: float) -> tuple[dict[str, Any], str]:
         "passed": abs(theirs - ours) <= TOLERANCE,
     }
     return check, f"the C++ runtime's agreement is {theirs:.5f}, this Python's {ours:.5f}: build the runtime again"
+
+
+_ANSWERS: Mapping[str, tuple[str, tuple[type, ...]]] = {
+    "info": ("backends", (list,)),
+    "verify": ("agreement", (int, float)),
+}
+"""The field that is read of each command's answer, and what it may be."""
+
+
+def _answer(program: Path, command: str, *words: Path) -> dict[str, Any]:
+    """One JSON document from the program."""
+    line = [str(program.resolve()), command, *map(str, words), "--json"]
+    try:
+        done = subprocess.run(line, capture_output=True, check=False, timeout=_LONGEST_S)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise MachineFault(f"{program}: does not run here ({error}); build it again on this machine") from None
+    if done.returncode not in (0, 1):
+        raise _fault(program, done.returncode, done.stderr.decode("utf-8", "replace"))
+    field, kinds = _ANSWERS[command]
+    try:
+        table = json.loads(done.stdout.decode("utf-8"))
+        sound = isinstance(table[field], kinds)
+    except (ValueError, KeyError, TypeError):
+        sound = False
+    if not sound:
+        raise MachineFault(f"{program}: does not answer as segedge-run does; build it again from this bundle")
+    return dict(table)
 
 
 def _fault(program: Path, code: int, said: str) -> DeviceFault:
