@@ -26,7 +26,10 @@ _BINARY = ("Add", "Sub", "Mul", "Div")
 
 @dataclass(frozen=True)
 class Filters:
-    """A convolution's shape, without its weights, of which there may be many megabytes."""
+    """A convolution's shape, without its weights, of which there may be many megabytes.
+
+    ``output_axis`` and ``input_axis`` are those of the weights: ConvTranspose has them the other way round.
+    """
 
     node: ir.Node
     x: ir.Value
@@ -35,6 +38,11 @@ class Filters:
     per_group: int
     taps: int
     groups: int
+    output_axis: int = 0
+
+    @property
+    def input_axis(self) -> int:
+        return 1 - self.output_axis
 
 
 @dataclass
@@ -90,8 +98,8 @@ def region_of(editor: Editor, start: ir.Value) -> Region:
 
 
 def read_filters(editor: Editor, node: ir.Node) -> Filters | None:
-    """A 2-D convolution with constant float32 filters and explicit pads; None for any other node."""
-    if node.op_type != "Conv" or node.domain not in ("", "ai.onnx"):
+    """A 2-D convolution, or ungrouped transposed one, with constant float32 filters and explicit pads; else None."""
+    if node.op_type not in ("Conv", "ConvTranspose") or node.domain not in ("", "ai.onnx"):
         return None
     x, weight, *bias = node.inputs
     shape = editor.shape(weight)
@@ -100,11 +108,14 @@ def read_filters(editor: Editor, node: ir.Node) -> Filters | None:
         return None
     if weight.dtype != ir.DataType.FLOAT or text(node, "auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
         return None
-    return Filters(node, x, node.outputs[0], shape[0], shape[1], shape[2] * shape[3], integer(node, "group", 1))
+    axis, groups = int(node.op_type == "ConvTranspose"), integer(node, "group", 1)
+    if axis and groups != 1:
+        return None
+    return Filters(node, x, node.outputs[0], shape[axis], shape[1 - axis], shape[2] * shape[3], groups, axis)
 
 
 def plain_conv(editor: Editor, node: ir.Node) -> Filters | None:
-    """An ungrouped convolution with constant filters."""
+    """An ungrouped convolution, transposed or not, with constant filters."""
     found = read_filters(editor, node)
     return found if found is not None and found.groups == 1 else None
 

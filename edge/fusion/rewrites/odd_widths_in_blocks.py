@@ -56,7 +56,7 @@ def _fill_up(editor: Editor, region: Region) -> bool:
 
 
 def _issued(editor: Editor, c: Filters, places: Places) -> int:
-    shape = editor.shape(c.y)
+    shape = editor.shape(c.x if c.output_axis else c.y)
     assert shape is not None
     outputs = places[c.y][1] if c.y in places else c.outputs
     inputs = places[c.x][1] if c.x in places else c.per_group
@@ -79,9 +79,9 @@ def _widen_conv(editor: Editor, c: Filters, places: Places) -> None:
     weight, *bias = (editor.array(value) for value in c.node.inputs[1:])
     assert weight is not None
     if c.x in places:
-        weight = _spread(weight, *places[c.x], axis=1)
+        weight = _spread(weight, *places[c.x], axis=c.input_axis)
     if c.y in places:
-        weight = _spread(weight, *places[c.y])
+        weight = _spread(weight, *places[c.y], axis=c.output_axis)
         if bias and bias[0] is not None:
             wide = _spread(bias[0], *places[c.y])
             c.node.replace_input_with(2, editor.weight(wide, f"{base(c.node)}.bias"))
