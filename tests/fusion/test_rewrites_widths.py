@@ -54,6 +54,16 @@ def test_what_keeps_channels_apart_is_widened_too() -> None:
     assert widths(result) == [(48, 3), (48, 1), (48, 48), (16, 48)] and times(result, NAME) == 1
 
 
+def test_transposed_convolutions_write_and_read_widened_maps() -> None:
+    b = Builder(3)
+    x = b.op("Relu", b.conv("x", 3, 47))
+    up = b.op("ConvTranspose", x, b.random(47, 31, 2, 2), b.random(31), strides=[2, 2], kernel_shape=[2, 2])
+    result = fused(b, b.conv(b.op("Add", up, b.conv(b.resize(x, 2), 47, 31)), 31, 16), NAME)
+    table = {t.name: tuple(t.dims) for t in result.model.proto.graph.initializer}
+    transposed = next(n for n in result.model.proto.graph.node if n.op_type == "ConvTranspose")
+    assert table[transposed.input[1]] == (48, 32, 2, 2) and widths(result) == [(48, 3), (32, 48), (16, 32)]
+
+
 def test_widths_that_would_cost_too_much_are_left() -> None:
     b = Builder(3)
     y = b.conv(b.op("Relu", b.conv("x", 3, 17)), 17, 16, 3)

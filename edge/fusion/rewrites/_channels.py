@@ -9,8 +9,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from edge.fusion.conv import Conv, read_conv
-from edge.fusion.editor import Editor, integer
+from edge.fusion.editor import Editor, integer, text
 from edge.fusion.rewrites._affine import read_batch_norm
 from edge.fusion.rewrites._resize import read_upsample
 
@@ -23,6 +22,27 @@ _UNARY = (
     "MaxPool", "AveragePool", "GlobalAveragePool",
 )  # fmt: skip
 _BINARY = ("Add", "Sub", "Mul", "Div")
+
+
+@dataclass(frozen=True)
+class Filters:
+    """A convolution's shape, without its weights, of which there may be many megabytes.
+
+    ``output_axis`` and ``input_axis`` are those of the weights: ConvTranspose has them the other way round.
+    """
+
+    node: ir.Node
+    x: ir.Value
+    y: ir.Value
+    outputs: int
+    per_group: int
+    taps: int
+    groups: int
+    output_axis: int = 0
+
+    @property
+    def input_axis(self) -> int:
+        return 1 - self.output_axis
 
 
 @dataclass
@@ -40,7 +60,7 @@ class Region:
     maps: list[ir.Value] = field(default_factory=list)
     twins: list[tuple[ir.Value, ir.Value]] = field(default_factory=list)
     concats: list[ir.Node] = field(default_factory=list)
-    convs: list[Conv] = field(default_factory=list)
+    convs: list[Filters] = field(default_factory=list)
     pinned: list[ir.Value] = field(default_factory=list)
 
 
@@ -77,9 +97,26 @@ def region_of(editor: Editor, start: ir.Value) -> Region:
     return found
 
 
-def plain_conv(editor: Editor, node: ir.Node | None) -> Conv | None:
-    """An ungrouped convolution with constant filters."""
-    found = read_conv(editor, node)
+def read_filters(editor: Editor, node: ir.Node) -> Filters | None:
+    """A 2-D convolution, or ungrouped transposed one, with constant float32 filters and explicit pads; else None."""
+    if node.op_type not in ("Conv", "ConvTranspose") or node.domain not in ("", "ai.onnx"):
+        return None
+    x, weight, *bias = node.inputs
+    shape = editor.shape(weight)
+    constant = all(v is None or v.const_value is not None for v in (weight, *bias))
+    if x is None or weight is None or shape is None or len(shape) != 4 or not constant:
+        return None
+    if weight.dtype != ir.DataType.FLOAT or text(node, "auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
+        return None
+    axis, groups = int(node.op_type == "ConvTranspose"), integer(node, "group", 1)
+    if axis and groups != 1:
+        return None
+    return Filters(node, x, node.outputs[0], shape[axis], shape[1 - axis], shape[2] * shape[3], groups, axis)
+
+
+def plain_conv(editor: Editor, node: ir.Node) -> Filters | None:
+    """An ungrouped convolution, transposed or not, with constant filters."""
+    found = read_filters(editor, node)
     return found if found is not None and found.groups == 1 else None
 
 
@@ -173,8 +210,8 @@ def _mapped(editor: Editor, node: ir.Node, channels: int) -> Sequence[ir.Value |
 
 def is_depthwise(editor: Editor, node: ir.Node) -> bool:
     """A convolution with one constant filter for each channel."""
-    found = read_conv(editor, node)
-    return found is not None and found.groups == found.inputs == found.outputs
+    found = read_filters(editor, node)
+    return found is not None and found.per_group == 1 and 1 < found.groups == found.outputs
 
 
 def _operands(editor: Editor, node: ir.Node, channels: int) -> list[ir.Value | None] | None:

@@ -16,26 +16,35 @@ only regions whose issued multiplications grow by at most a tenth are proposed.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from edge.fusion.conv import Conv, base
+from edge.fusion.conv import base
 from edge.fusion.editor import Editor
-from edge.fusion.rewrite import rewrite
-from edge.fusion.rewrites._channels import Placement, Region, is_depthwise, placements, plain_conv, region_of
+from edge.fusion.rewrite import Rewrite, rewrite_name
+from edge.fusion.rewrites._channels import Filters, Placement, Region, is_depthwise, placements, plain_conv, region_of
 from edge.fusion.rewrites._lanes import LANES, cost
 
 _MOST_GROWTH = 1.10
 Places = Mapping[ir.Value, tuple[Placement, int]]
 
 
-def _apply(editor: Editor, node: ir.Node) -> bool:
-    found = plain_conv(editor, node)
-    if found is None or found.outputs % LANES == 0:
-        return False
-    region = region_of(editor, found.y)
+def _sweep(editor: Editor) -> int:
+    widened, known = 0, set[ir.Value]()
+    for node in editor.nodes("Conv"):
+        found = plain_conv(editor, node)
+        if found is None or found.outputs % LANES == 0 or found.y in known:
+            continue
+        region = region_of(editor, found.y)
+        known.update(region.maps)
+        widened += _fill_up(editor, region)
+    return widened
+
+
+def _fill_up(editor: Editor, region: Region) -> bool:
     places = placements(editor, region, LANES)
     if places is None or all(len(at) == wide for at, wide in places.values()):
         return False
@@ -46,12 +55,12 @@ def _apply(editor: Editor, node: ir.Node) -> bool:
     return True
 
 
-def _issued(editor: Editor, c: Conv, places: Places) -> int:
-    shape = editor.shape(c.y)
+def _issued(editor: Editor, c: Filters, places: Places) -> int:
+    shape = editor.shape(c.x if c.output_axis else c.y)
     assert shape is not None
     outputs = places[c.y][1] if c.y in places else c.outputs
-    inputs = places[c.x][1] if c.x in places else c.inputs
-    return cost(outputs, inputs, c.kernel[0] * c.kernel[1], shape[2] * shape[3])
+    inputs = places[c.x][1] if c.x in places else c.per_group
+    return cost(outputs, inputs, c.taps, shape[2] * shape[3])
 
 
 def _widen(editor: Editor, region: Region, places: Places) -> None:
@@ -66,15 +75,17 @@ def _widen(editor: Editor, region: Region, places: Places) -> None:
         value.shape = ir.Shape((shape[0], wide, *shape[2:]))
 
 
-def _widen_conv(editor: Editor, c: Conv, places: Places) -> None:
-    weight, bias, hint = c.weight, c.bias, base(c.node)
+def _widen_conv(editor: Editor, c: Filters, places: Places) -> None:
+    weight, *bias = (editor.array(value) for value in c.node.inputs[1:])
+    assert weight is not None
     if c.x in places:
-        weight = _spread(weight, *places[c.x], axis=1)
+        weight = _spread(weight, *places[c.x], axis=c.input_axis)
     if c.y in places:
-        weight, bias = _spread(weight, *places[c.y]), _spread(bias, *places[c.y])
-    c.node.replace_input_with(1, editor.weight(weight, f"{hint}.weight"))
-    if len(c.node.inputs) > 2:
-        c.node.replace_input_with(2, editor.weight(bias, f"{hint}.bias"))
+        weight = _spread(weight, *places[c.y], axis=c.output_axis)
+        if bias and bias[0] is not None:
+            wide = _spread(bias[0], *places[c.y])
+            c.node.replace_input_with(2, editor.weight(wide, f"{base(c.node)}.bias"))
+    c.node.replace_input_with(1, editor.weight(weight, f"{base(c.node)}.weight"))
 
 
 def _widen_constants(editor: Editor, node: ir.Node, at: Placement, wide: int) -> None:
@@ -95,18 +106,16 @@ def _widen_constants(editor: Editor, node: ir.Node, at: Placement, wide: int) ->
             continue
         axis = 1 if node.op_type in ("Add", "Sub", "Mul", "Div") and array.ndim == 4 else 0
         neutral = 1.0 if node.op_type == "Div" or (node.op_type == "BatchNormalization" and index == 4) else 0.0
-        spread = _spread(array.astype(np.float64), at, wide, axis, neutral)
+        spread = _spread(array, at, wide, axis, neutral)
         node.replace_input_with(index, editor.weight(spread, f"{hint}.wide"))
 
 
-def _spread(
-    table: NDArray[np.float64], at: Placement, wide: int, axis: int = 0, fill: float = 0.0
-) -> NDArray[np.float64]:
+def _spread(table: NDArray[Any], at: Placement, wide: int, axis: int = 0, fill: float = 0.0) -> NDArray[Any]:
     """Slices along an axis moved to their places, the gaps filled."""
     moved = np.moveaxis(table, axis, 0)
-    result = np.full((wide, *moved.shape[1:]), fill)
+    result = np.full((wide, *moved.shape[1:]), fill, table.dtype)
     result[at] = moved
     return np.moveaxis(result, 0, axis)
 
 
-REWRITE = rewrite(__name__, "optional", ("Conv",), _apply)
+REWRITE = Rewrite(rewrite_name(__name__), "optional", _sweep)
