@@ -10,10 +10,11 @@ from edge.backends import find_backend
 from edge.backends.engine import Candidate
 from edge.job import Job
 from edge.model import Model
+from edge.quantization.local_search import search
 from edge.quantization.plan import PrecisionPlan
 from edge.quantization.ranges import Ranges
 from edge.quantization.schemes import find_scheme, plan_int8
-from edge.quantization.search import Found, search
+from edge.quantization.search import Found
 from edge.quantization.write import quantize
 
 FLOATS = ("fp32", "bf16", "fp16")

@@ -80,8 +80,9 @@ def run_deploy(request: Request, progress: Progress) -> tuple[Report, Path]:
         with job.clock.stage("reference", len(job.splits.evaluation)) as advance:
             reference = evaluate_reference(job.model, job.splits.evaluation, advance)
         reference.save_outputs(folder / "reference.npz")
+        _remember(out, folder)
         if job.target.local:
-            report = _deploy_here(job, reference, folder, out)
+            report = _deploy_here(job, reference, folder)
         else:
             from edge.simulated import deploy_simulated
 
@@ -89,8 +90,7 @@ def run_deploy(request: Request, progress: Progress) -> tuple[Report, Path]:
     return report, out
 
 
-def _deploy_here(job: Job, reference: Evaluation, folder: Path, earlier: Path) -> Report:
-    _remember(earlier, folder)
+def _deploy_here(job: Job, reference: Evaluation, folder: Path) -> Report:
     fused = _fuse(job)
     ranges = _calibrate(job, fused, folder)
     candidates, refusals, log = local_candidates(job, fused.model, ranges, folder)

@@ -1,12 +1,14 @@
 """Deploying for a device that is not this machine: everything that can be known here, and nothing that cannot.
 
 The very graphs that the device will compile are scored in ONNX Runtime (graph optimizations off), and TensorRT for RTX
-says whether they build and in which precision their convolutions run. No latency is guessed, nothing is chosen: the
-device decides, from the bundle.
+says whether they build and in which precision their convolutions run. Where INT8 everywhere is not good enough, a
+search over estimated times and simulated harm proposes which layers to leave float. Estimates only order layers: no
+latency is written down, nothing is chosen; the device decides, from the bundle.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,20 +20,24 @@ from edge.backends.engine import Candidate, Engine, Layer
 from edge.backends.onnxruntime import reference as exact_runner
 from edge.backends.tensorrt_rtx import Attempt, TensorRtRtx
 from edge.build import GRAPH
-from edge.candidates import PLAN, Refusal
+from edge.candidates import MEMORY, PLAN, Refusal
 from edge.check import Checked
 from edge.costs import Costs, estimator
 from edge.errors import MachineError
 from edge.files import sha256_file
 from edge.fuse import fuse_for_target
 from edge.job import Job
+from edge.model import Model
 from edge.quantization.calibrate import calibrate
+from edge.quantization.ranges import Ranges
 from edge.quantization.schemes import find_scheme, plan_int8
+from edge.quantization.simulated_search import search_simulated
 from edge.report import Report, worst_pictures, write_report
 from edge.report.results import EngineRow, Status
 from edge.rows import assemble, engine_row, refused_row
-from edge.tensorrt_candidates import candidates, simulated, tensorrt_version
+from edge.tensorrt_candidates import candidates, planned, simulated, tensorrt_version
 
+_NOT_WRITTEN = "{} is not written for TensorRT"
 NOT_HERE = "accuracy simulated in ONNX Runtime on the device's own graph; latency is measured on the device"
 
 
@@ -54,11 +60,9 @@ def deploy_simulated(job: Job, reference: Evaluation, folder: Path) -> Report:
         ranges.save(folder / "ranges.json")
         plan_int8(fused.model, find_scheme("tensorrt")).save(folder / PLAN)
     with job.clock.stage("lower"):
-        asked = [
-            candidate
-            for candidate in candidates(fused.model, ranges, job.target, job.request.jetpack)
-            if candidate.precision in job.precisions
-        ]
+        plain = candidates(fused.model, ranges, job.target, job.request.jetpack)
+    mixed, why_none, log = _mixed(job, fused.model, ranges, folder)
+    asked = [*(candidate for candidate in plain if candidate.precision in job.precisions), *mixed]
     with job.clock.stage("build", len(asked)) as advance:
         attempts = {}
         for candidate in asked:
@@ -80,23 +84,55 @@ def deploy_simulated(job: Job, reference: Evaluation, folder: Path) -> Report:
     ]
     rows += [
         refused_row(refusal, job.target.backend, job.request.gate)
-        for refusal in _refusals(job, {c.precision for c in asked})
+        for refusal in _refusals(job, {c.precision for c in asked}, why_none)
     ]
     evaluations = {name: found.evaluation for name, found in checked.items()}
     status: Status = "unconfirmed" if any(row.gate.passed for row in rows) else "failed"
-    report = assemble(job, reference, rows, None, evaluations, fused, ranges, status, _notes(job, attempts, tensorrt))
+    notes = (*_notes(job, attempts, tensorrt), *log)
+    report = assemble(job, reference, rows, None, evaluations, fused, ranges, status, notes)
     shown = worst_pictures(job.splits.evaluation, reference, evaluations)
     write_report(report, folder, shown, job.request.report_images)
     return report
 
 
-def _refusals(job: Job, made: set[str]) -> list[Refusal]:
+def _mixed(
+    job: Job, fused: Model, ranges: Ranges, folder: Path
+) -> tuple[list[Candidate], Mapping[str, str], tuple[str, ...]]:
+    """What a search proposes, why there is nothing where it does not, and what it decided, in words."""
+    refusal = find_backend(job.target.backend).refusal("int8", job.target)
+    if "mixed" not in job.precisions or refusal is not None:
+        return [], {"mixed": refusal or ""}, ()
+    rest = "fp16" if "fp16" in job.precisions else "fp32"
+    progress = job.clock.progress
+    with job.clock.stage("search"):
+        found = search_simulated(
+            fused,
+            ranges,
+            job.splits.search,
+            job.target,
+            job.gate,
+            rest,
+            job.request.budget_seconds,
+            job.request.threads,
+            lambda doing, left: progress.detail(f"search: {doing} ({left:.0f} s left)"),
+            folder / MEMORY,
+        )
+        log = tuple(f"search: {line}" for line in found.log)
+        fresh = [plan for plan in found.plans if plan.candidate.precision == "mixed"]
+        if fresh:
+            fresh[0].plan.save(folder / PLAN)
+        made = [planned(fused, ranges, job.target, job.request.jetpack, p.plan, p.rest, p.name) for p in fresh]
+    why = "the search came to INT8 everywhere" if found.plans else found.log[-1]
+    return made, {} if made else {"mixed": why}, log
+
+
+def _refusals(job: Job, made: set[str], reasons: Mapping[str, str]) -> list[Refusal]:
     """A row for every precision that was asked for and has no graph."""
     backend = find_backend(job.target.backend)
-    missing = [name for name in job.precisions if name not in made]
     return [
-        Refusal(name, name, backend.refusal(name, job.target) or f"{name} is not written for {job.target.title}")
-        for name in missing
+        Refusal(name, name, reasons.get(name) or backend.refusal(name, job.target) or _NOT_WRITTEN.format(name))
+        for name in job.precisions
+        if name not in made
     ]
 
 
@@ -152,12 +188,14 @@ def _with_build(verdict: Verdict, attempt: Attempt | None) -> Verdict:
 
 
 def _layers(candidate: Candidate, attempt: Attempt | None) -> tuple[Layer, ...]:
-    """What the plan built here says of each convolution; the device's own builder may choose otherwise."""
-    if attempt is None:
-        return ()
+    """What the plan built here says of each convolution (the device's own builder may choose otherwise), and why each
+    further layer is left float; in which float precision, nobody built here says."""
+    built = attempt.precisions if attempt else {}
+    operators = {node.name: node.op_type for node in candidate.model.proto.graph.node}
+    rows = {name: ("Convolution", precision) for name, precision in built.items()}
+    rows.update({name: (operators.get(name, ""), "unknown") for name in candidate.reasons if name not in built})
     return tuple(
-        Layer(name, "Convolution", precision, None, candidate.reasons.get(name, ""))
-        for name, precision in attempt.precisions.items()
+        Layer(name, op, precision, None, candidate.reasons.get(name, "")) for name, (op, precision) in rows.items()
     )
 
 

@@ -47,27 +47,42 @@ def candidates(
     Raises:
         InputError: a JetPack that the target does not run, or a graph that its TensorRT does not take.
     """
-    tensorrt = tensorrt_version(target, jetpack)
-    typed = find_parser(tensorrt).typed
-    scheme = SCHEMES["tensorrt"]
+    tensorrt, wide, scheme = tensorrt_version(target, jetpack), beyond_half(model, ranges), SCHEMES["tensorrt"]
     plan = plan or plan_int8(model, scheme)
-    wide = beyond_half(model, ranges)
-    nothing: Mapping[str, str] = {}
-    made: list[Candidate] = []
-    for precision, source, reasons in (
-        ("fp32", model, nothing),
-        ("int8", quantize(model, ranges, plan, scheme), plan.reasons),
-    ):
-        lowered = lower(source, tensorrt)
-        name, half = ("fp16", "fp16") if precision == "fp32" else ("int8-fp16", "int8")
-        made.append(Candidate(precision, precision, "fp32", lowered, reasons))
-        if typed:
-            cast = to_half(lowered, wide)
-            require_supported(cast, tensorrt)
-            made.append(Candidate(name, half, "fp16", cast, {**reasons, **stays_float(lowered, wide)}))
-        else:
-            made.append(Candidate(name, half, "fp16", lowered, reasons, simulation=to_half(source, wide)))
-    return tuple(made)
+    quantized = quantize(model, ranges, plan, scheme)
+    return (
+        *_over_each_rest(model, {}, (("fp32", "fp32"), ("fp16", "fp16")), tensorrt, wide),
+        *_over_each_rest(quantized, plan.reasons, (("int8", "int8"), ("int8-fp16", "int8")), tensorrt, wide),
+    )
+
+
+def planned(
+    model: Model, ranges: Ranges, target: Target, jetpack: str | None, plan: PrecisionPlan, rest: str, name: str
+) -> Candidate:
+    """The graph of one plan of a search, over one float precision, fp32 or fp16; see :func:`candidates`."""
+    tensorrt, wide = tensorrt_version(target, jetpack), beyond_half(model, ranges)
+    quantized = quantize(model, ranges, plan, SCHEMES["tensorrt"])
+    return _over_each_rest(quantized, plan.reasons, ((name, "mixed"), (name, "mixed")), tensorrt, wide)[rest == "fp16"]
+
+
+def _over_each_rest(
+    source: Model,
+    reasons: Mapping[str, str],
+    named: tuple[tuple[str, str], tuple[str, str]],
+    tensorrt: str,
+    wide: frozenset[str],
+) -> tuple[Candidate, Candidate]:
+    """One graph over FP32 and over FP16, each with its name and precision."""
+    lowered = lower(source, tensorrt)
+    (name, precision), (half_name, half_precision) = named
+    full = Candidate(name, precision, "fp32", lowered, reasons)
+    if not find_parser(tensorrt).typed:
+        simulation = to_half(source, wide)
+        return full, Candidate(half_name, half_precision, "fp16", lowered, reasons, simulation=simulation)
+    cast = to_half(lowered, wide)
+    require_supported(cast, tensorrt)
+    why = {**reasons, **stays_float(lowered, wide)}
+    return full, Candidate(half_name, half_precision, "fp16", cast, why)
 
 
 def simulated(candidate: Candidate) -> Model:

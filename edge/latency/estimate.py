@@ -19,20 +19,20 @@ from edge.model import Model
 from edge.target import UNKNOWN, Target
 
 KIND = "estimate"
-_HEAVY = ("Conv", "ConvTranspose", "MatMul", "Gemm")
+HEAVY = ("Conv", "ConvTranspose", "MatMul", "Gemm")
 # Compilers compute these in the layer before, so that they move no data of their own.
-_POINTWISE = frozenset(
+POINTWISE = frozenset(
     (
         *("Relu", "LeakyRelu", "PRelu", "Clip", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Gelu", "Erf", "Elu"),
         *("Selu", "Add", "Sub", "Mul", "Div", "BatchNormalization", "Cast", "QuantizeLinear", "DequantizeLinear"),
     )
 )
 # Only views; nothing is computed or moved.
-_FREE = frozenset(("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Shape", "Constant", "ConstantOfShape", "Identity"))
+FREE = frozenset(("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Shape", "Constant", "ConstantOfShape", "Identity"))
 # Precision asked for to that of the rest (a quantized network keeps its other layers in half).
 _REST: Mapping[str, str] = {"fp32": "fp32", "fp16": "fp16", "bf16": "bf16", "int8": "fp16"}
 _MEMORY_ONLY = "the table has no {} peak: only the time to move data counts, so the truth may be far longer"
-_BYTES: Mapping[str, int] = {"fp32": 4, "fp16": 2, "bf16": 2, "int8": 1}
+BYTES: Mapping[str, int] = {"fp32": 4, "fp16": 2, "bf16": 2, "int8": 1}
 _FACTS: Mapping[str, str] = {
     "fp32": "fp32_tflops",
     "fp16": "fp16_tflops_dense",
@@ -165,17 +165,18 @@ def _layers(model: Model, precision: str, rest: str, peaks: Peaks) -> list[Layer
             readers[name] = readers.get(name, 0) + 1
     rows = []
     for node in proto.graph.node:
-        if node.op_type in _FREE:
+        if node.op_type in FREE:
             continue
-        kind = precision if node.op_type in _HEAVY else rest
-        merged = node.op_type in _POINTWISE and node.input[0] not in weights and readers[node.input[0]] == 1
+        kind = precision if node.op_type in HEAVY else rest
+        merged = node.op_type in POINTWISE and node.input[0] not in weights and readers[node.input[0]] == 1
         elements = _elements(node, shapes, merged)
         if elements:
-            rows.append(_row(node, kind, node_macs(node, shapes), elements * _BYTES[kind], peaks))
+            rows.append(layer_estimate(node, kind, node_macs(node, shapes), elements * BYTES[kind], peaks))
     return rows
 
 
-def _row(node: onnx.NodeProto, kind: str, macs: int, size: int, peaks: Peaks) -> LayerEstimate:
+def layer_estimate(node: onnx.NodeProto, kind: str, macs: int, size: int, peaks: Peaks) -> LayerEstimate:
+    """The roofline itself: the larger of a layer's time for arithmetic and its time for ``size`` bytes."""
     operations = peaks.operations.get(kind)
     compute = 2e3 * macs / operations if operations else 0.0
     memory = 1e3 * size / peaks.bytes_per_second

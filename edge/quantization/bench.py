@@ -56,7 +56,13 @@ class Judged:
 
 
 class Bench(Protocol):
-    """Measurements of candidates on a target."""
+    """Measurements of candidates on a target.
+
+    Attributes:
+        measured: whether its milliseconds are measured; False where they are estimates.
+    """
+
+    measured: bool
 
     def profiles(self, candidates: Sequence[Candidate]) -> list[list[Profile]]:
         """Layer tables of each candidate, several each, taken in turn so that they are comparable."""
@@ -86,6 +92,8 @@ class LocalBench:
         gate: None asks for parity only.
         threads: CPU threads, None for all usable cores.
     """
+
+    measured = True
 
     def __init__(
         self,

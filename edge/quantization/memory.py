@@ -8,10 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from edge.accuracy.gate import Gate
 from edge.files import sha256_bytes, write_json
+from edge.images import ImageSet
+from edge.latency.environment import environment
+from edge.model import Model
+from edge.quantization.ranges import Ranges
+from edge.target import Target
 
 SCHEMA = "edge.search/1"
 
@@ -54,3 +61,19 @@ class Memory:
             return {}  # half-written by another version, or not ours: measured again
         same = isinstance(table, dict) and table.get("schema") == SCHEMA and table.get("key") == self.key
         return dict(table["facts"]) if same else {}
+
+
+def asked_of(
+    model: Model, ranges: Ranges, images: ImageSet, gate: Gate | None, target: Target, scheme: str
+) -> dict[str, Any]:
+    """What the facts of any search depend on, this machine's CPU among it; a key for :class:`Memory`."""
+    here = environment()
+    return {
+        "graph": model.sha256,
+        "ranges": asdict(ranges),
+        "images": images.sha256(),
+        "gate": None if gate is None else asdict(gate),
+        "target": target.name,
+        "scheme": scheme,
+        "machine": {key: here[key] for key in ("cpu", "isa", "threads")},
+    }

@@ -19,30 +19,18 @@ NNCF's accuracy control asks 3 before 2, evaluates after each operation it rever
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edge.accuracy.gate import Gate
-from edge.backends import find_backend
 from edge.backends.engine import Candidate
-from edge.images import ImageSet
-from edge.latency.environment import environment, versions
-from edge.model import Model
-from edge.quantization.bench import Judged, LocalBench
-from edge.quantization.bias import measure_shifts
-from edge.quantization.memory import Memory
+from edge.quantization.bench import Judged
 from edge.quantization.plan import PrecisionPlan
-from edge.quantization.ranges import Ranges
-from edge.quantization.schemes import find_scheme, plan_int8
 from edge.quantization.sensitivity import Gain, Group, Harm
 from edge.quantization.workbook import NOTHING, Chosen, Workbook
-from edge.quantization.write import quantize
-from edge.target import Target
 
 Progress = Callable[[str, float], None]
 """Called with what is being done and the seconds left of the budget."""
@@ -100,64 +88,6 @@ class Found:
     log: tuple[str, ...]
 
 
-def search(
-    model: Model,
-    ranges: Ranges,
-    images: ImageSet,
-    target: Target,
-    gate: Gate | None,
-    rests: Sequence[str] = ("fp32", "bf16"),
-    budget_seconds: float = 60.0,
-    threads: int | None = None,
-    progress: Progress | None = None,
-    keep: Path | None = None,
-    bias_images: Iterable[NDArray[np.float32]] = (),
-) -> Found:
-    """Search on this machine.
-
-    Args:
-        model: the float graph (after fusion).
-        ranges: of its tensors.
-        images: the search images (val). Never give it the test split.
-        target: this machine; its backend's own dialect is written.
-        gate: what an engine must keep; None asks for parity only.
-        rests: float precisions to try; those that would not really run are left out.
-        budget_seconds: begun measurements are finished, no new ones are started after it. The least that is always
-            done is the profiles, and one evaluation for each float precision until a plan passes.
-        threads: CPU threads, None for all usable cores.
-        progress: see :data:`Progress`.
-        keep: file for what is measured; a second search with the same inputs reads it, an interrupted one goes on.
-        bias_images: calibration images, ``[1, channels, height, width]`` float32 each, to correct biases on; none
-            leaves biases alone. It helps some networks and hurts others (U-Net: -2 dB), so it is off by default.
-
-    Raises:
-        InputError: the compiler refuses the graph, or images do not decode.
-    """
-    backend, scheme = find_backend(target.backend), find_scheme(target.backend)
-    on_operands = replace(scheme, shared=False)
-    shifts = measure_shifts(model, quantize(model, ranges, plan_int8(model, scheme), on_operands), bias_images)
-    here = environment()
-    memory = Memory(
-        keep,
-        {
-            "graph": model.sha256,
-            "ranges": asdict(ranges),
-            "images": images.sha256(),
-            "gate": None if gate is None else asdict(gate),
-            "target": target.name,
-            "scheme": scheme.name,
-            "compiler": versions((target.backend.replace("_", "-"), "onnxruntime")),
-            "machine": {key: here[key] for key in ("cpu", "isa", "threads")},
-            "threads": threads,
-            "biases": {name: shift.tolist() for name, shift in shifts.items()},
-        },
-    )
-    bench = LocalBench(backend, target, model, images, gate, threads)
-    workbook = Workbook(model, ranges, scheme, bench, memory, shifts)
-    possible = [rest for rest in rests if backend.refusal(rest, target) is None]
-    return Search(workbook, budget_seconds, progress).run(possible)
-
-
 @dataclass(frozen=True)
 class _Accepted:
     name: str
@@ -172,20 +102,21 @@ class Search:
 
     Attributes:
         book: measures and remembers.
-        budget_seconds, progress: see :func:`search`.
+        budget_seconds, progress: see :func:`edge.quantization.local_search.search`.
     """
 
     book: Workbook
     budget_seconds: float = 60.0
     progress: Progress | None = None
     _started: float = 0.0
+    _judge_seconds: float = 0.0
     _log: list[str] = field(default_factory=list)
     _least_ms: dict[str, float] = field(default_factory=dict)
     _gains: dict[str, dict[Group, Gain]] = field(default_factory=dict)
     _harms: dict[Group, Harm] = field(default_factory=dict)
 
     def run(self, rests: Sequence[str]) -> Found:
-        """See :func:`search`."""
+        """Over these float precisions, see :func:`edge.quantization.local_search.search`."""
         self._started = time.monotonic()
         self.book.profile([(rest, chosen) for rest in rests for chosen in (NOTHING, self.book.everything)])
         for rest in rests:
@@ -241,7 +172,7 @@ class Search:
             return [_Accepted(self._name(rest, full), rest, full, judged)]
         if not judged.passed and rest != "fp32" and not self._judge(rest, NOTHING).passed:
             return []
-        self._sweep(paying)
+        self._sweep(rest, paying)
         gains = self._gains[rest]
         front = sorted(
             (group for group in paying if group in self._harms),
@@ -298,15 +229,21 @@ class Search:
         return frozenset(kept)
 
     def _judge(self, rest: str, chosen: Chosen) -> Judged:
+        start = time.monotonic()
         judged = self.book.judge(rest, chosen)
+        self._judge_seconds = max(self._judge_seconds, time.monotonic() - start)
         verdict = f"passes with {judged.slack:.0%} of the room left" if judged.passed else judged.reasons[0]
         self._say(f"{rest}: {len(chosen)} groups in INT8, {judged.sqnr_db:.1f} dB: {verdict}")
         return judged
 
-    def _sweep(self, wanted: Sequence[Group]) -> None:
-        """Harm of each group not measured yet, while there is time."""
+    def _sweep(self, rest: str, paying: Sequence[Group]) -> None:
+        """Harm of each group not measured yet, the largest saving first, while there is time to use it."""
+        gains = self._gains[rest]
+        wanted = sorted(paying, key=lambda group: -gains[group].saved_ms)
+        bisection = self._judge_seconds * math.ceil(math.log2(len(wanted) + 1))
+        reserve = min(bisection, 0.5 * self._left())
         for number, group in enumerate(wanted, start=1):
-            if self._left() <= 0 and not self.book.knows_harm(group):
+            if self._left() <= reserve and not self.book.knows_harm(group):
                 self._say(f"out of time: harm of {number - 1} of {len(wanted)} groups is known, the others stay float")
                 return
             self._harms[group] = self.book.harm(group)
@@ -322,7 +259,7 @@ class Search:
         for row, ms in zip(accepted, times[len(rests) :], strict=True):
             kept = ms <= _WORTHWHILE * float_ms[row.rest]
             outcome = "kept" if kept else "dropped, not faster than its float engine"
-            self._say(f"{row.name}: {ms:.2f} ms against {float_ms[row.rest]:.2f} ms in {row.rest}: {outcome}")
+            self._say(f"{row.name}: {_versus(ms, float_ms[row.rest], row.rest, self.book.measured)}: {outcome}")
             if kept:
                 plan = self._plan(row.rest, row.chosen)
                 candidate = self.book.candidate(row.rest, row.chosen, row.name, plan)
@@ -341,8 +278,9 @@ class Search:
         reasons: dict[str, str] = {}
         for group in self.book.groups:
             if group not in chosen:
-                phrase = _reason(rest, self._gains[rest][group], self._harms.get(group), self._least_ms[rest])
-                reasons.update(dict.fromkeys(group, phrase))
+                gain, found = self._gains[rest][group], self._harms.get(group)
+                phrase = _why_slow(rest, gain, self.book.measured) if not gain.pays(self._least_ms[rest]) else None
+                reasons.update(dict.fromkeys(group, phrase or _why_harmful(gain, found, self.book.measured)))
         return self.book.plan.without(reasons)
 
     def _name(self, rest: str, chosen: Chosen) -> str:
@@ -361,12 +299,29 @@ class Search:
             self.progress(what, max(0.0, self._left()))
 
 
-def _reason(rest: str, gain: Gain, found: Harm | None, least_ms: float) -> str:
-    """Why a group stayed float, in one phrase with its number."""
-    if not gain.pays(least_ms):
-        too_little = f"INT8 saves only {1e3 * gain.saved_ms:.0f} us here"
-        return too_little if gain.saved_ms > 0 else f"INT8 is {gain.ratio:.1f}x {rest} here"
+def _versus(ms: float, float_ms: float, rest: str, measured: bool) -> str:
+    if measured:
+        return f"{ms:.2f} ms against {float_ms:.2f} ms in {rest}"
+    return f"{100 * ms / float_ms:.0f} % of the time in {rest} by estimate"
+
+
+def _why_slow(rest: str, gain: Gain, measured: bool) -> str:
+    """Why a group that does not pay stayed float, in one phrase with its number."""
+    if gain.saved_ms > 0:
+        return f"INT8 saves only {_saving(gain, measured)}"
+    return f"INT8 is {gain.ratio:.1f}x {rest} {'here' if measured else 'by estimate'}"
+
+
+def _why_harmful(gain: Gain, found: Harm | None, measured: bool) -> str:
+    """Why a group that pays stayed float, in one phrase with its number."""
     if found is None:
-        return f"INT8 saves {gain.saved_ms:.2f} ms here, but there was no time to measure its harm"
+        return f"INT8 saves {_saving(gain, measured)}, but there was no time to measure its harm"
     decibels = 0.0 - 10.0 * np.log10(max(found.noise, 1e-20))
     return f"INT8 alone costs {100 * found.disagreement:.2f} % agreement ({decibels:.0f} dB)"
+
+
+def _saving(gain: Gain, measured: bool) -> str:
+    if not measured:
+        return f"{100 * (1 - 1 / gain.ratio):.0f} % of this layer's time by estimate"
+    small = gain.saved_ms < 0.01
+    return f"{1e3 * gain.saved_ms:.0f} us here" if small else f"{gain.saved_ms:.2f} ms here"

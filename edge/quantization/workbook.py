@@ -40,8 +40,10 @@ class Workbook:
         bench: answers.
         memory: keeps the answers.
         shifts: bias corrections by node, from :func:`edge.quantization.bias.measure_shifts`; None for none.
+        harm_images: search images on which the harm of a group is measured.
 
     Attributes:
+        measured: whether times are measured, or estimates.
         plan: INT8 wherever the scheme allows it.
         groups: its nodes, by the tensor they read.
         evaluations: full evaluations that were made now and not remembered.
@@ -55,10 +57,13 @@ class Workbook:
         bench: Bench,
         memory: Memory,
         shifts: Mapping[str, NDArray[np.float32]] | None = None,
+        harm_images: int = HARM_IMAGES,
     ) -> None:
         self._model, self._ranges, self._scheme = model, ranges, scheme
         self._bench, self._memory, self._shifts = bench, memory, shifts or {}
+        self._harm_images = harm_images
         self._reference: NDArray[np.float32] | None = None
+        self.measured = bench.measured
         self.plan = plan_int8(model, scheme)
         self.groups = groups(model, self.plan.int8)
         self.evaluations = 0
@@ -114,8 +119,8 @@ class Workbook:
 
         def measure() -> dict[str, float]:
             if self._reference is None:
-                self._reference = self._bench.outputs(self.candidate("fp32", NOTHING), HARM_IMAGES)
-            outputs = self._bench.outputs(self.candidate("fp32", frozenset({group})), HARM_IMAGES)
+                self._reference = self._bench.outputs(self.candidate("fp32", NOTHING), self._harm_images)
+            outputs = self._bench.outputs(self.candidate("fp32", frozenset({group})), self._harm_images)
             return asdict(harm(self._reference, outputs, self._model.task))
 
         return Harm(**self._memory.recall(_key("harm", "fp32", frozenset({group})), measure))

@@ -17,10 +17,11 @@ from edge.images import load_image_set
 from edge.model import Model
 from edge.quantization.bench import Judged, _slack
 from edge.quantization.calibrate import calibrate
+from edge.quantization.local_search import search
 from edge.quantization.memory import Memory
 from edge.quantization.plan import INT8
 from edge.quantization.schemes import SCHEMES, plan_int8
-from edge.quantization.search import Found, Search, search
+from edge.quantization.search import Found, Search
 from edge.quantization.sensitivity import Gain, Group, groups, harm
 from edge.quantization.workbook import Workbook
 from edge.target import find_target
@@ -46,6 +47,7 @@ class KnownBench:
     allowed: float
     calls: list[str] = field(default_factory=list)
     bf16_passes: bool = True
+    measured: bool = True
 
     def profiles(self, candidates: Sequence[Candidate]) -> list[list[tuple[Layer, ...]]]:
         self.calls.append("profiles")
@@ -160,6 +162,30 @@ def test_no_time_still_asks_once_for_each_float_precision_until_a_plan_passes() 
     found = _search(unlucky, ("fp32", "bf16"), seconds=0.0)
     assert found.evaluations == 3 and found.plans == ()  # both plans, and BF16 by itself
     assert unlucky.calls.count("outputs") == 0
+
+
+def test_a_short_budget_goes_to_the_largest_savings_and_leaves_time_to_bisect(monkeypatch: pytest.MonkeyPatch) -> None:
+    @dataclass
+    class SlowBench(KnownBench):
+        now: float = 0.0
+
+        def outputs(self, candidate: Candidate, images: int) -> np.ndarray:
+            self.now += 5.0
+            return super().outputs(candidate, images)
+
+        def judge(self, candidate: Candidate) -> Judged:
+            self.now += 10.0
+            return super().judge(candidate)
+
+    bench = SlowBench(dict.fromkeys(GROUPS, 3.0), {}, dict.fromkeys(GROUPS, 1.0), allowed=6.5)
+    bench.int8_ms = {group: 2.0 - 0.1 * index for index, group in enumerate(GROUPS)}  # later groups save more
+    monkeypatch.setattr("edge.quantization.search.time.monotonic", lambda: bench.now)
+    found = _search(bench, seconds=70.0)
+    # 10 s for the full plan; 30 of the 60 left for the float run and the harm of five groups; three evaluations.
+    assert set(found.harms) == set(GROUPS[-5:])
+    assert found.evaluations == 4 and bench.now == 70.0
+    assert found.plans[0].plan.int8 == {node for group in GROUPS[-5:] for node in group}
+    assert "no time to measure its harm" in found.plans[0].plan.reasons[GROUPS[0][0]]
 
 
 def test_it_goes_on_where_it_stopped(tmp_path: Path) -> None:

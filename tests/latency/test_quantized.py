@@ -1,0 +1,73 @@
+"""The roofline of Q/DQ graphs: equal to that of float graphs where nothing is rounded, by hand where something is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from fixtures.discs import SIZE, disc_network
+from fixtures.zoo import squeeze_excite_hard_swish, transposed_and_concat, two_class_softmax
+
+from edge.latency.estimate import Peaks, estimate, target_peaks
+from edge.latency.quantized import estimate_quantized
+from edge.model import Model
+from edge.quantization.calibrate import calibrate
+from edge.quantization.schemes import SCHEMES, plan_int8
+from edge.quantization.write import quantize
+from edge.target import find_target
+
+ORIN = find_target("jetson-orin-nano-8gb")
+SLOW = Peaks({"fp32": 1e9, "fp16": 2e9, "int8": 4e9}, 1e15, "made up")
+NARROW = Peaks({}, 1e9, "made up")
+SCHEME = SCHEMES["tensorrt"]
+PLANE = SIZE * SIZE
+
+
+@pytest.fixture(scope="module")
+def discs() -> tuple[Model, Model, Model]:
+    """Float, all in INT8 that may be, and only the second convolution in INT8."""
+    model = disc_network()
+    rng = np.random.default_rng(0)
+    ranges = calibrate(model, [rng.random((1, 3, SIZE, SIZE), np.float32)], method="min-max")
+    plan = plan_int8(model, SCHEME)
+    assert plan.int8 == {"second/Conv", "head/Conv"}
+    alone = plan.without({"head/Conv": ""})
+    return model, quantize(model, ranges, plan, SCHEME), quantize(model, ranges, alone, SCHEME)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+@pytest.mark.parametrize("build", [transposed_and_concat, two_class_softmax])
+def test_a_float_graph_takes_what_the_plain_estimate_says(build: Callable[[], Model], precision: str) -> None:
+    model = build()
+    rows = estimate_quantized(model, precision, target_peaks(ORIN))
+    assert sum(row.ms for row in rows) == pytest.approx(estimate(model, ORIN, precision).ms)
+
+
+def test_an_addition_is_merged_into_whichever_branch_it_alone_reads() -> None:
+    model = squeeze_excite_hard_swish()
+    ms = sum(row.ms for row in estimate_quantized(model, "fp16", target_peaks(ORIN)))
+    plain = estimate(model, ORIN, "fp16").ms
+    assert 0.8 * plain < ms < plain
+
+
+def test_int8_takes_its_own_rate(discs: tuple[Model, Model, Model]) -> None:
+    rows = {row.name: row for row in estimate_quantized(discs[1], "fp16", SLOW)}
+    assert (rows["first/Conv"].precision, rows["second/Conv"].precision) == ("fp16", "int8")
+    assert rows["first/Conv"].ms == pytest.approx(2e3 * 27 * 8 * PLANE / 2e9)
+    assert rows["second/Conv"].ms == pytest.approx(2e3 * 72 * 8 * PLANE / 4e9)
+
+
+def test_between_int8_layers_8_bits_move_and_nothing_is_rounded_apart(discs: tuple[Model, Model, Model]) -> None:
+    rows = {row.name: row for row in estimate_quantized(discs[1], "fp16", NARROW)}
+    assert not any(row.op in ("QuantizeLinear", "Relu") for row in rows.values())
+    # 8 channels in and 8 out, one byte each, and the weights.
+    assert rows["second/Conv"].bytes == 16 * PLANE + 8 * 8 * 9
+    assert rows["head/Conv"].bytes == 8 * PLANE + 8 + 2 * PLANE
+
+
+def test_a_tensor_that_a_float_layer_reads_is_written_in_full(discs: tuple[Model, Model, Model]) -> None:
+    rows = {row.name: row for row in estimate_quantized(discs[2], "fp16", NARROW)}
+    assert rows["second/Conv"].bytes == 8 * PLANE + 2 * 8 * PLANE + 8 * 8 * 9
+    assert rows["head/Conv"].precision == "fp16"
+    assert rows["head/Conv"].bytes == 2 * (8 * PLANE + 8 + PLANE)
