@@ -78,11 +78,13 @@ class ImageSet:
         name: the folder's name.
         root: the folder.
         samples: in the order of the manifest.
+        drawn: the folder names no splits, so they were drawn by a fixed seed.
     """
 
     name: str
     root: Path
     samples: tuple[Sample, ...]
+    drawn: bool = False
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -302,7 +304,7 @@ def _from_folders(root: Path) -> ImageSet:
         Sample(image.stem, image, masks[image.stem], split) for image, split in zip(images, splits, strict=True)
     )
     _require_unique_names(root / "images", samples)
-    return ImageSet(root.resolve().name, root, samples)
+    return ImageSet(root.resolve().name, root, samples, drawn=True)
 
 
 def _pictures(folder: Path) -> list[Path]:

@@ -106,9 +106,11 @@ def prepare(request: Request, progress: Progress) -> Job:
     """Look up, load and refuse early, before any time is spent.
 
     Raises:
-        InputError: unknown target, gate or precision; a model or an image set at fault.
+        InputError: unknown target, JetPack, gate or precision; a model or an image set at fault.
     """
     target, gate = find_target(request.target), load_gate(request.gate)
+    if request.jetpack is not None:
+        target.find_jetpack(request.jetpack)
     precisions = request.precisions or target.precisions
     for name in precisions:
         if name not in PRECISIONS:
@@ -116,13 +118,29 @@ def prepare(request: Request, progress: Progress) -> Job:
     find_backend(target.backend)
     clock = Clock(progress)
     with clock.stage("images"):
-        splits = split(load_image_set(request.data), request.calibration_images)
+        splits = split(open_images(request.data, progress), request.calibration_images)
     require_enough(gate, len(splits.evaluation), request.allow_small)
     require_column(splits.evaluation, request.strata, "--strata")
     require_column(splits.evaluation, request.group, "--group")
     with clock.stage("load"):
         model = load_model(request.model, request.weights, request.task)
     return Job(request, model, target, gate, splits, tuple(dict.fromkeys(precisions)), clock)
+
+
+def open_images(root: Path, progress: Progress) -> ImageSet:
+    """Open an image set; where its folder names no splits, tell the user which were drawn.
+
+    Raises:
+        InputError: see :func:`edge.images.load_image_set`.
+    """
+    images = load_image_set(root)
+    if images.drawn:
+        members = {name: [sample.name for sample in images if sample.split == name] for name in SPLITS}
+        counts = ", ".join(f"{len(names)} {name}" for name, names in members.items())
+        progress.say(f"{root}: has no manifest.csv, so its images are split by a fixed seed: {counts} (-v lists them)")
+        for name, names in members.items():
+            progress.detail(f"{name}: {', '.join(names)}")
+    return images
 
 
 def require_column(images: ImageSet, column: str | None, option: str) -> None:

@@ -24,8 +24,8 @@ from edge.check import check_engine, evaluate_reference
 from edge.errors import InputError, MachineError
 from edge.fuse import fuse_for_target
 from edge.fusion import Fused, fuse
-from edge.images import load_image_set, read_image
-from edge.job import Request, calibration_set, prepare, require_column
+from edge.images import read_image
+from edge.job import Request, calibration_set, open_images, prepare, require_column
 from edge.latency.estimate import Estimate, estimate
 from edge.latency.footprint import Footprint, footprint
 from edge.latency.peaks import measure_peaks
@@ -129,7 +129,7 @@ def score_model(
     model: str, data: Path, split: str, weights: Path | None, task: Path | None, progress: Progress
 ) -> dict[str, float]:
     """Float scores of a model on one split: dice, iou, recall, precision, and Dice and IoU over pooled pixels."""
-    images = load_image_set(data).split(split)
+    images = open_images(data, progress).split(split)
     loaded = load_model(model, weights, task)
     progress.stage("check", len(images))
     return reference_scores(evaluate_reference(loaded, images, progress.advance))
@@ -150,7 +150,7 @@ def check_engines(
 ) -> list[tuple[str, Accuracy, Verdict]]:
     """Each engine against the float reference on the same images."""
     judged_by = load_gate(gate)
-    images = load_image_set(data).split(split)
+    images = open_images(data, progress).split(split)
     require_enough(judged_by, len(images), allow_small)
     opened = [read_engine(path) for path in engines]
     model = load_model(reference, weights, task)
@@ -294,7 +294,7 @@ def calibrate_to_file(
     model: str, weights: Path | None, task: Path | None, data: Path, count: int, out: Path, progress: Progress
 ) -> Ranges:
     """Learn ranges from the train split and save them."""
-    images = calibration_set(load_image_set(data).split("train"), count)
+    images = calibration_set(open_images(data, progress).split("train"), count)
     loaded = load_model(model, weights, task)
     progress.stage("calibrate", len(images))
     inputs = (loaded.task.preprocess(sample.pixels())[None] for sample in images)

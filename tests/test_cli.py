@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -147,6 +148,7 @@ def test_nothing_passes_is_exit_1(edge: Run, place: Path) -> None:
         ("check absent --data discs --reference discs.onnx", "absent: is not an engine folder"),
         ("check discs.onnx --data discs --split holdout", "the holdout split is empty"),
         ("deploy discs.onnx --data discs --strata scanner", "no column 'scanner'"),
+        ("deploy discs.onnx --data discs --jetpack 6.2", "--jetpack 6.2: cpu does not run it; it is not a Jetson"),
         ("deploy discs.onnx --data discs --calibration-images 0", "must be at least 1"),
         ("inspect absent", "absent: no such file"),
         ("report absent", "absent: holds no report.json"),
@@ -158,6 +160,16 @@ def test_the_user_s_mistakes_are_exit_2_and_one_sentence(edge: Run, line: str, m
     assert (code, out) == (2, "")
     assert message in err
     assert len(err.strip().splitlines()) == 1 and "Traceback" not in err
+
+
+def test_splits_that_were_drawn_are_printed(edge: Run, place: Path) -> None:
+    shutil.copytree(place / "discs", place / "plain", ignore=shutil.ignore_patterns("manifest.csv"))
+    code, out, err = edge("check discs.onnx --data plain --split val --json -v")
+    assert code == 0 and "dice" in json.loads(out)
+    assert "plain: has no manifest.csv, so its images are split by a fixed seed: 24 train, 4 val, 4 test" in err
+    listed = {line.partition(": ")[0]: line.partition(": ")[2].split(", ") for line in err.splitlines()[1:]}
+    assert [len(listed[name]) for name in ("train", "val", "test")] == [24, 4, 4]
+    assert "split by" not in edge("check discs.onnx --data discs")[2]
 
 
 def test_unknown_options_are_exit_2(edge: Run) -> None:
