@@ -39,12 +39,15 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Parse a TOML file.
 
     Raises:
-        InputError: missing, unreadable, or not TOML.
+        InputError: missing, a folder, or not TOML.
+        PermissionError: it may not be read, which is the machine's fault and not the file's.
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check the path") from None
+    except PermissionError:
+        raise
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -55,12 +58,15 @@ def read_json(path: Path) -> Any:
     """Parse a JSON file.
 
     Raises:
-        InputError: missing, unreadable, or not JSON.
+        InputError: missing, a folder, or not JSON.
+        PermissionError: it may not be read.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check the path") from None
+    except PermissionError:
+        raise
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:

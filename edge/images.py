@@ -233,7 +233,7 @@ def _decode(path: Path) -> Image.Image:
             return _first_picture(path)
     except FileNotFoundError:
         raise InputError(f"{path}: no such image; check the path") from None
-    except InputError:
+    except (InputError, PermissionError):
         raise
     except Exception as error:  # decoders of damaged files raise errors of many kinds
         reason = "unknown format" if isinstance(error, UnidentifiedImageError) else error
@@ -260,6 +260,8 @@ def _from_manifest(root: Path) -> ImageSet:
         with manifest.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.DictReader(stream, restval="")
             columns, rows = reader.fieldnames or (), [(reader.line_num, row) for row in reader]
+    except PermissionError:
+        raise
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{manifest}: cannot be read ({error}); save it as comma-separated UTF-8 text") from None
     for column in ("image", "mask", "split"):

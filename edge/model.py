@@ -218,7 +218,7 @@ def _parse(path: Path) -> onnx.ModelProto:
         _confine_external_data(path, proto)
         onnx.load_external_data_for_model(proto, str(path.parent))
         onnx.checker.check_model(proto)
-    except InputError:
+    except (InputError, PermissionError):
         raise
     except Exception as error:  # protobuf, checker and OS errors share no base
         reason = first_line(error)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+import io
 import json
 import re
 import shlex
@@ -10,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fixtures.discs import disc_network, write_discs
@@ -184,6 +187,26 @@ def test_a_folder_that_cannot_be_written_is_exit_3(edge: Run, place: Path, monke
     code, _, err = edge("fuse discs.onnx --out nowhere/fused.onnx --target cpu")
     assert code == 3
     assert "No space left on device" in err
+
+
+@pytest.mark.parametrize("name", ["discs.onnx", "task.toml", "discs/manifest.csv", "discs/images/val00.png"])
+def test_a_file_that_may_not_be_read_is_exit_3(
+    edge: Run, place: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (place / "task.toml").write_text("[task]\nsize = [32, 32]\n")
+    opened = builtins.open
+
+    def locked(file: Any, *rest: Any, **options: Any) -> Any:
+        if str(file).endswith(name):
+            raise PermissionError(13, "Permission denied", str(file))
+        return opened(file, *rest, **options)
+
+    monkeypatch.setattr(builtins, "open", locked)
+    monkeypatch.setattr(io, "open", locked)
+    code, out, err = edge("check discs.onnx --data discs --split val --task task.toml")
+    assert (code, out) == (3, "")
+    assert err.startswith("error: ") and f"{name}: Permission denied" in err
+    assert len(err.strip().splitlines()) == 1
 
 
 def test_our_own_bug_is_exit_70_with_a_traceback(edge: Run, monkeypatch: pytest.MonkeyPatch) -> None:

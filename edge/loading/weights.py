@@ -47,6 +47,8 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
     try:
         return load_file(path)
+    except PermissionError:
+        raise
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path}: is not a sound safetensors file ({error}); copy or save it again") from None
 
@@ -63,6 +65,8 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
             f"{path}: holds pickled Python objects, which can run code when loaded; where you trust it, save its "
             "state_dict as safetensors (safetensors.torch.save_file) and give that"
         ) from None
+    except PermissionError:
+        raise
     except Exception as error:  # a damaged zip raises RuntimeError, EOFError, KeyError and more
         reason = first_line(error)
         raise InputError(f"{path}: does not load as weights ({reason}); save it again") from None
