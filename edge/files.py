@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -78,10 +79,13 @@ def replaced_file(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling to write; on success it becomes ``path``, on failure it is removed.
 
     Raises:
+        InputError: ``path`` names a folder, nothing at all, or a place where no file can be.
         MachineError: the disk is full or the folder is not writable.
     """
     with _machine_faults(path):
-        _make_parent(path)
+        if not path.name or path.is_dir():
+            raise InputError(f"{path}: is a folder; give --out the name of a file")
+        _make_folder(path.parent, path)
         sibling = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
         try:
             yield sibling
@@ -104,13 +108,15 @@ def replaced_folder(path: Path, marker: str) -> Iterator[Path]:
         MachineError: the disk is full or the parent folder is not writable.
     """
     path = path.absolute()
+    if not path.name:
+        raise InputError(f"{path}: cannot be replaced; choose another --out")
     with _machine_faults(path):
         if path.exists() and not (path.is_dir() and ((path / marker).is_file() or not any(path.iterdir()))):
             raise InputError(f"{path}: holds something else (no {marker} in it); choose another --out")
-        _make_parent(path)
+        _make_folder(path.parent, path)
         token = uuid.uuid4().hex[:8]
         fresh, old = path.with_name(f".{path.name}.{token}"), path.with_name(f".{path.name}.{token}.old")
-        fresh.mkdir()
+        _make_folder(fresh, path)
         try:
             yield fresh
             if path.exists():
@@ -134,11 +140,16 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, sort_keys=False, allow_nan=False) + "\n")
 
 
-def _make_parent(path: Path) -> None:
+def _make_folder(folder: Path, path: Path) -> None:
+    """Make a folder that ``path`` needs; whatever the machine is not to blame for is a matter of the path."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise InputError(f"{path}: a folder on the way is a file; choose another --out") from None
+    except OSError as error:
+        if error.errno in MACHINE_FAULTS:
+            raise
+        raise InputError(f"{path}: cannot be made ({error.strerror}); choose another --out") from None
 
 
 @contextmanager
@@ -150,4 +161,6 @@ def _machine_faults(path: Path) -> Iterator[None]:
             raise MachineError(
                 f"{path}: cannot write ({error.strerror}); choose another --out or free the disk"
             ) from error
+        if error.errno == errno.ENAMETOOLONG:
+            raise InputError(f"{path}: the name is too long; choose another --out") from None
         raise

@@ -17,7 +17,7 @@ from edge.accuracy.compare import Accuracy, reference_scores
 from edge.accuracy.gate import Verdict, load_gate, require_enough
 from edge.backends import find_backend
 from edge.backends.cores import physical_cores
-from edge.backends.engine import Engine, Layer, read_engine
+from edge.backends.engine import MANIFEST, Engine, Layer, read_engine
 from edge.build import GRAPH, build_engine, compiled_graph
 from edge.candidates import local_candidates
 from edge.check import check_engine, evaluate_reference
@@ -129,6 +129,8 @@ def score_model(
     model: str, data: Path, split: str, weights: Path | None, task: Path | None, progress: Progress
 ) -> dict[str, float]:
     """Float scores of a model on one split: dice, iou, recall, precision, and Dice and IoU over pooled pixels."""
+    if (Path(model) / MANIFEST).is_file():
+        raise InputError(f"{model}: is an engine; add --reference MODEL, the float model to compare it with")
     images = open_images(data, progress).split(split)
     loaded = load_model(model, weights, task)
     progress.stage("check", len(images))

@@ -131,6 +131,13 @@ def test_an_engine_without_its_graph_is_not_passed(edge: Run, place: Path) -> No
     assert code == 2 and "parity cannot be shown" in err
 
 
+def test_an_engine_without_a_reference_is_told_what_to_add(edge: Run) -> None:
+    edge("build discs.onnx --data discs --target cpu --precision fp32 --out lone-engine")
+    code, out, err = edge("check lone-engine --data discs")
+    assert (code, out) == (2, "")
+    assert err == "error: lone-engine: is an engine; add --reference MODEL, the float model to compare it with\n"
+
+
 def test_nothing_passes_is_exit_1(edge: Run, place: Path) -> None:
     (place / "hard.toml").write_text("[agreement]\nmin = 1.0\n[image]\nworst_drop = 0.0\n[iou]\nretained = 1.0\n")
     edge("build discs.onnx --data discs --target cpu --precision int8 --out hard-engine")

@@ -138,6 +138,42 @@ def test_a_file_in_the_way_is_the_users_fault(tmp_path: Path) -> None:
             write_text(out, "")
 
 
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("x" * 300, "the name is too long; choose another --out"),
+        ("/", "choose another --out|is a folder"),
+    ],
+)
+def test_a_name_that_cannot_be_is_the_users_fault(tmp_path: Path, name: str, fault: str) -> None:
+    with pytest.raises(InputError, match=fault), replaced_folder(tmp_path / name, "report.json"):
+        raise AssertionError
+    with pytest.raises(InputError, match=fault):
+        write_text(tmp_path / name, "")
+    assert names(tmp_path) == []
+
+
+def test_a_folder_where_a_file_should_go_is_the_users_fault(tmp_path: Path) -> None:
+    for path in (tmp_path, Path(), Path("/")):
+        with pytest.raises(InputError, match="is a folder; give --out the name of a file"):
+            write_text(path, "")
+    assert names(tmp_path) == []
+
+
+def test_a_folder_that_cannot_be_made_for_another_reason_is_the_users_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mkdir(*_: object, **__: object) -> None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))  # what /proc answers
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    fault = "cannot be made .No such file or directory.; choose another --out"
+    with pytest.raises(InputError, match=fault), replaced_folder(tmp_path / "run", "report.json"):
+        raise AssertionError
+    with pytest.raises(InputError, match=fault):
+        write_text(tmp_path / "x", "")
+
+
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS])
 def test_a_full_or_locked_disk_is_the_machines_fault(tmp_path: Path, code: int) -> None:
     fault = r"cannot write \(.*\); choose another --out or free the disk"
