@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import sys
 import traceback
 from dataclasses import asdict, dataclass
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from edge.terminal import Terminal
 
 PASSED, FAILED, OUR_BUG = 0, 1, 70
+INTERRUPTED = 130  # what typer makes of Ctrl-C
 
 app = typer.Typer(
     name="edge",
@@ -44,8 +46,8 @@ JetpackOption = Annotated[str | None, typer.Option("--jetpack", metavar="V", hel
 GateOption = Annotated[str, typer.Option("--gate", metavar="G", help="none, 99, 99.9, mlperf-3dunet or FILE.toml")]
 CountOption = Annotated[int, typer.Option("--calibration-images", metavar="N", help="train images to calibrate with")]
 SmallOption = Annotated[bool, typer.Option("--allow-small", help="judge on fewer than 20 images")]
-ThreadsOption = Annotated[int | None, typer.Option("--threads", help="CPU threads (default: all usable cores)")]
-SecondsOption = Annotated[float, typer.Option("--seconds", help="seconds of timing for each engine")]
+ThreadsOption = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads (default: all usable cores)")]
+SecondsOption = Annotated[float, typer.Option("--seconds", min=0.001, help="seconds of timing for each engine")]
 StrataOption = Annotated[str | None, typer.Option("--strata", metavar="COLUMN", help="manifest column to judge by")]
 GroupOption = Annotated[
     str | None, typer.Option("--group", metavar="COLUMN", help="manifest column to resample by (patient, slide, ...)")
@@ -82,7 +84,7 @@ def deploy(
     target: TargetOption = "cpu",
     precisions: Annotated[str | None, typer.Option(metavar="P,P", help="such as fp32,bf16,int8,mixed")] = None,
     gate: GateOption = "99.9",
-    budget: Annotated[float, typer.Option(metavar="SECONDS", help="for the precision search")] = 45.0,
+    budget: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="for the precision search")] = 45.0,
     bias_correction: Annotated[
         bool, typer.Option("--bias-correction", help="correct INT8 biases in the search")
     ] = False,
@@ -512,6 +514,7 @@ def _only(subjects: list[str]) -> str:
 def main() -> NoReturn:
     """Run the command line and exit with the contract's codes: 0, 1, 2, 3 or 70."""
     verbose = "-v" in sys.argv or "--verbose" in sys.argv
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is half-written is removed
     try:
         app()
     except EdgeError as error:
@@ -529,9 +532,10 @@ def main() -> NoReturn:
     except MemoryError:
         print("error: this machine ran out of memory; close other programs or use a smaller task size", file=sys.stderr)
         sys.exit(3)
-    except KeyboardInterrupt:
-        print("interrupted; nothing was replaced", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            print("interrupted; nothing was replaced", file=sys.stderr)
+        raise
     except Exception:
         _our_bug()
     sys.exit(0)

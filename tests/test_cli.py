@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,8 @@ def test_nothing_passes_is_exit_1(edge: Run, place: Path) -> None:
         ("deploy discs.onnx --data discs --calibration-images 0", "must be at least 1"),
         ("inspect absent", "absent: no such file"),
         ("report absent", "absent: holds no report.json"),
+        ("report absent --out all.json", "all.json: is where the page's .json goes"),
+        ("verify discs", "error: discs: is not an unpacked bundle"),
         ("quantize discs.onnx --ranges absent.json --out x.onnx", "absent.json: no such file"),
     ],
 )
@@ -184,6 +187,27 @@ def test_splits_that_were_drawn_are_printed(edge: Run, place: Path) -> None:
 
 def test_unknown_options_are_exit_2(edge: Run) -> None:
     assert edge("deploy discs.onnx --data discs --shiny")[0] == 2
+
+
+@pytest.mark.parametrize("option", ["--threads 0", "--seconds -1", "--seconds 0", "--budget -5"])
+def test_numbers_that_mean_nothing_are_exit_2(edge: Run, option: str) -> None:
+    code, out, err = edge(f"deploy absent --data discs {option}")
+    assert (code, out) == (2, "")
+    assert option.split()[0] in err and "greater than or equal" in err
+
+
+@pytest.mark.slow
+def test_a_run_that_is_terminated_leaves_nothing(place: Path) -> None:
+    given = ["deploy", place / "discs.onnx", "--data", place / "discs", "--out", place / "killed" / "run"]
+    line = [*given, "--precisions", "fp32", "--seconds", "60", "--quiet"]
+    run = subprocess.Popen([sys.executable, "-m", "edge.cli", *map(str, line)], stderr=subprocess.PIPE)
+    while not (place / "killed").exists():
+        assert run.poll() is None
+        time.sleep(0.05)
+    run.terminate()
+    _, err = run.communicate(timeout=60)
+    assert b"nothing was replaced" in err and run.returncode == 130
+    assert list((place / "killed").iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_written_is_exit_3(edge: Run, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

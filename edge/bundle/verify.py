@@ -89,7 +89,7 @@ def device_faults(where: Path) -> Iterator[None]:
     except MachineFault as fault:
         raise MachineError(str(fault)) from None
     except DeviceFault as fault:
-        raise InputError(f"{where}: {fault}") from None
+        raise InputError(str(fault) if str(fault).startswith(f"{where}: ") else f"{where}: {fault}") from None
 
 
 @contextmanager

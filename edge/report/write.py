@@ -71,6 +71,8 @@ def write_merged(runs: Sequence[Path], out: Path) -> tuple[Report, ...]:
     """
     from edge.report.markdown import merged_markdown
 
+    if out.suffix.lower() in (".json", ".md"):
+        raise InputError(f"{out}: is where the page's {out.suffix} goes; give --out a name that ends in .html")
     reports = tuple(read_report(run) for run in runs)
     beside = out.with_suffix(".json").resolve()
     if any((run / REPORT if run.is_dir() else run).resolve() == beside for run in runs):
