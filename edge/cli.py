@@ -99,6 +99,7 @@ def deploy(
     group: GroupOption = None,
     allow_small: SmallOption = False,
     no_images: Annotated[bool, typer.Option("--no-images", help="keep pictures and names out of the report")] = False,
+    sweep: Annotated[bool, typer.Option("--sweep", help="throughput of the chosen engine as well")] = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -131,6 +132,7 @@ def deploy(
         group=group,
         allow_small=allow_small,
         report_images=not no_images,
+        sweep=sweep,
         command=_command(),
     )
     with output.terminal() as terminal:

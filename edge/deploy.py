@@ -27,6 +27,7 @@ from edge.files import replaced_folder
 from edge.fuse import fuse_for_target
 from edge.fusion import Fused
 from edge.job import Job, Request, prepare
+from edge.latency.sweep import SWEEP_SECONDS, Throughput, sweep
 from edge.latency.timing import Measured, interleave, timed_seconds
 from edge.pixels import IN_ENGINE, PROOF_IMAGES, REGION, in_engine
 from edge.quantization.calibrate import calibrate
@@ -114,8 +115,19 @@ def _deploy_here(job: Job, reference: Evaluation, folder: Path) -> Report:
         for _, e, _ in loaded
     ]
     chosen = choose(proven)
+    swept = _sweep(job, proven, chosen)
     rows = [
-        engine_row(p.engine, folder, p.checked, p.layers, p.latency, p.lost, costs=p.costs, pixels=p.pixels)
+        engine_row(
+            p.engine,
+            folder,
+            p.checked,
+            p.layers,
+            p.latency,
+            p.lost,
+            costs=p.costs,
+            pixels=p.pixels,
+            throughput=swept if p.engine.name == chosen else (),
+        )
         for p in proven
     ]
     rows += [refused_row(refusal, job.target.backend, job.request.gate) for refusal in refusals]
@@ -261,3 +273,15 @@ def _costs(job: Job, loaded: Sequence[Loaded], fused: Fused, latencies: Mapping[
             )
             advance()
     return found
+
+
+def _sweep(job: Job, proven: Sequence[Proven], chosen: str | None) -> tuple[Throughput, ...]:
+    """Throughput of the chosen engine over batches and streams, where it was asked for."""
+    if not job.request.sweep:
+        return ()
+    with job.clock.stage("sweep"):
+        seconds = min(job.request.latency_seconds, SWEEP_SECONDS)
+        return next(
+            (sweep(p.engine, seconds=seconds, threads=job.request.threads) for p in proven if p.engine.name == chosen),
+            (),
+        )

@@ -47,6 +47,7 @@ class Request:
     group: str | None = None
     allow_small: bool = False
     report_images: bool = True
+    sweep: bool = False
     command: str = ""
 
 
@@ -111,6 +112,8 @@ def prepare(request: Request, progress: Progress) -> Job:
     target, gate = find_target(request.target), load_gate(request.gate)
     if request.jetpack is not None:
         target.find_jetpack(request.jetpack)
+    if request.sweep and not target.local:
+        raise InputError(f"--sweep: {target.name} is not this machine, so nothing is timed here; leave it out")
     precisions = request.precisions or target.precisions
     for name in precisions:
         if name not in PRECISIONS:

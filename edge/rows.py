@@ -18,6 +18,7 @@ from edge.fusion import Fused
 from edge.images import ImageSet
 from edge.job import Job
 from edge.latency.environment import environment
+from edge.latency.sweep import Throughput
 from edge.latency.timing import Measured
 from edge.macs import count_macs
 from edge.quantization.ranges import Ranges
@@ -45,6 +46,7 @@ def engine_row(
     simulated: bool = False,
     costs: Costs = Costs(),  # noqa: B008 - frozen and empty
     pixels: Measured | None = None,
+    throughput: tuple[Throughput, ...] = (),
 ) -> EngineRow:
     """The report's row of an engine that was built and checked."""
     return EngineRow(
@@ -66,6 +68,7 @@ def engine_row(
         memory=costs.memory,
         estimated=costs.estimated,
         pixels_to_mask_ms=pixels.summary() if pixels else None,
+        throughput=throughput,
     )
 
 

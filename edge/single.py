@@ -30,7 +30,7 @@ from edge.latency.estimate import Estimate, estimate
 from edge.latency.footprint import Footprint, footprint
 from edge.latency.peaks import measure_peaks
 from edge.latency.stages import Stages, image_to_mask
-from edge.latency.sweep import Throughput, sweep
+from edge.latency.sweep import SWEEP_SECONDS, Throughput, sweep
 from edge.latency.timing import Measured, Ratio, interleave, ratio, timed_seconds
 from edge.loading import load_model
 from edge.model import Model
@@ -263,7 +263,7 @@ def profile_engines(
         _pixels_to_mask(routed, inside),
         stages,
         tuple(sorted(layers, key=lambda layer: -(layer.ms or 0.0))),
-        sweep(first, seconds=min(seconds, 2.0), threads=threads) if extras.sweep else (),
+        sweep(first, seconds=min(seconds, SWEEP_SECONDS), threads=threads) if extras.sweep else (),
     )
 
 

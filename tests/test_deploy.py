@@ -99,6 +99,18 @@ def test_no_path_of_this_machine_travels_in_an_engine(run: Path, place: Path) ->
             assert str(place).encode() not in path.read_bytes(), path
 
 
+def test_the_chosen_engine_is_swept_where_asked(request_: Request, run: Path, tmp_path: Path) -> None:
+    assert all(row.throughput == () for row in read_report(run).engines)
+    once = replace(request_, out=tmp_path / "run", precisions=("fp32",), sweep=True, threads=1)
+    report, folder = run_deploy(once, Silence())
+    swept = read_report(folder).engine("fp32").throughput
+    assert report.chosen == "fp32" and "sweep" in report.timings
+    assert [(row.batch, row.streams) for row in swept] == [(b, s) for b in (1, 2, 4) for s in (1, 2)]
+    assert all(row.images_per_second or row.note for row in swept)
+    with pytest.raises(InputError, match="--sweep: rtx-ada is not this machine"):
+        run_deploy(replace(once, target="rtx-ada"), Silence())
+
+
 def test_a_failed_run_keeps_the_earlier_one(request_: Request, run: Path, place: Path, tmp_path: Path) -> None:
     before = (run / "report.json").read_bytes()
     broken = write_discs(tmp_path / "broken", SPLITS, seed=1)

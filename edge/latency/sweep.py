@@ -13,6 +13,8 @@ from edge.latency.statistics import percentile
 
 BATCHES = (1, 2, 4)
 STREAMS = (1, 2)
+SWEEP_SECONDS = 2.0
+"""Most for each setting: throughput needs no tail, and there are many settings."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def sweep(
     engine: Engine,
     batches: Sequence[int] = BATCHES,
     streams: Sequence[int] = STREAMS,
-    seconds: float = 2.0,
+    seconds: float = SWEEP_SECONDS,
     threads: int | None = None,
 ) -> tuple[Throughput, ...]:
     """Run every batch with every number of streams, one after the other.

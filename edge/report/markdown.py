@@ -43,6 +43,7 @@ def _lines(report: Report, level: int) -> Iterator[str]:
         yield _row(_cells(report, engine))
     yield ""
     yield from _in_full(report, head)
+    yield from _throughput(report, head)
     reasons = [(row.name, reason) for row in report.engines for reason in row.gate.reasons]
     if reasons:
         yield f"{head}# Why not"
@@ -81,6 +82,22 @@ def _in_full(report: Report, head: str) -> Iterator[str]:
     told = words.evidence([row.accuracy for row in scored if row.accuracy is not None])
     yield f"{told} HD95 in pixels: shown, never judged. Estimates are not measurements."
     yield ""
+
+
+def _throughput(report: Report, head: str) -> Iterator[str]:
+    """Batches and streams, where they were swept."""
+    for row in report.engines:
+        if not row.throughput:
+            continue
+        yield f"{head}# Throughput of {row.name}"
+        yield ""
+        header = ("batch", "streams", "images/s", "request p50, ms", "note")
+        yield _row(header)
+        yield _row(["---"] * len(header))
+        for x in row.throughput:
+            figures = (words.milliseconds(x.images_per_second), words.milliseconds(x.request_p50_ms))
+            yield _row([str(x.batch), str(x.streams), *figures, x.note])
+        yield ""
 
 
 def _full_cells(row: EngineRow) -> list[str]:

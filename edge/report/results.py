@@ -13,6 +13,7 @@ from edge.backends.engine import Layer
 from edge.latency.footprint import Footprint
 from edge.latency.stages import Stages
 from edge.latency.statistics import Latency
+from edge.latency.sweep import Throughput
 
 SCHEMA = "edge.report/1"
 Status = Literal["passed", "failed", "unconfirmed"]
@@ -114,6 +115,7 @@ class EngineRow:
         estimated: from the device's peaks, with its error where both exist; None where nothing is known.
         pixels_to_mask_ms: uint8 pixels at the network's size to the mask, the task being inside the engine; timed in
             the same interleaved run as ``latency_ms``, which is compute alone. None where it was not measured.
+        throughput: over batches and streams; empty where it was not asked for.
     """
 
     name: str
@@ -134,6 +136,7 @@ class EngineRow:
     memory: Footprint | None = None
     estimated: Estimated | None = None
     pixels_to_mask_ms: Latency | None = None
+    throughput: tuple[Throughput, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from example import example
 
 from edge.report import Picture, Report, merge_reports, plots, write_report
 from edge.report.html import render
+from edge.report.markdown import markdown
 from edge.report.pictures import MOST_PICTURES, plates
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -169,6 +170,19 @@ def test_the_way_from_file_to_mask_and_memory_are_shown(text: str):
     assert "<li>foreign load: other processes used 0.31 cores meanwhile; stop them</li>" in text
 
 
+def test_pixels_to_mask_and_throughput_are_shown_apart_from_compute(text: str):
+    mixed = example().report.engine("mixed")
+    assert mixed.latency_ms is not None and mixed.pixels_to_mask_ms is not None
+    row = cells(text, "From the uint8 image")["mixed"]
+    assert row["p50"] == f"{mixed.pixels_to_mask_ms.p50:.2f}"
+    assert row["compute alone, p50"] == f"{mixed.latency_ms.p50:.2f}"
+    table = cells(text, "Throughput of mixed over batches and streams")
+    assert (table["1"]["streams"], table["1"]["images/s"], table["1"]["request, ms"]) == ("2", "310", "6.44")
+    assert table["4"]["images/s"] == "–" and "batch 1 built in" in table["4"]["Note"]
+    assert "Throughput of fp32" not in text
+    assert "| 1 | 2 | 310 | 6.44 |" in markdown(example().report)
+
+
 def test_an_estimate_is_never_in_a_measured_column(text: str):
     report = example().report
     estimated = report.engine("fp32").estimated
@@ -185,7 +199,7 @@ def test_an_estimate_is_never_in_a_measured_column(text: str):
 def test_a_device_s_report_without_the_added_keys_still_has_a_page():
     table = example().report.to_json()
     for row in table["engines"]:
-        for key in ("image_to_mask_ms", "memory", "estimated", "lost"):
+        for key in ("image_to_mask_ms", "memory", "estimated", "lost", "pixels_to_mask_ms", "throughput"):
             row.pop(key)
         for key in ("hd95", "units", "resampled_by", "strata", "classes", "worst_drop"):
             if row["accuracy"]:
