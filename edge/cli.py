@@ -107,7 +107,7 @@ def deploy(
     """
     from edge.deploy import run_deploy
     from edge.job import Request
-    from edge.terminal import report_text
+    from edge.tables import report_text
 
     output = _Output(as_json, quiet, verbose)
     request = Request(
@@ -201,7 +201,7 @@ def check(
     Example: edge check runs/unet/engines/int8 --data calibration/dsb2018 --reference models/unet
     """
     from edge import single
-    from edge.terminal import accuracy_text, scores_text
+    from edge.tables import accuracy_text, scores_text
 
     output = _Output(as_json, quiet, verbose)
     with output.terminal() as terminal:
@@ -263,7 +263,7 @@ def profile(
     Example: edge profile runs/unet/engines/int8 --against runs/unet/engines/fp32 --seconds 1
     """
     from edge.single import Extras, profile_engines
-    from edge.terminal import profile_text
+    from edge.tables import profile_text
 
     output = _Output(as_json, quiet, verbose)
     with output.terminal() as terminal:
@@ -339,7 +339,7 @@ def verify(
     Example: edge verify runs/unet.tar.gz --out runs/unet-verified --seconds 1
     """
     from edge.bundle.verify import verify as run_verify
-    from edge.terminal import report_text
+    from edge.tables import report_text
 
     output = _Output(as_json, quiet, verbose)
     with output.terminal() as terminal:
@@ -373,7 +373,7 @@ def estimate(
     Example: edge estimate models/unet --target jetson-orin-nano-8gb --precision int8
     """
     from edge.single import estimate_model
-    from edge.terminal import table_text
+    from edge.tables import table_text
 
     output = _Output(as_json, quiet, verbose)
     with output.terminal() as terminal:
@@ -396,8 +396,8 @@ def list_targets(as_json: JsonOption = False, quiet: QuietOption = False, verbos
 
     Example: edge targets
     """
+    from edge.tables import targets_text
     from edge.target import targets
-    from edge.terminal import targets_text
 
     known = list(targets().values())
     _Output(as_json, quiet, verbose).show([t.to_json() for t in known], targets_text(known))
@@ -438,7 +438,7 @@ def fuse(
     Example: edge fuse runs/unet/source.onnx --out runs/fused.onnx
     """
     from edge.single import fuse_to_file
-    from edge.terminal import table_text
+    from edge.tables import table_text
 
     output = _Output(as_json, quiet, verbose)
     with output.terminal() as terminal:

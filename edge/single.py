@@ -36,6 +36,7 @@ from edge.loading import load_model
 from edge.model import Model
 from edge.pixels import IN_ENGINE, ON_HOST, PROOF_IMAGES, InEngine, PixelsToMask, in_engine, on_host
 from edge.pixels import REGION as PIXELS_REGION
+from edge.progress import Progress
 from edge.quantization.calibrate import calibrate
 from edge.quantization.plan import PrecisionPlan, read_plan
 from edge.quantization.ranges import Ranges, read_ranges
@@ -44,7 +45,6 @@ from edge.quantization.write import quantize
 from edge.segment import segment_images
 from edge.target import find_target
 from edge.task import SegmentationTask
-from edge.terminal import Progress
 
 REGION = "host array in, host array out"
 MANY_IMAGES = 500
