@@ -262,7 +262,7 @@ def profile(
 
     Example: edge profile runs/unet/engines/int8 --against runs/unet/engines/fp32 --seconds 1
     """
-    from edge.single import Extras, profile_engines
+    from edge.profile import Extras, profile_engines
     from edge.tables import profile_text
 
     output = _Output(as_json, quiet, verbose)

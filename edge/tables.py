@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from edge.accuracy.gate import Verdict
     from edge.backends.engine import Layer
     from edge.latency.statistics import Latency
+    from edge.profile import Profiled
     from edge.report.results import EngineRow, Report
-    from edge.single import Profiled
     from edge.target import Target
 
 _PIPE_WIDTH = 140  # a pipe has no width; wide enough that no cell wraps
