@@ -21,13 +21,14 @@ from edge.check import check_engine, evaluate_reference
 from edge.errors import InputError, MachineError
 from edge.fuse import fuse_for_target
 from edge.fusion import Fused, fuse
-from edge.images import load_image_set, read_image
+from edge.images import load_image_set
 from edge.job import Request, calibration_set, prepare, require_column
 from edge.latency.estimate import Estimate, estimate
 from edge.latency.peaks import measure_peaks
 from edge.loading import load_model
 from edge.model import Model
 from edge.noise import noise_batch
+from edge.pictures import read_image
 from edge.pixels import PROOF_IMAGES, in_engine
 from edge.progress import Progress
 from edge.quantization.calibrate import calibrate
