@@ -22,11 +22,11 @@ import numpy as np
 
 from edge.backends.engine import Engine, read_engine
 from edge.backends.openvino import OpenVino
+from edge.backends.openvino_network import HINTS
 from edge.latency.environment import environment
 from edge.latency.timing import measure, ratio
 
 LIMIT = 0.05
-_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
 
 def main() -> int:
@@ -83,7 +83,7 @@ def benchmark_app(engine: Engine, threads: int, seconds: int) -> float:
         done = subprocess.run(
             [
                 *(tool, "-m", str(engine.folder / engine.artefact), "-d", "CPU", "-api", "sync", "-hint", "none"),
-                *("-nstreams", "1", "-nthreads", str(threads), "-infer_precision", _HINTS[engine.rest]),
+                *("-nstreams", "1", "-nthreads", str(threads), "-infer_precision", HINTS[engine.rest]),
                 *("-ip", "f32"),
                 *("-t", str(seconds), "-report_type", "no_counters", "-report_folder", folder),
             ],

@@ -11,7 +11,7 @@ from edge.deploy import run_deploy
 from edge.files import read_json
 from edge.job import Request
 from edge.loading import load_model
-from edge.terminal import Terminal
+from edge.progress import Silence
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Deployment:
                 threads=self.threads,
                 command=" ".join(sys.argv),
             )
-            run_deploy(request, Terminal(quiet=True))
+            run_deploy(request, Silence())
         return run.resolve()
 
 

@@ -9,7 +9,6 @@ of the val images it took and how long it took to find. Writes JSON, and the tab
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.deployed import Deployment
-from benchmarks.peers.__main__ import environment_python
 from benchmarks.peers.accuracy import EVALUATIONS, full_evaluations, read_evaluations
+from benchmarks.peers.arguments import comparison_parser
 from benchmarks.peers.run import OURS, Contestant, Plan, contest, our_engine, setting
 from edge.candidates import FLOATS, MEMORY
 from edge.errors import EdgeError
@@ -28,7 +27,6 @@ from edge.latency.statistics import ratio
 from edge.model import read_model
 from edge.quantization.workbook import HARM_IMAGES
 
-NETWORKS = ("unet", "litenext", "lanet", "lightawnet", "drrmsan")
 PEERS = ("nncf-int8", "nncf-int8-bf16", "nncf-performance", "nncf-accuracy-control")
 _KINDS: Mapping[str, Sequence[str]] = {"int8": ("int8",), "mixed": ("mixed",), "float": FLOATS}
 _SCORES = ("Dice retained", "agreement", "passes `99.9`")
@@ -163,19 +161,8 @@ def _peer_cost(scratch: Path, contestant: Contestant) -> dict[str, Any]:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.precision", description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--networks", type=lambda text: text.split(","), default=list(NETWORKS))
-    parser.add_argument("--models", type=Path, default=Path("models"))
-    parser.add_argument("--data", type=Path, default=Path("calibration/dsb2018"))
-    parser.add_argument("--runs", type=Path, default=Path("out/peers"), help="run folders and workers' files")
-    parser.add_argument("--reuse", action="store_true", help="take run folders that are there and still hold")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--rounds", type=int, default=30, help="timed blocks of each engine")
-    parser.add_argument("--calibration-images", type=int, default=64)
-    parser.add_argument("--budget", type=float, default=60.0, help="seconds of the precision search")
+    parser = comparison_parser("benchmarks.precision", __doc__)
     parser.add_argument("--minutes", type=float, default=30.0, help="to build the peers of one network")
-    parser.add_argument("--python", type=environment_python, action="append", default=[], metavar="nncf=PATH")
     return parser.parse_args()
 
 

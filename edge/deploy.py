@@ -30,12 +30,12 @@ from edge.job import Job, Request, prepare
 from edge.latency.sweep import SWEEP_SECONDS, Throughput, sweep
 from edge.latency.timing import Measured, interleave, timed_seconds
 from edge.pixels import IN_ENGINE, PROOF_IMAGES, REGION, in_engine
+from edge.progress import Progress
 from edge.quantization.calibrate import calibrate
 from edge.quantization.ranges import Ranges
 from edge.report import Report, worst_pictures, write_report
 from edge.report.store import REPORT
 from edge.rows import assemble, engine_row, refused_row
-from edge.terminal import Progress
 
 ENGINES = "engines"
 ATTRIBUTION_IMAGES = 4

@@ -44,13 +44,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         PermissionError: it may not be read, which is the machine's fault and not the file's.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; check the path") from None
-    except PermissionError:
-        raise
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+        return tomllib.loads(_read_text(path))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid TOML ({error}); correct the file") from None
 
@@ -63,15 +57,29 @@ def read_json(path: Path) -> Any:
         PermissionError: it may not be read.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; check the path") from None
-    except PermissionError:
-        raise
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+        return json.loads(_read_text(path))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid JSON ({error}); make it again") from None
+
+
+def read_document(path: Path, schema: str, remedy: str) -> dict[str, Any]:
+    """Parse a JSON file of ours.
+
+    Args:
+        path: the file.
+        schema: what its ``schema`` must be.
+        remedy: the next step where it is another, for the error's sentence.
+
+    Returns:
+        The table without its ``schema``.
+
+    Raises:
+        InputError: missing, unreadable, not JSON, or of another schema.
+    """
+    table = read_json(path)
+    if not isinstance(table, dict) or table.pop("schema", None) != schema:
+        raise InputError(f"{path}: is not of schema {schema}; {remedy}")
+    return table
 
 
 @contextmanager
@@ -138,6 +146,17 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write readable JSON through a temporary sibling; NaN and infinity are refused, since JSON has none."""
     write_text(path, json.dumps(value, indent=1, sort_keys=False, allow_nan=False) + "\n")
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; check the path") from None
+    except PermissionError:
+        raise
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from None
 
 
 def _make_folder(folder: Path, path: Path) -> None:

@@ -19,8 +19,8 @@ from edge.errors import InputError
 from edge.images import SPLITS, ImageSet, load_image_set, require_disjoint
 from edge.loading import load_model
 from edge.model import Model
+from edge.progress import Progress
 from edge.target import Target, find_target
-from edge.terminal import Progress
 
 Advance = Callable[[], object]
 

@@ -10,7 +10,7 @@ from PIL import Image
 from edge.backends.engine import Runner
 from edge.errors import InputError
 from edge.files import replaced_file
-from edge.images import read_image
+from edge.pictures import read_image
 from edge.pixels import PixelRun, on_host
 from edge.task import SegmentationTask, resize_labels
 

@@ -15,8 +15,8 @@ from edge.backends.engine import read_engine
 from edge.deploy import run_deploy
 from edge.errors import InputError
 from edge.job import Request
+from edge.progress import Silence
 from edge.report import read_report
-from edge.terminal import Silence
 
 SPLITS = {"train": 6, "val": 4, "test": 22}
 

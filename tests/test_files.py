@@ -10,6 +10,7 @@ import pytest
 
 from edge.errors import InputError, MachineError
 from edge.files import (
+    read_document,
     read_json,
     read_toml,
     replaced_file,
@@ -54,6 +55,16 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert names(path.parent) == ["x.txt"]
     write_text(path, "new ü")
     assert path.read_bytes() == "new ü".encode()
+
+
+def test_a_document_is_of_its_schema(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    write_json(path, {"schema": "edge.x/1", "a": 1})
+    assert read_document(path, "edge.x/1", "make it again") == {"a": 1}
+    for other in ({"schema": "edge.x/2", "a": 1}, {"a": 1}, [1]):
+        write_json(path, other)
+        with pytest.raises(InputError, match=r"x\.json: is not of schema edge\.x/1; make it again"):
+            read_document(path, "edge.x/1", "make it again")
 
 
 def test_json_has_no_nan(tmp_path: Path) -> None:

@@ -20,10 +20,12 @@ from edge.backends.openvino import OpenVino
 from edge.build import build_engine
 from edge.images import load_image_set
 from edge.pixels import PROOF_IMAGES, in_engine, on_host
+from edge.profile import Extras, profile_engines
+from edge.progress import Silence
 from edge.segment import segment_images
-from edge.single import Extras, profile_engines, segment_with
+from edge.single import segment_with
+from edge.tables import profile_text
 from edge.target import find_target
-from edge.terminal import Silence, profile_text
 
 SAMPLES = tuple(load_image_set(ROOT / "calibration" / "dsb2018").split("test").spread(5))
 SHOWN = [TASK.resized(sample.pixels()) for sample in SAMPLES]

@@ -12,10 +12,10 @@ from edge.bundle.archive import unpack
 from edge.bundle.pack import pack
 from edge.deploy import run_deploy
 from edge.job import Request
+from edge.progress import Silence
 from edge.quantization.plan import read_plan
 from edge.report import Report
 from edge.target import find_target
-from edge.terminal import Silence
 
 TARGET = "jetson-orin-nano-8gb"
 

@@ -10,21 +10,17 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from benchmarks.deployed import Deployment
-from benchmarks.peers.builders import ENVIRONMENTS
+from benchmarks.peers.arguments import comparison_parser
 from benchmarks.peers.run import Plan, compare_network
 from edge.errors import EdgeError
 from edge.files import write_json
 from edge.latency.environment import environment
-
-NETWORKS = ("unet", "litenext", "lanet", "lightawnet", "drrmsan")
-_MINUTES = 40.0
 
 
 def main() -> None:
@@ -81,36 +77,9 @@ def _write(path: Path, networks: dict[str, Any]) -> float | None:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--networks", type=lambda text: text.split(","), default=list(NETWORKS))
-    parser.add_argument("--models", type=Path, default=Path("models"))
-    parser.add_argument("--data", type=Path, default=Path("calibration/dsb2018"))
-    parser.add_argument("--runs", type=Path, default=Path("out/peers"), help="run folders and workers' files")
-    parser.add_argument("--reuse", action="store_true", help="take run folders that are there and still hold")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--rounds", type=int, default=30, help="timed blocks of each engine")
-    parser.add_argument("--calibration-images", type=int, default=64)
-    parser.add_argument("--budget", type=float, default=60.0, help="seconds of the precision search")
-    parser.add_argument("--minutes", type=float, default=_MINUTES, help="for all networks together")
-    parser.add_argument(
-        "--python",
-        type=environment_python,
-        action="append",
-        default=[],
-        metavar="NAME=PATH",
-        help="interpreter of an environment of its own: nncf or modelopt, see requirements-NAME.txt",
-    )
+    parser = comparison_parser("benchmarks.peers", __doc__)
+    parser.add_argument("--minutes", type=float, default=40.0, help="for all networks together")
     return parser.parse_args()
-
-
-def environment_python(text: str) -> tuple[str, str]:
-    """``NAME=PATH`` as name and interpreter."""
-    name, _, path = text.partition("=")
-    if name not in ENVIRONMENTS or not os.access(path, os.X_OK) or Path(path).is_dir():
-        known = " or ".join(ENVIRONMENTS)
-        raise argparse.ArgumentTypeError(f"{text}: must be {known}, =, and the path of a Python interpreter")
-    return name, path
 
 
 def _say(text: str) -> None:

@@ -167,7 +167,7 @@ def compare(
         strata_column=strata,
         strata=_strata(rows, _column(engine, strata)) if strata else (),
         classes=_classes(engine, reference),
-        hd95=surface_distance(engine, reference),
+        hd95=surface_distance(engine.hd95, reference.hd95, engine.counts),
     )
 
 

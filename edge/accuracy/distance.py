@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.accuracy.counts import Labels
-
-if TYPE_CHECKING:
-    from edge.accuracy.evaluate import Evaluation
+from edge.accuracy.counts import Counts, Labels
+from edge.task import SegmentationTask
 
 Mask = NDArray[np.bool_]
+Distances = NDArray[np.float64]
 PERCENTILE = 95.0
 
 
@@ -37,17 +36,22 @@ class SurfaceDistance:
     one_empty: int
 
 
-def surface_distance(engine: Evaluation, reference: Evaluation) -> SurfaceDistance:
-    """Summarize the HD95 of an engine, beside its reference's."""
-    ours, theirs = (_defined(e) for e in (engine, reference))
-    empty = np.array([_empty(labels, truth, engine) for labels, truth in zip(engine.labels, engine.truth, strict=True)])
+def surface_distance(ours: Distances, theirs: Distances, counts: Counts) -> SurfaceDistance:
+    """Summarize the HD95 of an engine, beside its reference's.
+
+    Args:
+        ours, theirs: ``[images, classes]`` pixels of the engine and of the reference, NaN where undefined.
+        counts: of the engine; they tell why a distance is undefined.
+    """
+    defined, reference = (values[np.isfinite(values)] for values in (ours, theirs))
+    both_empty = counts.tp + counts.fp + counts.fn == 0
     return SurfaceDistance(
-        mean=float(ours.mean()) if len(ours) else None,
-        median=float(np.median(ours)) if len(ours) else None,
-        reference_mean=float(theirs.mean()) if len(theirs) else None,
-        defined=len(ours),
-        both_empty=int((empty == 2).sum()),
-        one_empty=int((empty == 1).sum()),
+        mean=float(defined.mean()) if len(defined) else None,
+        median=float(np.median(defined)) if len(defined) else None,
+        reference_mean=float(reference.mean()) if len(reference) else None,
+        defined=len(defined),
+        both_empty=int(both_empty.sum()),
+        one_empty=int((np.isnan(ours) & ~both_empty).sum()),
     )
 
 
@@ -75,20 +79,10 @@ def hd95(labels: Labels, truth: Labels, level: int = 1) -> float:
     return float(max(np.percentile(there, PERCENTILE), np.percentile(back, PERCENTILE)))
 
 
-def distances(evaluation: Evaluation) -> NDArray[np.float64]:
-    """HD95 of every image and foreground class, ``[images, classes]`` pixels, NaN where undefined."""
-    pairs = zip(evaluation.labels, evaluation.truth, strict=True)
-    return np.array([[hd95(ours, truth, k) for k, _ in evaluation.task.foreground] for ours, truth in pairs])
-
-
-def _defined(evaluation: Evaluation) -> NDArray[np.float64]:
-    values = evaluation.hd95
-    return values[np.isfinite(values)]
-
-
-def _empty(labels: Labels, truth: Labels, evaluation: Evaluation) -> list[int]:
-    """For each class: how many of the two masks lack it."""
-    return [int(not (labels == k).any()) + int(not (truth == k).any()) for k, _ in evaluation.task.foreground]
+def distances(labels: Sequence[Labels], truths: Sequence[Labels], task: SegmentationTask) -> Distances:
+    """HD95 of every image and foreground class of the task, ``[images, classes]`` pixels, NaN where undefined."""
+    pairs = zip(labels, truths, strict=True)
+    return np.array([[hd95(ours, truth, k) for k, _ in task.foreground] for ours, truth in pairs])
 
 
 def _outline(mask: Mask) -> Mask:

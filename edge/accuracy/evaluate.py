@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.accuracy.counts import Counts, Labels, count, stack
-from edge.accuracy.distance import distances
+from edge.accuracy.distance import Distances, distances
 from edge.errors import InputError
 from edge.files import replaced_file
 from edge.images import ImageSet
@@ -45,9 +45,9 @@ class Evaluation:
         return len(self.names)
 
     @cached_property
-    def hd95(self) -> NDArray[np.float64]:
+    def hd95(self) -> Distances:
         """HD95 of every image and foreground class, ``[images, classes]`` pixels, NaN where undefined; kept."""
-        return distances(self)
+        return distances(self.labels, self.truth, self.task)
 
     def save_outputs(self, path: Path) -> None:
         """Write ``names`` and ``outputs`` as a compressed ``.npz``."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import InputError
-from edge.files import read_json, sha256_file, write_json
+from edge.files import read_document, sha256_file, write_json
 from edge.model import Model
 from edge.target import Target
 from edge.task import SegmentationTask
@@ -144,9 +144,7 @@ def read_engine(folder: Path) -> Engine:
     manifest = folder / MANIFEST
     if not manifest.is_file():
         raise InputError(f"{folder}: is not an engine folder (no {MANIFEST}); build one with edge build")
-    table = read_json(manifest)
-    if not isinstance(table, dict) or table.pop("schema", None) != SCHEMA:
-        raise InputError(f"{manifest}: is not of schema {SCHEMA}; build the engine again with this version")
+    table = read_document(manifest, SCHEMA, "build the engine again with this version")
     try:
         task = SegmentationTask.from_table(table.pop("task"), manifest)
         engine = Engine(folder=folder, task=task, convs=ConvCounts(**table.pop("convs")), **table)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.backends.openvino import compile_network, compiled_conditions
+from edge.backends.openvino_network import compile_network, compiled_conditions
 from edge.errors import InputError
 from edge.task import SegmentationTask
 

@@ -10,10 +10,8 @@ import numpy as np
 
 from edge.backends.cores import physical_cores
 from edge.backends.engine import Engine
-from edge.backends.openvino import core
+from edge.backends.openvino_network import DEVICE, HINTS, core
 from edge.errors import InputError
-
-_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
 
 @dataclass(frozen=True)
@@ -47,13 +45,13 @@ def open_load(engine: Engine, batch: int, streams: int, threads: int | None = No
     network = core().read_model(str(engine.folder / engine.artefact))
     shape = [batch, *(int(d) for d in network.input(0).get_partial_shape().to_shape()[1:])]
     settings = {
-        "INFERENCE_PRECISION_HINT": _HINTS[engine.rest],
+        "INFERENCE_PRECISION_HINT": HINTS[engine.rest],
         "NUM_STREAMS": str(streams),
         "INFERENCE_NUM_THREADS": str(threads or physical_cores()),
     }
     try:
         network.reshape(shape)
-        compiled = core().compile_model(network, "CPU", settings)
+        compiled = core().compile_model(network, DEVICE, settings)
     except RuntimeError:
         raise InputError(f"{engine.folder}: the network has batch 1 built in; export it with a free batch") from None
     image = np.random.default_rng(0).standard_normal(shape).astype(np.float32)

@@ -193,7 +193,9 @@ def _units(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     if groups is None:
         return values, np.ones_like(values)
-    _, index = np.unique(np.asarray(groups), return_inverse=True)
+    named = [("group", group) if group else ("image", str(row)) for row, group in enumerate(groups)]
+    numbers = {unit: number for number, unit in enumerate(dict.fromkeys(named))}
+    index = np.array([numbers[unit] for unit in named])
     return np.bincount(index, weights=values).astype(np.float64), np.bincount(index).astype(np.float64)
 
 

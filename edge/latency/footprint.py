@@ -60,16 +60,14 @@ def footprint(engine: Path, threads: int | None = None) -> Footprint:
 
 def measured_here(folder: Path, threads: int | None) -> dict[str, int | bool]:
     """What :func:`footprint` runs in its process: the fields of :class:`Footprint`."""
-    import numpy as np
-
     from edge.backends import find_backend
     from edge.backends.engine import read_engine
     from edge.latency.memory import peak_memory
+    from edge.noise import noise_batch
 
     engine = read_engine(folder)
     backend = find_backend(engine.backend)
-    pixels = np.random.default_rng(0).integers(0, 256, (*engine.task.size, 3), dtype=np.uint8)
-    batch = engine.task.preprocess(pixels)[None]
+    batch = noise_batch(engine.task)
     with peak_memory() as peak:
         runner = backend.load(engine, threads)
         for _ in range(RUNS):

@@ -17,7 +17,6 @@ _CHANNELS, _SIZE = 128, 64
 _TRIES = 7
 _COPY_BYTES = 16 << 20  # beyond the second-level cache, as a network's activations are
 _KINDS = ("fp32", "bf16", "int8")
-_HINTS = {"fp32": "f32", "bf16": "bf16"}
 
 
 def measure_peaks(threads: int) -> Peaks:
@@ -58,15 +57,11 @@ def _best(work: Callable[[], object]) -> float:
 
 
 def _convolution(precision: str, threads: int) -> Callable[[], object]:
-    from edge.backends.openvino import core
+    from edge.backends.openvino_network import compile_network, core
 
     network = core().read_model(_graph(quantized=precision == "int8").SerializeToString())
-    settings = {
-        "INFERENCE_PRECISION_HINT": _HINTS.get(precision, "f32"),
-        "NUM_STREAMS": "1",
-        "INFERENCE_NUM_THREADS": str(threads),
-    }
-    request = core().compile_model(network, "CPU", settings).create_infer_request()
+    rest = "fp32" if precision == "int8" else precision
+    request = compile_network(network, rest, threads).create_infer_request()
     image = np.random.default_rng(0).standard_normal((1, _CHANNELS, _SIZE, _SIZE)).astype(np.float32)
     return lambda: request.infer({0: image}, share_inputs=True, share_outputs=True)
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from edge.backends.engine import Runner
 from edge.errors import InputError
-from edge.images import read_image
 from edge.latency.statistics import percentile
 from edge.latency.watch import watched
+from edge.pictures import read_image
 from edge.task import SegmentationTask
 
 FEWEST_ROUNDS = 5

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from edge.errors import InputError
-from edge.files import read_json, write_json
+from edge.files import read_document, write_json
 
 SCHEMA = "edge.plan/1"
 INT8, FLOAT = "int8", "float"
@@ -47,9 +47,7 @@ def read_plan(path: Path) -> PrecisionPlan:
     Raises:
         InputError: missing, damaged, or another schema.
     """
-    table = read_json(path)
-    if not isinstance(table, dict) or table.pop("schema", None) != SCHEMA:
-        raise InputError(f"{path}: is not of schema {SCHEMA}; make the plan again")
+    table = read_document(path, SCHEMA, "make the plan again")
     if set(table) != {"nodes", "reasons"} or not set(table["nodes"].values()) <= {INT8, FLOAT}:
         raise InputError(f"{path}: is damaged; make the plan again")
     return PrecisionPlan(**table)

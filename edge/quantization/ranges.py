@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from edge.errors import InputError
-from edge.files import read_json, write_json
+from edge.files import read_document, write_json
 
 SCHEMA = "edge.ranges/1"
 
@@ -108,9 +108,7 @@ def read_ranges(path: Path) -> Ranges:
     Raises:
         InputError: missing, damaged, or another schema.
     """
-    table = read_json(path)
-    if not isinstance(table, dict) or table.pop("schema", None) != SCHEMA:
-        raise InputError(f"{path}: is not of schema {SCHEMA}; run edge calibrate again")
+    table = read_document(path, SCHEMA, "run edge calibrate again")
     try:
         convergence = {key: tuple(values) for key, values in table.pop("convergence").items()}
         tensors = {name: _tensor_range(row) for name, row in table.pop("tensors").items()}

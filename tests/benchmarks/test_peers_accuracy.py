@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from fixtures.discs import disc_network, write_discs
 
-from benchmarks.peers.__main__ import environment_python
 from benchmarks.peers.accuracy import full_evaluations, read_evaluations, validation
+from benchmarks.peers.arguments import environment_python
 from benchmarks.precision import table
 from edge.backends.onnxruntime import reference
 

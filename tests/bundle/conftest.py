@@ -9,7 +9,7 @@ def cpu_run(tmp_path_factory):
     """What ``edge deploy`` leaves for the CPU target: fp32 and int8 engines."""
     from edge.deploy import run_deploy
     from edge.job import Request
-    from edge.terminal import Terminal
+    from edge.progress import Silence
 
     root = tmp_path_factory.mktemp("workstation")
     model = tiny_unet().save(root / "tiny.onnx")
@@ -25,5 +25,5 @@ def cpu_run(tmp_path_factory):
         threads=1,
         command=f"edge deploy {model} --data {data} --gate 99",
     )
-    _, out = run_deploy(request, Terminal(quiet=True))
+    _, out = run_deploy(request, Silence())
     return out

@@ -28,7 +28,7 @@ def jetson_run(tmp_path_factory):
     """What ``edge deploy --target jetson-orin-nano-8gb`` leaves: candidate graphs for TensorRT 10.3, simulated."""
     from edge.deploy import run_deploy
     from edge.job import Request
-    from edge.terminal import Terminal
+    from edge.progress import Silence
 
     root = tmp_path_factory.mktemp("workstation")
     model, data = tiny_unet().save(root / "tiny.onnx"), picture_set(root / "set")
@@ -42,7 +42,7 @@ def jetson_run(tmp_path_factory):
         calibration_images=16,
         command=f"edge deploy {model} --data={data} --gate 99",
     )
-    return run_deploy(request, Terminal(quiet=True))[1]
+    return run_deploy(request, Silence())[1]
 
 
 @pytest.fixture(scope="module")

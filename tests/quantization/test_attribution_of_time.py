@@ -6,7 +6,7 @@ import pytest
 from fixtures.small_unet import images, small_unet
 
 from edge.backends.engine import Layer
-from edge.backends.openvino import profile_layers, read_network
+from edge.backends.openvino_network import profile_layers, read_network
 from edge.quantization.attribution import REST, node_times
 from edge.quantization.calibrate import calibrate
 from edge.quantization.schemes import SCHEMES, plan_int8

@@ -17,7 +17,8 @@ from PIL import Image
 from runtime_kit import ROOT, make_engine, write_reference
 
 from edge.backends.openvino import OpenVino
-from edge.images import load_image_set, read_image
+from edge.images import load_image_set
+from edge.pictures import read_image
 from edge.segment import segment_images
 from edge.task import SegmentationTask
 

@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from edge.fusion.conv import Conv, base, conv, read_conv
+from edge.fusion.conv import Conv, base, conv, read_any_conv, read_conv
 from edge.fusion.editor import Editor, integer, number
 
 
@@ -72,6 +72,18 @@ def _read_elementwise(editor: Editor, node: ir.Node) -> Affine | None:
     else:
         scale, shift = one, (table if node.op_type == "Add" else -table)
     return Affine(node, x, node.outputs[0], scale, shift)
+
+
+def fold_back(editor: Editor, affine: Affine) -> bool:
+    """Fold an affine map into the convolution that it reads; only if nothing else reads that."""
+    found = read_any_conv(editor, editor.own(affine.x, "Conv"))
+    if found is None or affine.x.is_graph_output():
+        return False
+    weight = found.bank * affine.scale[None, :, None, None, None]
+    bias = found.bias * affine.scale + affine.shift
+    shape = editor.shape(affine.y) or editor.shape(found.y)
+    editor.replace(affine.y, conv(editor, found, found.x, weight, bias, shape=shape, hint=base(found.node)))
+    return True
 
 
 def fold_forward(editor: Editor, affine: Affine) -> bool:

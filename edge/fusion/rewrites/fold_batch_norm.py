@@ -17,24 +17,14 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from edge.fusion.conv import base, conv, read_any_conv
 from edge.fusion.editor import Editor
 from edge.fusion.rewrite import rewrite
-from edge.fusion.rewrites._affine import fold_forward, read_batch_norm
+from edge.fusion.rewrites._affine import fold_back, fold_forward, read_batch_norm
 
 
-def _apply(editor: Editor, norm: ir.Node) -> bool:
-    affine = read_batch_norm(editor, norm)
-    if affine is None:
-        return False
-    found = read_any_conv(editor, editor.own(affine.x, "Conv"))
-    if found is not None and not affine.x.is_graph_output():
-        weight = found.bank * affine.scale[None, :, None, None, None]
-        bias = found.bias * affine.scale + affine.shift
-        shape = editor.shape(affine.y) or editor.shape(found.y)
-        editor.replace(affine.y, conv(editor, found, found.x, weight, bias, shape=shape, hint=base(found.node)))
-        return True
-    return fold_forward(editor, affine)
+def _apply(editor: Editor, node: ir.Node) -> bool:
+    affine = read_batch_norm(editor, node)
+    return affine is not None and (fold_back(editor, affine) or fold_forward(editor, affine))
 
 
 REWRITE = rewrite(__name__, "safe", ("BatchNormalization",), _apply)

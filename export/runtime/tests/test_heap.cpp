@@ -35,7 +35,6 @@ void operator delete[](void* memory, std::size_t) noexcept { operator delete(mem
 namespace {
 
 constexpr int frames = 10000;
-constexpr int windows = 4;
 constexpr int sizes[][3] = {{16, 24, 3}, {31, 17, 1}, {48, 64, 4}};
 
 int fail(const char* what, long value) {
@@ -73,23 +72,15 @@ int main() {
   for (int frame = 0; frame < frames; ++frame) own_steps(frame);
   if (made != before_steps) return fail("allocations in 10 000 frames of our own steps", made - before_steps);
 
-  // A thread that OpenVINO starts late allocates its storage once, whenever the machine lets it run; a leak grows every
-  // window.
-  long grown = 0, grown_bytes = 0;
-  for (int window = 0; window < windows; ++window) {
-    const long live = made - freed, calls = made, bytes = static_cast<long>(segedge::tool::heap_bytes());
-    for (int frame = 0; frame < frames; ++frame) {
-      if (!whole_frame(frame)) return fail("failed at frame", frame);
-    }
-    grown = made - freed - live;
-    grown_bytes = static_cast<long>(segedge::tool::heap_bytes()) - bytes;
-    if (grown <= 0 && grown_bytes <= 0) {
-      std::printf("0 allocations of our own and 0 bytes of heap growth over %d frames (window %d); OpenVINO made and freed "
-                  "%.1f blocks a frame\n",
-                  frames, window + 1, static_cast<double>(made - calls) / frames);
-      return 0;
-    }
-  }
-  return grown > 0 ? fail("live blocks grew in every window, last by", grown)
-                   : fail("heap grew in every window, last by bytes", grown_bytes);
+  int frame = 0, failed = 0;
+  const auto next = [&] { failed += !whole_frame(frame++); };
+  const long live = made - freed, calls = made;
+  const long long bytes = segedge::tool::heap_growth(next, frames);
+  const long grown = made - freed - live;
+  if (failed != 0) return fail("frames failed", failed);
+  if (grown > 0) return fail("live blocks grew by", grown);
+  if (bytes > 0) return fail("heap grew by bytes", static_cast<long>(bytes));
+  std::printf("0 allocations of our own and 0 bytes of heap growth over %d frames; OpenVINO made and freed %.1f blocks a frame\n",
+              frames, static_cast<double>(made - calls) / frame);
+  return 0;
 }

@@ -43,14 +43,10 @@ void print_line(const char* what, const Latency& latency) {
 }
 
 /// Bytes by which the heap grows over that many frames, after some that may still fill caches.
-long long heap_growth(Engine& engine, const ImageView& view, Mask& mask, int frames) {
-  const auto run = [&](int count) {
-    for (int frame = 0; frame < count; ++frame) require_ok(engine.segment(view, mask));
-  };
-  run(std::min(frames, 300));
-  const long long before = heap_bytes();
-  run(frames);
-  return heap_bytes() - before;
+long long frames_growth(Engine& engine, const ImageView& view, Mask& mask, int frames) {
+  const auto frame = [&] { require_ok(engine.segment(view, mask)); };
+  for (int warm = 0; warm < std::min(frames, 300); ++warm) frame();
+  return heap_growth(frame, frames);
 }
 
 }  // namespace
@@ -73,7 +69,7 @@ int run_bench(const Words& words) {
   };
   interleave(calls, seconds);
   const int frames = static_cast<int>(arguments.number("--heap-frames", 0, 0, 1e6));
-  const long long grown = frames > 0 ? heap_growth(engine, view, mask, frames) : 0;
+  const long long grown = frames > 0 ? frames_growth(engine, view, mask, frames) : 0;
   const double over_compute = ratio(calls[1], calls[0]);
   if (arguments.has("--json")) {
     const EngineInfo& info = engine.info();

@@ -1,0 +1,49 @@
+"""The command line that the comparisons with peers share."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from benchmarks.peers.builders import ENVIRONMENTS
+
+NETWORKS = ("unet", "litenext", "lanet", "lightawnet", "drrmsan")
+
+
+def comparison_parser(module: str, description: str | None) -> argparse.ArgumentParser:
+    """Options that say which networks are compared, on what and with which effort.
+
+    Args:
+        module: as ``python -m`` runs it.
+        description: for ``--help``.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=description)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--networks", type=lambda text: text.split(","), default=list(NETWORKS))
+    parser.add_argument("--models", type=Path, default=Path("models"))
+    parser.add_argument("--data", type=Path, default=Path("calibration/dsb2018"))
+    parser.add_argument("--runs", type=Path, default=Path("out/peers"), help="run folders and workers' files")
+    parser.add_argument("--reuse", action="store_true", help="take run folders that are there and still hold")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--rounds", type=int, default=30, help="timed blocks of each engine")
+    parser.add_argument("--calibration-images", type=int, default=64)
+    parser.add_argument("--budget", type=float, default=60.0, help="seconds of the precision search")
+    parser.add_argument(
+        "--python",
+        type=environment_python,
+        action="append",
+        default=[],
+        metavar="NAME=PATH",
+        help="interpreter of an environment of its own: nncf or modelopt, see requirements-NAME.txt",
+    )
+    return parser
+
+
+def environment_python(text: str) -> tuple[str, str]:
+    """``NAME=PATH`` as name and interpreter."""
+    name, _, path = text.partition("=")
+    if name not in ENVIRONMENTS or not os.access(path, os.X_OK) or Path(path).is_dir():
+        known = " or ".join(ENVIRONMENTS)
+        raise argparse.ArgumentTypeError(f"{text}: must be {known}, =, and the path of a Python interpreter")
+    return name, path
