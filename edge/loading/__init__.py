@@ -15,7 +15,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge.errors import InputError
-from edge.model import Model, read_model
+from edge.model import Model
 from edge.task import load_task
 
 
@@ -39,7 +39,9 @@ def load_model(spec: str, weights: Path | None = None, task: Path | None = None)
     if path.suffix == ".onnx" or (path.is_file() and path.suffix != ".py"):
         if weights:
             raise InputError(f"{spec}: an ONNX file carries its own weights; leave --weights out")
-        return read_model(path, given_task)
+        from edge.loading.onnx_file import load_onnx
+
+        return load_onnx(path, given_task)
     folder, _, checkpoint = spec.rpartition("@") if "@" in path.name else (spec, "", "")
     if Path(folder).is_dir():
         from edge.loading.folder import load_folder

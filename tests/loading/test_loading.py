@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.version_converter
 import pytest
 
 from edge.errors import InputError
@@ -247,3 +248,31 @@ def test_without_pytorch_the_install_line_is_named(folder: Path, monkeypatch: py
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MachineError, match=r"pip install 'segedge\[torch\]'"):
         load_model(str(folder))
+
+
+def test_an_onnx_file_of_any_size_takes_the_tasks(folder: Path, tmp_path: Path) -> None:
+    path = load_model(str(folder)).save(tmp_path / "tiny.onnx")
+    proto = onnx.load(path)
+    del proto.graph.value_info[:]
+    for value in (*proto.graph.input, *proto.graph.output):
+        for axis, symbol in ((0, "n"), (2, "h"), (3, "w")):
+            value.type.tensor_type.shape.dim[axis].dim_param = symbol
+    onnx.save(proto, path)
+    shapes = {
+        value.name: [d.dim_value for d in value.type.tensor_type.shape.dim]
+        for value in (lambda graph: (*graph.input, *graph.output, *graph.value_info))(load_model(str(path)).proto.graph)
+    }
+    assert list(shapes.values())[:2] == [[1, 3, 16, 24], [1, 1, 16, 24]]
+    assert all(0 not in shape for shape in shapes.values())
+
+
+def test_an_older_operator_set_is_raised_with_the_same_output(folder: Path, tmp_path: Path) -> None:
+    from edge.backends.onnxruntime import reference
+
+    path = load_model(str(folder)).save(tmp_path / "tiny.onnx")
+    old = onnx.version_converter.convert_version(onnx.load(path), 17)
+    onnx.save(old, path)
+    image = np.random.default_rng(3).normal(size=(1, 3, 16, 24)).astype(np.float32)
+    raised = load_model(str(path))
+    assert (read_model(path).opset, raised.opset) == (17, 19)
+    np.testing.assert_allclose(reference(raised).run(image), reference(read_model(path)).run(image), rtol=1e-5)

@@ -125,6 +125,9 @@ def placements(editor: Editor, region: Region, block: int) -> dict[ir.Value, tup
 
     A concatenation's output follows from its inputs; maps that correspond to it follow too.
     """
+    ends = [value for conv in region.convs for value in (conv.x, conv.y)]
+    if any(editor.shape(value) is None for value in (*region.maps, *ends)):
+        return None
     home = {value: value for value in region.maps}
 
     def root(value: ir.Value) -> ir.Value:
