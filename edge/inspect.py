@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge.errors import InputError
 from edge.files import read_json
+
+if TYPE_CHECKING:
+    import onnx
 
 Description = dict[str, Any]
 
@@ -59,20 +62,30 @@ def _run(path: Path) -> Description:
 
 
 def _onnx(path: Path) -> Description:
-    from edge.macs import count_macs
-    from edge.model import read_model
+    from edge.macs import graph_macs
+    from edge.model import carries_task, graph_inputs, read_graph, read_model
 
-    model = read_model(path)
-    return {
-        "kind": "model",
-        "name": model.name,
-        "sha256": model.sha256,
-        "opset": model.opset,
-        "macs": count_macs(model),
-        "facts": dict(model.facts or {}),
-        "operators": dict(Counter(node.op_type for node in model.proto.graph.node).most_common()),
-        "task": model.task.to_table(),
+    proto = read_graph(path)
+    shapes = {
+        kind: {value.name: " x ".join(_dims(value)) for value in values}
+        for kind, values in (("inputs", graph_inputs(proto)), ("outputs", proto.graph.output))
     }
+    described = {
+        "kind": "model",
+        "opset": next(o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")),
+        "macs": graph_macs(proto),
+        **shapes,
+        "operators": dict(Counter(node.op_type for node in proto.graph.node).most_common()),
+    }
+    if not carries_task(proto):
+        return {**described, "task": "none: edge deploy needs --task task.toml"}
+    model = read_model(path)
+    facts = {"name": model.name, "sha256": model.sha256, "facts": dict(model.facts or {})}
+    return {**described, **facts, "task": model.task.to_table()}
+
+
+def _dims(value: onnx.ValueInfoProto) -> list[str]:
+    return [str(d.dim_value or d.dim_param or "?") for d in value.type.tensor_type.shape.dim]
 
 
 def _model_folder(path: Path) -> Description:

@@ -154,7 +154,8 @@ def require_column(images: ImageSet, column: str | None, option: str) -> None:
     """
     known = sorted({name for sample in images for name in sample.columns})
     if column is not None and column not in known:
-        raise InputError(f"{images.root}: no column {column!r} for {option}; it has {', '.join(known) or 'none'}")
+        has = f"beside image, mask and split it has {', '.join(known) or 'none'}"
+        raise InputError(f"{images.root}: no column {column!r} for {option}; {has}")
 
 
 def split(images: ImageSet, calibration_images: int) -> Splits:

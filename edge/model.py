@@ -99,7 +99,7 @@ def read_model(path: Path, task: SegmentationTask | None = None) -> Model:
         InputError: missing, empty, truncated or not ONNX; weights with NaN; external data outside the folder;
             no task; a task that contradicts the graph.
     """
-    proto = _parse(path)
+    proto = read_graph(path)
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     facts = _table(path, _FACTS_KEY, metadata.get(_FACTS_KEY, "{}"))
     if task is None:
@@ -109,6 +109,36 @@ def read_model(path: Path, task: SegmentationTask | None = None) -> Model:
     model = Model(proto, task, str(facts.pop("name", path.stem)), str(path), facts)
     require_consistent(model, path)
     return model
+
+
+def read_graph(path: Path) -> onnx.ModelProto:
+    """Read an ``.onnx`` file, whatever it is for.
+
+    Raises:
+        InputError: missing, empty, truncated or not ONNX; external data outside the folder.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; check the path")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: is empty; export the model again")
+    try:
+        proto = onnx.load(path, load_external_data=False)
+        _confine_external_data(path, proto)
+        onnx.load_external_data_for_model(proto, str(path.parent))
+        onnx.checker.check_model(proto)
+    except (InputError, PermissionError):
+        raise
+    except Exception as error:  # protobuf, checker and OS errors share no base
+        reason = first_line(error)
+        raise InputError(f"{path}: is not a sound ONNX file ({reason}); export the model again") from None
+    if not proto.graph.node or not proto.opset_import:
+        raise InputError(f"{path}: is not a sound ONNX file (no graph in it); export the model again")
+    return proto
+
+
+def carries_task(proto: onnx.ModelProto) -> bool:
+    """Whether the file's metadata says what goes in and what comes out."""
+    return any(entry.key == METADATA_KEY for entry in proto.metadata_props)
 
 
 def require_consistent(model: Model, where: str | Path) -> None:
@@ -206,26 +236,6 @@ def _require_shape(
         raise InputError(
             f"{where}: {kind} {value.name!r} is {shown}, but the task says {asked}; correct {key} in the task"
         )
-
-
-def _parse(path: Path) -> onnx.ModelProto:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; check the path")
-    if path.stat().st_size == 0:
-        raise InputError(f"{path}: is empty; export the model again")
-    try:
-        proto = onnx.load(path, load_external_data=False)
-        _confine_external_data(path, proto)
-        onnx.load_external_data_for_model(proto, str(path.parent))
-        onnx.checker.check_model(proto)
-    except (InputError, PermissionError):
-        raise
-    except Exception as error:  # protobuf, checker and OS errors share no base
-        reason = first_line(error)
-        raise InputError(f"{path}: is not a sound ONNX file ({reason}); export the model again") from None
-    if not proto.graph.node or not proto.opset_import:
-        raise InputError(f"{path}: is not a sound ONNX file (no graph in it); export the model again")
-    return proto
 
 
 def _confine_external_data(path: Path, proto: onnx.ModelProto) -> None:

@@ -207,4 +207,12 @@ def _notes(job: Job, attempts: dict[str, Attempt | None], tensorrt: str) -> tupl
         if built
         else "buildability not checked: tensorrt_rtx is not installed (pip install 'segedge[tensorrt-rtx]')"
     )
-    return (NOT_HERE, f"graphs written for TensorRT {tensorrt}", how)
+    return (NOT_HERE, _written_for(job, tensorrt), how)
+
+
+def _written_for(job: Job, tensorrt: str) -> str:
+    if not job.target.jetpacks:
+        return f"graphs written for TensorRT {tensorrt}"
+    release = job.target.find_jetpack(job.request.jetpack)
+    chosen = "" if job.request.jetpack else ", the newest; --jetpack names another"
+    return f"graphs written for TensorRT {tensorrt} (JetPack {release.version}{chosen})"

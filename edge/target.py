@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -140,7 +141,9 @@ def find_target(name: str) -> Target:
     """
     known = targets()
     if name not in known:
-        raise InputError(f"--target {name}: unknown; known targets are {', '.join(known)} (see edge targets)")
+        close = difflib.get_close_matches(name, known, n=1)
+        meant = f"did you mean {close[0]}? Known" if close else "known"
+        raise InputError(f"--target {name}: unknown; {meant} targets are {', '.join(known)} (see edge targets)")
     return known[name]
 
 

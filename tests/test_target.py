@@ -40,3 +40,8 @@ def test_only_the_machine_at_hand_is_local() -> None:
 
 def test_a_fact_that_no_one_knows_is_unknown() -> None:
     assert find_target("cpu").fact("number_of_wheels") == UNKNOWN
+
+
+def test_a_misspelt_target_is_guessed() -> None:
+    with pytest.raises(InputError, match="did you mean jetson-orin-nano-8gb"):
+        find_target("jetson-orin-nano-8g")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from edge.device.gate import FEWEST_IMAGES
+
 _TEXT = """# {title}
 
 Everything to build, prove and time the fastest engine on this device. No network connection is needed.
@@ -19,8 +21,8 @@ Needs {needs}. `verify` builds each candidate ({candidates}), checks it {check},
 writes `run/report.json` with the fastest engine that passes gate {gate} under `run/engines/`. After a power cut, run it
 again: it goes on where it was.
 
-Exit codes: 0 an engine passes, 1 none does, 2 the bundle is damaged, 3 this machine is not the target or lacks
-something (one sentence says what).
+Exit codes: 0 an engine passes, 1 none does, 2 the bundle is damaged or an argument wrong, 3 this machine is not the
+target or lacks something (one sentence says what).
 
 On the workstation: `edge report RUN...` shows this run beside others.
 {privacy}{runtime}"""
@@ -63,10 +65,11 @@ def readme(title: str, backend: str, table: Mapping[str, Any], file: str, runtim
         runtime: whether the C++ sources are inside.
     """
     images = table["data"]["images"]
+    small = " --allow-small" if 0 < images < FEWEST_IMAGES else ""
     return _TEXT.format(
         title=title,
         file=file,
-        images_option="" if images else " --images FOLDER",
+        images_option=small if images else " --images FOLDER",
         needs=_NEEDS[backend].format(openvino=table["versions"].get("openvino", "")),
         candidates=", ".join(row["name"] for row in table["candidates"] if row["candidate"]),
         check=f"on {images} images with masks" if images else "against the FP32 engine on your images",

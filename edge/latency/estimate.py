@@ -27,8 +27,10 @@ POINTWISE = frozenset(
         *("Selu", "Add", "Sub", "Mul", "Div", "BatchNormalization", "Cast", "QuantizeLinear", "DequantizeLinear"),
     )
 )
-# Only views; nothing is computed or moved.
-FREE = frozenset(("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Shape", "Constant", "ConstantOfShape", "Identity"))
+# Views, and concatenations, whose parts compilers write in place: nothing is computed or moved.
+FREE = frozenset(
+    ("Concat", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Shape", "Constant", "ConstantOfShape", "Identity")
+)
 # Precision asked for to that of the rest (a quantized network keeps its other layers in half).
 _REST: Mapping[str, str] = {"fp32": "fp32", "fp16": "fp16", "bf16": "bf16", "int8": "fp16"}
 _MEMORY_ONLY = "the table has no {} peak: only the time to move data counts, so the truth may be far longer"

@@ -25,7 +25,7 @@ def load_weights(path: Path, network: nn.Module) -> dict[str, Tensor]:
         InputError: missing, truncated, in need of unpickling, of another architecture, or with NaN.
     """
     if not path.is_file():
-        raise InputError(f"{path}: no such weights; train the network (models/train.py) or give --weights FILE")
+        raise InputError(f"{path}: no such weights; check --weights, or train the network (models/train.py)")
     state = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
     wanted = network.state_dict()
     _require_same_keys(path, state, wanted)

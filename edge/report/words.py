@@ -219,7 +219,7 @@ def findings(report: Report) -> tuple[str, ...]:
         if ours is not None and theirs is not None and theirs >= ours:
             found.append(
                 f"INT8 is not worth it here: {milliseconds(theirs)} ms against {milliseconds(ours)} ms "
-                f"in {precision_label(chosen.precision)}."
+                f"in {precision_label(chosen.precision)}{_unless_both_hold(chosen, quickest)}."
             )
     scored = next((row.accuracy for row in report.engines if row.accuracy is not None), None)
     if scored is not None and scored.resampled_by not in ("", "image") and scored.units < FEWEST_UNITS:
@@ -234,6 +234,11 @@ def findings(report: Report) -> tuple[str, ...]:
     if failed and chosen is not None:
         found.append(f"Not shippable: {listed(failed)}; the table says why.")
     return (*found, *report.notes)
+
+
+def _unless_both_hold(*rows: EngineRow) -> str:
+    trusted = all(row.latency_ms is None or row.latency_ms.trustworthy for row in rows)
+    return "" if trusted else ", both times under disturbance: measure again on a quiet machine"
 
 
 def evidence(scored: Sequence[Accuracy]) -> str:

@@ -28,7 +28,7 @@ def test_a_target_without_arithmetic_limits_takes_its_traffic_by_hand() -> None:
     assert rows["encoder.0.0/Conv"].bytes == 4 * (3 * 4096 + 8 * 4096 + 216 + 8)
     assert rows["encoder.0.0/Conv"].ms == pytest.approx(1e3 * rows["encoder.0.0/Conv"].bytes / 1e9)
     assert "encoder.0.2/relu" not in rows
-    assert rows["decoder.1/cat_1"].bytes == 2 * 4 * 16 * 4096
+    assert "decoder.1/cat_1" not in rows  # its parts are written in place
     assert {layer.bound for layer in found.layers} == {"memory"}
     assert found.ms == pytest.approx(sum(layer.ms for layer in found.layers))
 
@@ -38,7 +38,7 @@ def test_lower_precision_moves_fewer_bytes_and_leaves_the_rest_in_half() -> None
     assert single.ms == pytest.approx(2 * half.ms)
     assert half.ms > whole.ms > half.ms / 2
     assert {layer.precision for layer in whole.layers if layer.op == "Conv"} == {"int8"}
-    assert {layer.precision for layer in whole.layers if layer.op in ("Concat", "MaxPool")} == {"fp16"}
+    assert {layer.precision for layer in whole.layers if layer.op == "MaxPool"} == {"fp16"}
 
 
 def test_where_there_is_no_half_the_rest_of_int8_is_single() -> None:
