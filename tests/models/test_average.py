@@ -1,0 +1,22 @@
+"""Averaging runs: the mean of every float tensor, counters from the first."""
+
+from __future__ import annotations
+
+import average
+import pytest
+import torch
+
+from edge.errors import InputError
+
+
+def test_floats_are_averaged_and_counters_kept() -> None:
+    one = {"w": torch.tensor([[1.0, 2.0]]), "n": torch.tensor(3)}
+    two = {"w": torch.tensor([[3.0, 6.0]]), "n": torch.tensor(9)}
+    mean = average.mean_state([one, two])
+    assert mean["w"].tolist() == [[2.0, 4.0]] and mean["w"].dtype == torch.float32
+    assert mean["n"].item() == 3
+
+
+def test_runs_of_different_networks_are_refused() -> None:
+    with pytest.raises(InputError, match="different networks"):
+        average.mean_state([{"w": torch.zeros(2, 2)}, {"w": torch.zeros(3, 2)}])
