@@ -80,7 +80,6 @@ def int8_candidates(
 
 
 def _search(job: Job, fused: Model, ranges: Ranges, rests: Sequence[str], folder: Path) -> Found:
-    progress = job.clock.progress
     with job.clock.stage("search"):
         found = search(
             fused,
@@ -91,7 +90,7 @@ def _search(job: Job, fused: Model, ranges: Ranges, rests: Sequence[str], folder
             rests,
             job.request.budget_seconds,
             job.request.threads,
-            lambda doing, left: progress.detail(f"search: {doing} ({left:.0f} s left)"),
+            job.clock.searching,
             folder / MEMORY,
             job.inputs(job.splits.calibration) if job.request.bias_correction else (),
         )

@@ -63,7 +63,7 @@ def _run(path: Path) -> Description:
 
 def _onnx(path: Path) -> Description:
     from edge.macs import graph_macs
-    from edge.model import carries_task, graph_inputs, read_graph, read_model
+    from edge.model import carries_task, graph_inputs, model_of, opset, read_graph
 
     proto = read_graph(path)
     shapes = {
@@ -72,14 +72,14 @@ def _onnx(path: Path) -> Description:
     }
     described = {
         "kind": "model",
-        "opset": next(o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")),
+        "opset": opset(proto),
         "macs": graph_macs(proto),
         **shapes,
         "operators": dict(Counter(node.op_type for node in proto.graph.node).most_common()),
     }
     if not carries_task(proto):
         return {**described, "task": "none: edge deploy needs --task task.toml"}
-    model = read_model(path)
+    model = model_of(proto, path)
     facts = {"name": model.name, "sha256": model.sha256, "facts": dict(model.facts or {})}
     return {**described, **facts, "task": model.task.to_table()}
 

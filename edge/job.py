@@ -80,6 +80,10 @@ class Clock:
         yield self.progress.advance
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
+    def searching(self, doing: str, left: float) -> None:
+        """What a search of precisions is at, and the seconds left to it."""
+        self.progress.detail(f"search: {doing} ({left:.0f} s left)")
+
 
 @dataclass(frozen=True)
 class Job:

@@ -53,7 +53,7 @@ class Model:
     @property
     def opset(self) -> int:
         """Version of the default operator set."""
-        return int(next(o.version for o in self.proto.opset_import if o.domain in ("", "ai.onnx")))
+        return opset(self.proto)
 
     @cached_property
     def sha256(self) -> str:
@@ -99,7 +99,11 @@ def read_model(path: Path, task: SegmentationTask | None = None) -> Model:
         InputError: missing, empty, truncated or not ONNX; weights with NaN; external data outside the folder;
             no task; a task that contradicts the graph.
     """
-    proto = read_graph(path)
+    return model_of(read_graph(path), path, task)
+
+
+def model_of(proto: onnx.ModelProto, path: Path, task: SegmentationTask | None = None) -> Model:
+    """A graph that was read from ``path``, with its task; see :func:`read_model`."""
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     facts = _table(path, _FACTS_KEY, metadata.get(_FACTS_KEY, "{}"))
     if task is None:
@@ -134,6 +138,11 @@ def read_graph(path: Path) -> onnx.ModelProto:
     if not proto.graph.node or not proto.opset_import:
         raise InputError(f"{path}: is not a sound ONNX file (no graph in it); export the model again")
     return proto
+
+
+def opset(proto: onnx.ModelProto) -> int:
+    """Version of the default operator set."""
+    return int(next(o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")))
 
 
 def carries_task(proto: onnx.ModelProto) -> bool:

@@ -103,7 +103,6 @@ def _mixed(
     if "mixed" not in job.precisions or refusal is not None:
         return [], {"mixed": refusal or ""}, ()
     rest = "fp16" if "fp16" in job.precisions else "fp32"
-    progress = job.clock.progress
     with job.clock.stage("search"):
         found = search_simulated(
             fused,
@@ -114,7 +113,7 @@ def _mixed(
             rest,
             job.request.budget_seconds,
             job.request.threads,
-            lambda doing, left: progress.detail(f"search: {doing} ({left:.0f} s left)"),
+            job.clock.searching,
             folder / MEMORY,
         )
         log = tuple(f"search: {line}" for line in found.log)

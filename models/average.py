@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 from training.folder import open_network
 from training.scores import score
-from training.weights import half_kernels, load_weights, save_weights
+from training.weights import half_kernels, load_weights, save_weights, weights_record
 
 from edge.errors import EdgeError, InputError
-from edge.files import read_json, sha256_file, write_json
+from edge.files import read_json, write_json
 from edge.images import load_image_set
 
 MODELS = Path(__file__).resolve().parent
@@ -69,12 +69,7 @@ def average(name: str, runs: Sequence[Path], data: Path, out: Path) -> dict[str,
         "val_dice_of_runs": table,
         "test": scored(written, "test"),
         "data": records[0]["data"],
-        "weights": {
-            "sha256": sha256_file(path),
-            "bytes": path.stat().st_size,
-            "kernels": "float16",
-            "parameters": sum(p.numel() for p in network.parameters() if p.requires_grad),
-        },
+        "weights": weights_record(path, network, half=True),
         "runs": records,
     }
     write_json(out / "training.json", record)

@@ -24,7 +24,7 @@ from training.folder import TrainingFolder, open_network
 from training.recipe import Recipe
 from training.scores import score
 from training.trainer import Progress, Trainer, read_progress
-from training.weights import half_kernels, load_weights, save_weights
+from training.weights import half_kernels, load_weights, save_weights, weights_record
 
 from edge.errors import EdgeError, InputError
 from edge.files import read_json, sha256_file, write_json
@@ -163,12 +163,7 @@ def export(
         "val": val,
         "val_float32": full,
         "test": test,
-        "weights": {
-            "sha256": sha256_file(path),
-            "bytes": path.stat().st_size,
-            "kernels": "float16" if use_half else "float32",
-            "parameters": sum(p.numel() for p in network.parameters() if p.requires_grad),
-        },
+        "weights": weights_record(path, network, use_half),
         "seconds": round(sum(row["seconds"] for row in progress.curves), 1),
         "environment": _environment(device),
         "curves": progress.curves,

@@ -11,6 +11,7 @@ import onnx.version_converter
 
 from edge.backends.onnxruntime import reference
 from edge.model import Model, graph_inputs, read_model
+from edge.noise import noise_batch
 from edge.task import SegmentationTask
 
 # QuantizeLinear takes FP16 scales from here on, which TensorRT's strongly typed graphs need.
@@ -49,7 +50,7 @@ def _fixed(model: Model) -> onnx.ModelProto:
 
 
 def _converted(model: Model) -> Model:
-    image = np.random.default_rng(0).normal(size=(1, model.task.in_channels, *model.task.size)).astype(np.float32)
+    image = noise_batch(model.task)
     try:
         converted = replace(model, proto=onnx.version_converter.convert_version(model.proto, OPSET))
         before, after = (reference(one).run(image) for one in (model, converted))
