@@ -78,7 +78,7 @@ int main() {
   const long long bytes = segedge::tool::heap_growth(next, frames);
   const long grown = made - freed - live;
   if (failed != 0) return fail("frames failed", failed);
-  if (grown > 0) return fail("live blocks grew by", grown);
+  if (grown != 0) return fail("live blocks grew by", grown);
   if (bytes > 0) return fail("heap grew by bytes", static_cast<long>(bytes));
   std::printf("0 allocations of our own and 0 bytes of heap growth over %d frames; OpenVINO made and freed %.1f blocks a frame\n",
               frames, static_cast<double>(made - calls) / frame);
