@@ -37,6 +37,7 @@ from edge.report import Report, worst_pictures, write_report
 from edge.report.store import REPORT
 from edge.rows import assemble, engine_row, refused_row
 
+FUSION_SECONDS = 30.0
 ENGINES = "engines"
 ATTRIBUTION_IMAGES = 4
 
@@ -154,7 +155,11 @@ def _remember(earlier: Path, folder: Path) -> None:
 def _fuse(job: Job) -> Fused:
     with job.clock.stage("fuse"):
         proof = list(job.inputs(job.splits.search.spread(2)))
-        return fuse_for_target(job.model, job.target, proof, job.request.threads, job.request.budget_seconds / 2)
+        return fuse_for_target(job.model, job.target, proof, job.request.threads, _fusion_seconds(job.request))
+
+
+def _fusion_seconds(request: Request) -> float:
+    return min(FUSION_SECONDS, request.budget_seconds / 2)
 
 
 def _calibrate(job: Job, fused: Fused, folder: Path) -> Ranges:

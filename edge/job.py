@@ -34,7 +34,7 @@ class Request:
     target: str = "cpu"
     precisions: tuple[str, ...] | None = None
     gate: str = "99.9"
-    budget_seconds: float = 45.0
+    budget_seconds: float = 300.0
     bias_correction: bool = False
     out: Path | None = None
     weights: Path | None = None

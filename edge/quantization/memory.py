@@ -20,7 +20,7 @@ from edge.model import Model
 from edge.quantization.ranges import Ranges
 from edge.target import Target
 
-SCHEMA = "edge.search/1"
+SCHEMA = "edge.search/2"
 
 
 class Memory:

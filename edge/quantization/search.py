@@ -11,6 +11,7 @@ The order of questions is what makes it quick, cheap ones first:
 3. **What hurts?** Otherwise one sweep puts each gainful group alone into INT8 and measures the noise it adds to the
    clipped logits. Noise adds up, so sorting by time saved for noise added gives the time-harm front, and the gate is
    met by a prefix of it: found by bisection, in log2(groups) evaluations. Leftover time tries the groups beyond it.
+   A plan that passes near a bar gets siblings with a half and a quarter of its noise, for images that are not here.
 4. **What is really fastest?** All plans that passed, and the float engines, timed interleaved. Plans that are not
    faster than their float engine are dropped.
 
@@ -39,8 +40,8 @@ _LEAST_SAVING = 0.002  # of the engine's time: below it a profile cannot tell a 
 _WORTHWHILE = 0.98  # of the float engine's time: what a plan must come to as a whole
 _LITTLE = 1.15  # INT8 everywhere goes on where it is expected within this of INT8 where it pays
 _WORTH_TRYING = 0.05  # of what a plan saves: what a group beyond the front must add
-_ROOMY = 0.5  # of what a bar allows: a plan with less room gets a safer sibling,
-_QUIETER = 0.5  # which adds this share of its noise
+_ROOMY = 0.5  # of what a bar allows: a plan with less room gets safer siblings,
+_QUIETER: Mapping[str, float] = {"safe": 0.5, "safer": 0.25}  # which add such a share of its noise
 _ROUNDS = 2
 
 
@@ -49,7 +50,7 @@ class Planned:
     """A plan worth building.
 
     Attributes:
-        name: for tables: ``int8``, ``mixed-bf16``, ``mixed-bf16-safe``.
+        name: for tables: ``int8``, ``mixed-bf16``, ``mixed-bf16-safe``, ``mixed-bf16-safer``.
         rest: precision of the nodes it leaves float.
         plan: with a reason for every node left float.
         candidate: ready to build.
@@ -122,8 +123,8 @@ class Search:
         for rest in rests:
             self._measure_gains(rest)
         accepted: list[_Accepted] = []
-        for rest in sorted(rests, key=self._expected_ms):
-            if self._left() > 0 or not accepted:
+        for rest in sorted(rests, key=self._least_expected_ms):
+            if not accepted or (self._left() > 0 and not self._beaten(rest, accepted)):
                 accepted += self._accept(rest)
         return self._finish(rests, accepted)
 
@@ -146,19 +147,31 @@ class Search:
     def _paying(self, rest: str) -> list[Group]:
         return [group for group, gain in self._gains[rest].items() if gain.pays(self._least_ms[rest])]
 
-    def _expected_ms(self, rest: str) -> float:
+    def _expected_ms(self, rest: str, chosen: Chosen) -> float:
+        """Milliseconds of a plan's engine, if its groups save what they were seen to save."""
+        return self.book.total_ms(rest, NOTHING) - sum(self._gains[rest][group].saved_ms for group in chosen)
+
+    def _least_expected_ms(self, rest: str) -> float:
         """Milliseconds of the engine with INT8 wherever it pays."""
-        return self.book.total_ms(rest, NOTHING) - sum(self._gains[rest][g].saved_ms for g in self._paying(rest))
+        return self._expected_ms(rest, frozenset(self._paying(rest)))
+
+    def _beaten(self, rest: str, accepted: Sequence[_Accepted]) -> bool:
+        """Whether a plan with room to spare is already expected to be faster than any over this float precision."""
+        roomy = [self._expected_ms(row.rest, row.chosen) for row in accepted if row.judged.slack >= _ROOMY]
+        beaten = bool(roomy) and _LITTLE * min(roomy) < self._least_expected_ms(rest)
+        if beaten:
+            self._say(f"{rest}: INT8 over it is expected to be slower than what passes already")
+        return beaten
 
     # --------------------------------------------------------------------------------------------- accuracy
 
     def _accept(self, rest: str) -> list[_Accepted]:
-        """The fastest plan over one float precision that passes, and a safer one where it is near a bar."""
+        """The fastest plan over one float precision that passes, and safer ones where it is near a bar."""
         paying = self._paying(rest)
         if not paying:
             return []
         everything, found = self.book.everything, list[_Accepted]()
-        close = self.book.total_ms(rest, everything) <= _LITTLE * self._expected_ms(rest)
+        close = self.book.total_ms(rest, everything) <= _LITTLE * self._least_expected_ms(rest)
         if len(paying) < len(everything) and close and self._left() > 0:
             judged = self._judge(rest, everything)
             if judged.passed:
@@ -172,7 +185,8 @@ class Search:
             return [_Accepted(self._name(rest, full), rest, full, judged)]
         if not judged.passed and rest != "fp32" and not self._judge(rest, NOTHING).passed:
             return []
-        self._sweep(rest, paying)
+        evaluations = len(_QUIETER) if judged.passed else math.ceil(math.log2(len(paying) + 1))
+        self._sweep(rest, paying, reserve=self._judge_seconds * evaluations)
         gains = self._gains[rest]
         front = sorted(
             (group for group in paying if group in self._harms),
@@ -184,12 +198,20 @@ class Search:
         if best is None:
             return []
         chosen, judged = best if best[0] == full else self._extend(rest, *best)
-        found = [_Accepted(self._name(rest, chosen), rest, chosen, judged)]
-        safer = self._quieter(chosen, front)
-        if judged.slack < _ROOMY and safer and self._left() > 0:
-            second = self._judge(rest, safer)
-            if second.passed and second.slack > judged.slack:
-                found.append(_Accepted(f"{self._name(rest, safer)}-safe", rest, safer, second))
+        return [_Accepted(self._name(rest, chosen), rest, chosen, judged), *self._safer(rest, chosen, judged, front)]
+
+    def _safer(self, rest: str, chosen: Chosen, judged: Judged, front: Sequence[Group]) -> list[_Accepted]:
+        """Quieter siblings of a plan, until one is far enough from the bars."""
+        found: list[_Accepted] = []
+        slack = judged.slack
+        for name, share in _QUIETER.items():
+            quieter = self._quieter(chosen, front, share)
+            if slack >= _ROOMY or not quieter or self._left() <= 0:
+                break
+            sibling = self._judge(rest, quieter)
+            if sibling.passed and sibling.slack > slack:
+                found.append(_Accepted(f"{self._name(rest, quieter)}-{name}", rest, quieter, sibling))
+                slack = sibling.slack
         return found
 
     def _bisect(self, rest: str, front: Sequence[Group], limit: int) -> tuple[Chosen, Judged] | None:
@@ -218,13 +240,13 @@ class Search:
                 chosen, judged = chosen | {group}, found
         return chosen, judged
 
-    def _quieter(self, chosen: Chosen, front: Sequence[Group]) -> Chosen:
-        """The best part of a plan that adds no more than a share of its noise."""
-        kept: list[Group] = []
-        noise, allowed = 0.0, _QUIETER * sum(self._harms[group].noise for group in chosen if group in self._harms)
+    def _quieter(self, chosen: Chosen, front: Sequence[Group], share: float) -> Chosen:
+        """The best part of a plan that adds no more than a share of its noise, and what was not measured."""
+        kept = {group for group in chosen if group not in self._harms}
+        noise, allowed = 0.0, share * sum(self._harms[group].noise for group in chosen - kept)
         for group in front:
             if group in chosen and noise + self._harms[group].noise <= allowed:
-                kept.append(group)
+                kept.add(group)
                 noise += self._harms[group].noise
         return frozenset(kept)
 
@@ -236,12 +258,16 @@ class Search:
         self._say(f"{rest}: {len(chosen)} groups in INT8, {judged.sqnr_db:.1f} dB: {verdict}")
         return judged
 
-    def _sweep(self, rest: str, paying: Sequence[Group]) -> None:
-        """Harm of each group not measured yet, the largest saving first, while there is time to use it."""
+    def _sweep(self, rest: str, paying: Sequence[Group], reserve: float) -> None:
+        """Harm of each group not measured yet, the largest saving first, while there is time to use it.
+
+        Args:
+            rest, paying: what pays over this float precision.
+            reserve: seconds that using it takes; no more than half of what is left is kept for it.
+        """
         gains = self._gains[rest]
         wanted = sorted(paying, key=lambda group: -gains[group].saved_ms)
-        bisection = self._judge_seconds * math.ceil(math.log2(len(wanted) + 1))
-        reserve = min(bisection, 0.5 * self._left())
+        reserve = min(reserve, 0.5 * self._left())
         for number, group in enumerate(wanted, start=1):
             if self._left() <= reserve and not self.book.knows_harm(group):
                 self._say(f"out of time: harm of {number - 1} of {len(wanted)} groups is known, the others stay float")

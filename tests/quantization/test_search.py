@@ -21,7 +21,7 @@ from edge.quantization.local_search import search
 from edge.quantization.memory import Memory
 from edge.quantization.plan import INT8
 from edge.quantization.schemes import SCHEMES, plan_int8
-from edge.quantization.search import Found, Search
+from edge.quantization.search import Found, Planned, Search
 from edge.quantization.sensitivity import Gain, Group, groups, harm
 from edge.quantization.workbook import Workbook
 from edge.target import find_target
@@ -39,6 +39,7 @@ class KnownBench:
     Attributes:
         float_ms, int8_ms: time of each group.
         noise: what each group adds in INT8; a plan passes while the sum stays under ``allowed``.
+        floor: noise of every engine.
     """
 
     float_ms: dict[Group, float]
@@ -46,6 +47,7 @@ class KnownBench:
     noise: dict[Group, float]
     allowed: float
     calls: list[str] = field(default_factory=list)
+    floor: float = 0.0
     bf16_passes: bool = True
     measured: bool = True
 
@@ -60,7 +62,7 @@ class KnownBench:
 
     def judge(self, candidate: Candidate) -> Judged:
         self.calls.append("judge")
-        noise = sum(self.noise[group] for group in _int8(candidate))
+        noise = self.floor + sum(self.noise[group] for group in _int8(candidate))
         passed = noise <= self.allowed and (candidate.rest != "bf16" or self.bf16_passes)
         return Judged(passed, 1.0 - noise / self.allowed, 0.99, 30.0, () if passed else ("too noisy",))
 
@@ -73,11 +75,30 @@ class KnownBench:
         return self.int8_ms[group] if group in _int8(candidate) else half * self.float_ms[group]
 
 
+@dataclass
+class SlowBench(KnownBench):
+    """Takes 5 s for outputs and 10 s for a verdict."""
+
+    now: float = 0.0
+
+    def outputs(self, candidate: Candidate, images: int) -> np.ndarray:
+        self.now += 5.0
+        return super().outputs(candidate, images)
+
+    def judge(self, candidate: Candidate) -> Judged:
+        self.now += 10.0
+        return super().judge(candidate)
+
+
 def _int8(candidate: Candidate) -> set[Group]:
     rounded = {
         n.name for n in candidate.model.proto.graph.node if len(n.input) > 1 and n.input[1].endswith("_dequantized")
     }
     return {group for group in GROUPS if group[0] in rounded}
+
+
+def _groups(plan: Planned) -> set[Group]:
+    return {group for group in GROUPS if group[0] in plan.plan.int8}
 
 
 def _bench(allowed: float, int8_ms: float = 1.0, noise: float = 1.0) -> KnownBench:
@@ -144,11 +165,61 @@ def test_a_float_precision_that_fails_by_itself_is_not_searched() -> None:
 def test_plans_over_both_floats_are_sorted_by_time() -> None:
     bench = _bench(allowed=1000.0)
     for group in GROUPS[:6]:
-        bench.int8_ms[group] = 2.5  # pays over FP32, not over BF16
+        bench.int8_ms[group] = 2.1  # pays over FP32, not over BF16
     found = _search(bench, ("fp32", "bf16"))
-    assert [plan.name for plan in found.plans] == ["mixed-bf16", "int8"]
+    assert found.plans[0].name == "mixed-bf16" and {plan.name for plan in found.plans[1:]} == {"int8-bf16", "int8"}
     assert found.plans[0].ms < found.plans[1].ms
-    assert "INT8 is 0.7x bf16 here" in found.plans[0].plan.reasons.values()
+    assert "INT8 is 0.9x bf16 here" in found.plans[0].plan.reasons.values()
+
+
+def test_a_float_precision_that_is_beaten_with_room_to_spare_is_not_asked() -> None:
+    bench = _bench(allowed=1000.0)
+    for group in GROUPS[:6]:
+        bench.int8_ms[group] = 2.5
+    found = _search(bench, ("fp32", "bf16"))
+    assert [plan.name for plan in found.plans] == ["mixed-bf16"] and found.evaluations == 1
+    assert any(line.startswith("fp32: INT8 over it is expected to be slower") for line in found.log)
+    near = replace(bench, allowed=1.5 * (len(GROUPS) - 6))  # a third of the room is left
+    assert {plan.rest for plan in _search(near, ("fp32", "bf16")).plans} == {"fp32", "bf16"}
+
+
+@pytest.mark.parametrize(
+    ("noise", "siblings"),
+    [
+        ((0.5, 0.3), {"mixed-safe": 1}),  # seven tenths of the room are left: one is enough
+        ((0.1, 0.1), {}),
+        ((0.2, 0.2, 0.2, 0.2, 0.2), {"mixed-safe": 3}),
+        ((0.32, 0.32, 0.32), {"mixed-safe": 2}),
+    ],
+)
+def test_a_plan_near_a_bar_gets_quieter_siblings_until_one_has_room(
+    noise: tuple[float, ...], siblings: dict[str, int]
+) -> None:
+    bench = _bench(allowed=1.0, noise=0.0)
+    bench.noise |= dict(zip(GROUPS[3:], noise, strict=False))
+    first, *others = _search(bench).plans
+    assert first.name == "int8"
+    assert {plan.name: len(GROUPS) - len(_groups(plan)) for plan in others} == siblings
+
+
+def test_a_second_sibling_is_quieter_than_the_first() -> None:
+    bench = replace(_bench(allowed=1.0, noise=0.0), floor=0.35)
+    bench.noise |= dict(zip(GROUPS[3:], (0.3, 0.15, 0.1), strict=False))
+    first, safe, safer = _search(bench).plans
+    assert [plan.name for plan in (first, safe, safer)] == ["int8", "mixed-safe", "mixed-safer"]
+    assert _groups(safer) < _groups(safe) < _groups(first)
+
+
+def test_what_was_not_measured_stays_in_a_quieter_sibling(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = SlowBench(dict.fromkeys(GROUPS, 3.0), {}, dict.fromkeys(GROUPS, 0.01), allowed=1.0)
+    bench.int8_ms = {group: 2.0 - 0.1 * index for index, group in enumerate(GROUPS)}  # later groups save more
+    loud = GROUPS[-2]
+    bench.noise[loud] = 0.7
+    monkeypatch.setattr("edge.quantization.search.time.monotonic", lambda: bench.now)
+    found = _search(bench, seconds=45.0)
+    assert set(found.harms) == set(GROUPS[-3:])
+    safer = next(plan for plan in found.plans if plan.name == "mixed-safe")
+    assert set(safer.plan.reasons) == set(loud)
 
 
 def test_nothing_gained_is_no_plan() -> None:
@@ -165,18 +236,6 @@ def test_no_time_still_asks_once_for_each_float_precision_until_a_plan_passes() 
 
 
 def test_a_short_budget_goes_to_the_largest_savings_and_leaves_time_to_bisect(monkeypatch: pytest.MonkeyPatch) -> None:
-    @dataclass
-    class SlowBench(KnownBench):
-        now: float = 0.0
-
-        def outputs(self, candidate: Candidate, images: int) -> np.ndarray:
-            self.now += 5.0
-            return super().outputs(candidate, images)
-
-        def judge(self, candidate: Candidate) -> Judged:
-            self.now += 10.0
-            return super().judge(candidate)
-
     bench = SlowBench(dict.fromkeys(GROUPS, 3.0), {}, dict.fromkeys(GROUPS, 1.0), allowed=6.5)
     bench.int8_ms = {group: 2.0 - 0.1 * index for index, group in enumerate(GROUPS)}  # later groups save more
     monkeypatch.setattr("edge.quantization.search.time.monotonic", lambda: bench.now)
