@@ -88,27 +88,32 @@ class Model:
         return path
 
 
-def read_model(path: Path, task: SegmentationTask | None = None) -> Model:
+def read_model(path: Path, task: SegmentationTask | None = None, default: SegmentationTask | None = None) -> Model:
     """Read an ``.onnx`` file and check it against its task.
 
     Args:
         path: the file. External data must lie inside its folder.
         task: overrides the task in the file's metadata.
+        default: for a file without one.
 
     Raises:
         InputError: missing, empty, truncated or not ONNX; weights with NaN; external data outside the folder;
             no task; a task that contradicts the graph.
     """
-    return model_of(read_graph(path), path, task)
+    return model_of(read_graph(path), path, task, default)
 
 
-def model_of(proto: onnx.ModelProto, path: Path, task: SegmentationTask | None = None) -> Model:
+def model_of(
+    proto: onnx.ModelProto, path: Path, task: SegmentationTask | None = None, default: SegmentationTask | None = None
+) -> Model:
     """A graph that was read from ``path``, with its task; see :func:`read_model`."""
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     facts = _table(path, _FACTS_KEY, metadata.get(_FACTS_KEY, "{}"))
-    if task is None:
-        if METADATA_KEY not in metadata:
+    if task is None and METADATA_KEY not in metadata:
+        task = default
+        if task is None:
             raise InputError(f"{path}: says nothing about its task; add --task task.toml")
+    if task is None:
         task = SegmentationTask.from_table(_table(path, METADATA_KEY, metadata[METADATA_KEY]), path)
     model = Model(proto, task, str(facts.pop("name", path.stem)), str(path), facts)
     require_consistent(model, path)

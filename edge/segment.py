@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from PIL import Image
@@ -48,14 +49,13 @@ def segment_images(
     for path, mask in masks.items():
         if mask.resolve() in sources:
             raise InputError(f"{path}: its mask would replace an input image; choose another --out")
-    decoded = [read_image(path) for path in images]
     run = route or on_host(runner, task)
-    written = []
-    for path, pixels in zip(images, decoded, strict=True):
-        labels = resize_labels(run(task.resized(pixels)), (pixels.shape[0], pixels.shape[1]))
-        mask = masks[path]
-        with replaced_file(mask) as sibling, sibling.open("wb") as stream:
-            Image.fromarray(labels * 255 if len(task.classes) <= 2 else labels).save(stream, format="PNG")
-        written.append(mask)
-        advance()
-    return written
+    with ExitStack() as stack:  # masks appear together or, where an image does not decode, not at all
+        for path, mask in masks.items():
+            pixels = read_image(path)
+            labels = resize_labels(run(task.resized(pixels)), (pixels.shape[0], pixels.shape[1]))
+            sibling = stack.enter_context(replaced_file(mask))
+            with sibling.open("wb") as stream:
+                Image.fromarray(labels * 255 if len(task.classes) <= 2 else labels).save(stream, format="PNG")
+            advance()
+    return list(masks.values())

@@ -93,7 +93,7 @@ def check_engines(
     images = open_images(data, progress).split(split)
     require_enough(judged_by, len(images), allow_small)
     opened = [read_engine(path) for path in engines]
-    model = load_model(reference, weights, task)
+    model = load_model(reference, weights, task, default=opened[0].task)
     require_column(images, strata, "--strata")
     require_column(images, group, "--group")
     for engine in opened:

@@ -46,7 +46,14 @@ def mean_state(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def average(name: str, runs: Sequence[Path], data: Path, out: Path) -> dict[str, Any]:
-    """Write the averaged weights and their record; returns the record."""
+    """Write the averaged weights and their record; returns the record.
+
+    Raises:
+        InputError: two runs of one name, which the record could not tell apart.
+    """
+    names = [run.name for run in runs]
+    if len(set(names)) < len(names):
+        raise InputError(f"{runs[-1]}: another run has this folder's name; rename one, the record lists runs by name")
     records = [read_json(run / "training.json") for run in runs]
     opened, images = open_network(MODELS / name, None), load_image_set(data)
     network, device = opened.build(), torch.device("cpu")

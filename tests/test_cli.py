@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 from fixtures.discs import disc_network, write_discs
 from PIL import Image
@@ -87,12 +88,16 @@ def test_every_example_runs(edge: Run) -> None:
 
 
 @pytest.mark.slow
-def test_json_is_one_document_and_nothing_else(edge: Run) -> None:
+def test_json_is_one_document_and_nothing_else(edge: Run, place: Path) -> None:
     edge("deploy discs.onnx --data discs --out json-run --precisions fp32 --seconds 0.05 --quiet")
+    silent = onnx.load(place / "discs.onnx")
+    del silent.metadata_props[:]
+    onnx.save(silent, place / "silent.onnx")
     for line, key in [
         ("build discs.onnx --data discs --target cpu --precision int8 --out json-int8 --json", "convs"),
         ("check discs.onnx --data discs --json", "dice"),
         ("check json-run/engines/fp32 --data discs --reference discs.onnx --json", None),
+        ("check json-run/engines/fp32 --data discs --reference silent.onnx --json", None),
         ("profile json-run/engines/fp32 --seconds 0.05 --json", "engines"),
         ("segment json-run/engines/fp32 image.png --out json-masks --json", None),
         ("inspect json-run --json", "kind"),

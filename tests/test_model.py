@@ -74,6 +74,13 @@ def test_a_given_task_overrides_the_files(tmp_path: Path) -> None:
     assert read_model(path, replace(TASK, threshold=0.7)).task.threshold == 0.7
 
 
+def test_a_default_task_is_for_files_without_one(tmp_path: Path) -> None:
+    default = replace(TASK, threshold=0.7)
+    path = Model(make(), TASK, "a").save(tmp_path / "m.onnx")
+    assert read_model(path, default=default).task.threshold == TASK.threshold
+    assert read_model(store(tmp_path / "silent.onnx", make()), default=default).task == default
+
+
 def test_weights_listed_as_inputs_are_no_inputs(tmp_path: Path) -> None:
     proto = make()
     proto.graph.input.append(helper.make_tensor_value_info("w", TensorProto.FLOAT, (1, 3, 1, 1)))

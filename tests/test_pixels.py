@@ -18,6 +18,7 @@ from edge.backends.engine import Candidate, Engine, Runner
 from edge.backends.onnxruntime import OnnxRuntime
 from edge.backends.openvino import OpenVino
 from edge.build import build_engine
+from edge.errors import InputError
 from edge.images import load_image_set
 from edge.pixels import PROOF_IMAGES, in_engine, on_host
 from edge.profile import Extras, profile_engines
@@ -98,6 +99,15 @@ def test_many_images_are_segmented_inside_the_engine(
     assert lines == [f"task inside the engine: same masks on {PROOF_IMAGES} images, used"]
     for one, two in zip(expected, found, strict=True):
         assert np.array_equal(np.asarray(Image.open(one)), np.asarray(Image.open(two)))
+
+
+def test_masks_appear_together_or_not_at_all(runner: Runner, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"not a picture")
+    out = tmp_path / "masks"
+    with pytest.raises(InputError, match="broken"):
+        segment_images(runner, TASK, [SAMPLES[0].image, broken], out)
+    assert list(out.iterdir()) == []
 
 
 def test_profile_tells_the_two_routes_from_compute(engine: Engine) -> None:

@@ -38,7 +38,8 @@ def verify(
 ) -> tuple[Report, Path]:
     """Preflight, build, check, profile and choose on this machine.
 
-    Engines and progress are kept in ``.NAME.work`` beside the run folder, so that an interrupted run goes on.
+    Engines and progress are kept in ``.NAME.work`` beside the run folder, or in the unpacked bundle's own ``work``
+    where the run folder is its ``run``, so that an interrupted run goes on.
 
     Args:
         bundle: archive, or the folder it was unpacked into.
@@ -58,7 +59,8 @@ def verify(
     """
     name = bundle.resolve().name.removesuffix(".tar.gz")
     out = (out or Path("runs") / f"{name}-verified").absolute()
-    work = out.with_name(f".{out.name}.work")
+    inside = not is_archive(bundle) and bundle.resolve() in out.resolve().parents
+    work = bundle / "work" if inside else out.with_name(f".{out.name}.work")
     options = Options(seconds, min_runs, images, allow_small, runtime)
     with device_faults(bundle), _unpacked(bundle, work) as folder:
         require_target(*look(folder))

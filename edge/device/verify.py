@@ -19,7 +19,7 @@ from .faults import BundleFault, DeviceFault, MachineFault
 from .files import replaced_folder
 from .gate import require_enough
 from .machine import ROOT, Machine, read_machine
-from .manifest import Candidate, Manifest, check_folder
+from .manifest import RESULTS, Candidate, Manifest, check_folder
 from .pictures import Pictures, bundled, bundled_reference, supplied
 from .preflight import Preflight, preflight, require_target
 from .proof import Job, Options, Say, loaded, measure_idle, prove
@@ -75,6 +75,8 @@ def verify(folder: Path, work: Path, out: Path, options: Options, say: Say) -> d
     Raises:
         BundleFault, MachineFault: one sentence each; an earlier run at ``out`` is kept.
     """
+    for path in (work, out):
+        _require_outside(folder, path)
     clock: dict[str, float] = {}
     with _stage(clock, "preflight"):
         manifest, machine, toolkit, identity, found = check_machine(folder, work, options.root)
@@ -130,6 +132,13 @@ def verify(folder: Path, work: Path, out: Path, options: Options, say: Say) -> d
     chosen = choose(rows, manifest.candidates)
     say(f"chosen: {chosen}" if chosen else "no engine passes the gate")
     return report
+
+
+def _require_outside(folder: Path, path: Path) -> None:
+    """Refuse results among the bundle's files: the next run would take them for foreign ones."""
+    bundle, place = folder.resolve(), path.resolve()
+    if place == bundle or (bundle in place.parents and place.relative_to(bundle).parts[0] not in RESULTS):
+        raise BundleFault(f"{path}: lies among the bundle's files; give a folder outside, or {folder / 'run'}")
 
 
 def _pictures(folder: Path, manifest: Manifest, task: Task, options: Options) -> Pictures:

@@ -16,16 +16,19 @@ from pathlib import Path
 
 from edge.errors import InputError
 from edge.model import Model
-from edge.task import load_task
+from edge.task import SegmentationTask, load_task
 
 
-def load_model(spec: str, weights: Path | None = None, task: Path | None = None) -> Model:
+def load_model(
+    spec: str, weights: Path | None = None, task: Path | None = None, default: SegmentationTask | None = None
+) -> Model:
     """Load a model as the command line names it.
 
     Args:
         spec: see the table above.
         weights: overrides a folder's checkpoint; required for a callable.
         task: ``task.toml``; overrides a folder's or file's own task; required for a callable.
+        default: task of an ONNX file that names none.
 
     Returns:
         The exported graph, batch 1, at the task's size.
@@ -41,7 +44,7 @@ def load_model(spec: str, weights: Path | None = None, task: Path | None = None)
             raise InputError(f"{spec}: an ONNX file carries its own weights; leave --weights out")
         from edge.loading.onnx_file import load_onnx
 
-        return load_onnx(path, given_task)
+        return load_onnx(path, given_task, default)
     folder, _, checkpoint = spec.rpartition("@") if "@" in path.name else (spec, "", "")
     if Path(folder).is_dir():
         from edge.loading.folder import load_folder

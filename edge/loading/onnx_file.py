@@ -19,7 +19,7 @@ OPSET = 19
 _TOLERANCE = 1e-5
 
 
-def load_onnx(path: Path, task: SegmentationTask | None) -> Model:
+def load_onnx(path: Path, task: SegmentationTask | None, default: SegmentationTask | None = None) -> Model:
     """Read an ONNX file as every stage expects it.
 
     Symbolic batch, height and width become 1 and the task's size. An older operator set is converted to 19; a graph
@@ -28,7 +28,7 @@ def load_onnx(path: Path, task: SegmentationTask | None) -> Model:
     Raises:
         InputError: as :func:`edge.model.read_model`.
     """
-    model = read_model(path, task)
+    model = read_model(path, task, default)
     fixed = replace(model, proto=_fixed(model))
     return _converted(fixed) if model.opset < OPSET else fixed
 

@@ -61,6 +61,18 @@ def test_verifies_an_archive_and_merges_its_report(packed, cpu_run, tmp_path):
     assert len(json.loads((tmp_path / "both.json").read_text())["runs"]) == 2
 
 
+def test_results_may_lie_in_the_unpacked_bundle_s_own_folder_and_nowhere_else_in_it(packed, tmp_path):
+    folder = tmp_path / "box"
+    unpack(packed, folder)
+    for _ in range(2):
+        report, out = verify(folder, folder / "run", seconds=0.05, min_runs=5)
+        assert report.status == "passed" and out == folder / "run"
+    for place in (folder / "results", folder / "engines" / "run"):
+        with pytest.raises(InputError, match="lies among the bundle's files"):
+            verify(folder, place, seconds=0.05, min_runs=5)
+    assert verify(folder, tmp_path / "elsewhere", seconds=0.05, min_runs=5)[0].status == "passed"
+
+
 def test_an_engine_from_a_device_is_checked_by_its_graph(packed, tmp_path):
     from edge.build import compiled_graph
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import average
 import pytest
 import torch
@@ -20,3 +22,8 @@ def test_floats_are_averaged_and_counters_kept() -> None:
 def test_runs_of_different_networks_are_refused() -> None:
     with pytest.raises(InputError, match="different networks"):
         average.mean_state([{"w": torch.zeros(2, 2)}, {"w": torch.zeros(3, 2)}])
+
+
+def test_runs_of_one_name_are_refused_before_any_is_read() -> None:
+    with pytest.raises(InputError, match="rename one"):
+        average.average("unet", [Path("a/run"), Path("b/run")], Path("data"), Path("out"))
