@@ -58,7 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/networks.json"))
     parser.add_argument("--runs", type=Path, default=Path("out/networks"), help="run folders go here")
-    parser.add_argument("--budget", type=float, default=120.0, help="seconds of precision search each")
+    parser.add_argument("--budget", type=float, default=300.0, help="seconds of precision search each, at most")
     parser.add_argument("networks", nargs="*", help="such as litenext; default all under models/ with weights")
     arguments = parser.parse_args()
     found = [

@@ -28,7 +28,7 @@ def comparison_parser(module: str, description: str | None) -> argparse.Argument
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--rounds", type=int, default=30, help="timed blocks of each engine")
     parser.add_argument("--calibration-images", type=int, default=64)
-    parser.add_argument("--budget", type=float, default=60.0, help="seconds of the precision search")
+    parser.add_argument("--budget", type=float, default=300.0, help="seconds of the precision search, at most")
     parser.add_argument(
         "--python",
         type=environment_python,
