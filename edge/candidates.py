@@ -86,7 +86,7 @@ def _search(job: Job, fused: Model, ranges: Ranges, rests: Sequence[str], folder
             ranges,
             job.splits.search,
             job.target,
-            job.gate,
+            job.criteria,
             rests,
             job.request.budget_seconds,
             job.request.threads,

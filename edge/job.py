@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.accuracy.gate import Gate, load_gate, require_enough
+from edge.accuracy.gate import Criteria, Gate, load_gate, require_enough
 from edge.backends import find_backend
 from edge.backends.engine import PRECISIONS
 from edge.errors import InputError
@@ -96,6 +96,11 @@ class Job:
     splits: Splits
     precisions: tuple[str, ...]
     clock: Clock
+
+    @property
+    def criteria(self) -> Criteria:
+        """What engines are judged by, in the search as in the verdict."""
+        return Criteria(self.gate, self.request.strata, self.request.group)
 
     @property
     def folder_name(self) -> str:

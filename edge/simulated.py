@@ -109,7 +109,7 @@ def _mixed(
             ranges,
             job.splits.search,
             job.target,
-            job.gate,
+            job.criteria,
             rest,
             job.request.budget_seconds,
             job.request.threads,

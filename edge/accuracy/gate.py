@@ -56,6 +56,21 @@ class Gate:
 
 
 @dataclass(frozen=True)
+class Criteria:
+    """A gate and the columns it is applied with.
+
+    Attributes:
+        gate: None asks for parity only.
+        strata: manifest column judged apart.
+        group: manifest column whose rows are resampled together; None looks for a patient, slide or sequence.
+    """
+
+    gate: Gate | None
+    strata: str | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True)
 class Check:
     """One question of the gate and its answer."""
 

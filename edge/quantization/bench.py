@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from edge.accuracy.compare import compare
 from edge.accuracy.evaluate import Evaluation, evaluate
-from edge.accuracy.gate import Gate, judge
+from edge.accuracy.gate import Criteria, Gate, judge
 from edge.accuracy.sqnr import parity_db
 from edge.backends.engine import Backend, Candidate, Layer, Runner
 from edge.backends.onnxruntime import reference
@@ -93,7 +93,7 @@ class LocalBench:
         target: this machine.
         model: the float graph whose FP32 engine every candidate is compared with.
         images: search images with masks (val, never test).
-        gate: None asks for parity only.
+        criteria: what they are judged by, the same as of the verdict.
         threads: CPU threads, None for all usable cores.
     """
 
@@ -105,11 +105,11 @@ class LocalBench:
         target: Target,
         model: Model,
         images: ImageSet,
-        gate: Gate | None,
+        criteria: Criteria,
         threads: int | None = None,
     ) -> None:
         self._backend, self._target, self._threads = backend, target, threads
-        self._images, self._gate, self._task = images, gate, model.task
+        self._images, self._criteria, self._task = images, criteria, model.task
         self._model = model
         self._float: Evaluation | None = None
 
@@ -132,9 +132,10 @@ class LocalBench:
             actual = np.concatenate([runner.run(x) for x in inputs])
         exact = reference(candidate.model)
         parity = parity_db(np.concatenate([exact.run(x) for x in inputs]), actual)
-        accuracy = compare(found, self._reference(), parity)
-        verdict = judge(self._gate, accuracy, candidate.precision, candidate.rest, allow_small=True)
-        guarded = judge(_guarded(self._gate), accuracy, candidate.precision, candidate.rest, allow_small=True)
+        gate = self._criteria.gate
+        accuracy = compare(found, self._reference(), parity, self._criteria.strata, self._criteria.group)
+        verdict = judge(gate, accuracy, candidate.precision, candidate.rest, allow_small=True)
+        guarded = judge(_guarded(gate), accuracy, candidate.precision, candidate.rest, allow_small=True)
         slack = min((_slack(check.value, check.bar) for check in guarded.checks), default=1.0)
         if verdict.passed:
             slack = max(slack, 0.0)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.accuracy.gate import Gate
+from edge.accuracy.gate import Criteria
 from edge.backends import find_backend
 from edge.images import ImageSet
 from edge.latency.environment import versions
@@ -30,7 +30,7 @@ def search(
     ranges: Ranges,
     images: ImageSet,
     target: Target,
-    gate: Gate | None,
+    criteria: Criteria,
     rests: Sequence[str] = ("fp32", "bf16"),
     budget_seconds: float = 60.0,
     threads: int | None = None,
@@ -45,7 +45,7 @@ def search(
         ranges: of its tensors.
         images: the search images (val). Never give it the test split.
         target: this machine; its backend's own dialect is written.
-        gate: what an engine must keep; None asks for parity only.
+        criteria: what an engine is judged by, the same as of the verdict.
         rests: float precisions to try; those that would not really run are left out.
         budget_seconds: begun measurements are finished, no new ones are started after it. The least that is always
             done is the profiles, and one evaluation for each float precision until a plan passes.
@@ -64,13 +64,13 @@ def search(
     memory = Memory(
         keep,
         {
-            **asked_of(model, ranges, images, gate, target, scheme.name),
+            **asked_of(model, ranges, images, criteria, target, scheme.name),
             "compiler": versions((target.backend.replace("_", "-"), "onnxruntime")),
             "threads": threads,
             "biases": {name: shift.tolist() for name, shift in shifts.items()},
         },
     )
-    bench = LocalBench(backend, target, model, images, gate, threads)
+    bench = LocalBench(backend, target, model, images, criteria, threads)
     workbook = Workbook(model, ranges, scheme, bench, memory, shifts)
     possible = [rest for rest in rests if backend.refusal(rest, target) is None]
     return Search(workbook, budget_seconds, progress).run(possible)

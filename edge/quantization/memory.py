@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edge.accuracy.gate import Gate
+from edge.accuracy.gate import Criteria
 from edge.files import sha256_bytes, write_json
 from edge.images import ImageSet
 from edge.latency.environment import environment
@@ -64,7 +64,7 @@ class Memory:
 
 
 def asked_of(
-    model: Model, ranges: Ranges, images: ImageSet, gate: Gate | None, target: Target, scheme: str
+    model: Model, ranges: Ranges, images: ImageSet, criteria: Criteria, target: Target, scheme: str
 ) -> dict[str, Any]:
     """What the facts of any search depend on, this machine's CPU among it; a key for :class:`Memory`."""
     here = environment()
@@ -72,7 +72,7 @@ def asked_of(
         "graph": model.sha256,
         "ranges": asdict(ranges),
         "images": images.sha256(),
-        "gate": None if gate is None else asdict(gate),
+        "criteria": asdict(criteria),
         "target": target.name,
         "scheme": scheme,
         "machine": {key: here[key] for key in ("cpu", "isa", "threads")},

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from edge.accuracy.gate import Gate
+from edge.accuracy.gate import Criteria
 from edge.backends.engine import Candidate, Layer
 from edge.backends.onnxruntime import OnnxRuntime
 from edge.errors import InputError
@@ -40,7 +40,7 @@ class SimulatedBench:
         target: the device.
         model: the float graph whose FP32 run every candidate is compared with.
         images: search images with masks (val, never test).
-        gate: None asks for parity only.
+        criteria: what they are judged by, the same as of the verdict.
         peaks: of the device.
         threads: CPU threads, None for all usable cores.
     """
@@ -52,12 +52,12 @@ class SimulatedBench:
         target: Target,
         model: Model,
         images: ImageSet,
-        gate: Gate | None,
+        criteria: Criteria,
         peaks: Peaks,
         threads: int | None = None,
     ) -> None:
         self._peaks = peaks
-        self._simulation = LocalBench(OnnxRuntime(), target, model, images, gate, threads)
+        self._simulation = LocalBench(OnnxRuntime(), target, model, images, criteria, threads)
 
     def profiles(self, candidates: Sequence[Candidate]) -> list[list[Profile]]:
         """One table for each: an estimate does not vary."""
@@ -85,7 +85,7 @@ def search_simulated(
     ranges: Ranges,
     images: ImageSet,
     target: Target,
-    gate: Gate | None,
+    criteria: Criteria,
     rest: str = "fp16",
     budget_seconds: float = 60.0,
     threads: int | None = None,
@@ -99,7 +99,7 @@ def search_simulated(
         ranges: of its tensors.
         images: the search images (val). Never give it the test split.
         target: the device; TensorRT's rules and its table decide.
-        gate: what an engine must keep.
+        criteria: what an engine is judged by, the same as of the verdict.
         rest: float precision of what is not in INT8.
         budget_seconds, threads, progress, keep: see :func:`~edge.quantization.local_search.search`.
 
@@ -114,12 +114,12 @@ def search_simulated(
     memory = Memory(
         keep,
         {
-            **asked_of(model, ranges, images, gate, target, scheme.name),
+            **asked_of(model, ranges, images, criteria, target, scheme.name),
             "compiler": versions(("onnxruntime",)),
             "peaks": asdict(peaks),
         },
     )
-    bench = SimulatedBench(target, model, images, gate, peaks, threads)
+    bench = SimulatedBench(target, model, images, criteria, peaks, threads)
     workbook = Workbook(model, ranges, scheme, bench, memory, harm_images=HARM_IMAGES)
     found = Search(workbook, budget_seconds, progress).run([rest])
     return replace(found, log=(f"times are estimates from {peaks.source}", *found.log))

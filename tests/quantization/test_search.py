@@ -7,15 +7,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from fixtures.discs import disc_network, write_discs
 from fixtures.small_unet import TASK, images, small_litenext, small_unet
+from onnx import numpy_helper
 
-from edge.accuracy.gate import load_gate
+from edge.accuracy.gate import Criteria, Gate, load_gate
 from edge.backends.engine import Candidate, Layer
+from edge.backends.onnxruntime import OnnxRuntime
 from edge.images import load_image_set
 from edge.model import Model
-from edge.quantization.bench import Judged, _slack
+from edge.quantization.bench import Judged, LocalBench, _slack
 from edge.quantization.calibrate import calibrate
 from edge.quantization.local_search import search
 from edge.quantization.memory import Memory
@@ -303,7 +306,7 @@ def test_a_real_search_on_real_engines(tmp_path: Path) -> None:
     gate = load_gate("99")
     said: list[str] = []
     found = search(
-        model, ranges, data.split("val"), find_target("cpu"), gate, budget_seconds=30,
+        model, ranges, data.split("val"), find_target("cpu"), Criteria(gate), budget_seconds=30,
         progress=lambda what, left: said.append(what), keep=tmp_path / "search.json", bias_images=inputs,
     )  # fmt: skip
     assert found.gains["fp32"] and said and found.log
@@ -312,3 +315,35 @@ def test_a_real_search_on_real_engines(tmp_path: Path) -> None:
         assert set(plan.plan.reasons) == {n for n, p in plan.plan.nodes.items() if p != INT8}
     assert (tmp_path / "search.json").is_file()
     assert replace(found, plans=()).evaluations == found.evaluations
+
+
+def _less_sure(model: Model) -> Candidate:
+    """The disc network with its first feature weighed less: masks shrink, and some images lose more than others."""
+    graph = onnx.ModelProto()
+    graph.CopyFrom(model.proto)
+    head = next(tensor for tensor in graph.graph.initializer if tensor.name == "head.w")
+    weights = numpy_helper.to_array(head) * np.array([0.5, *[1.0] * 7], np.float32).reshape(1, 8, 1, 1)
+    head.CopyFrom(numpy_helper.from_array(weights, "head.w"))
+    return Candidate("less", "fp32", "fp32", replace(model, proto=graph))
+
+
+def test_the_search_asks_what_the_verdict_asks(tmp_path: Path) -> None:
+    model = disc_network()
+    images = load_image_set(write_discs(tmp_path / "discs", {"val": 30})).split("val")
+
+    def judged(gate: Gate, strata: str | None) -> Judged:
+        bench = LocalBench(OnnxRuntime(), find_target("cpu"), model, images, Criteria(gate, strata))
+        return bench.judge(_less_sure(model))
+
+    apart = judged(Gate("apart", strata_retained=1.0), "modality")
+    assert [reason.split(" (")[0] for reason in apart.reasons] == [
+        "Dice retained where modality is even",
+        "Dice retained where modality is odd",
+    ]
+    assert judged(Gate("apart", strata_retained=1.0), None).passed
+    drop = 1.0 - judged(Gate("worst", worst_drop=1.0), None).slack
+    assert 0.0 < drop < 1.0  # twice the worst image's drop
+    near = judged(Gate("worst", worst_drop=0.75 * drop), None)
+    assert near.passed and near.slack == 0.0
+    assert judged(Gate("worst", worst_drop=2.0 * drop), None).slack == pytest.approx(0.5)
+    assert not judged(Gate("worst", worst_drop=0.4 * drop), None).passed

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fixtures.discs import disc_network, loud_disc_network, write_discs
 
-from edge.accuracy.gate import load_gate
+from edge.accuracy.gate import Criteria, load_gate
 from edge.images import ImageSet, load_image_set
 from edge.model import Model
 from edge.quantization.calibrate import calibrate
@@ -31,7 +31,9 @@ def _ranges(model: Model, data: ImageSet) -> Ranges:
 
 
 def _search(model: Model, data: ImageSet, keep: Path | None = None) -> Found:
-    return search_simulated(model, _ranges(model, data), data.split("val"), ORIN, load_gate("99.9"), keep=keep)
+    return search_simulated(
+        model, _ranges(model, data), data.split("val"), ORIN, Criteria(load_gate("99.9")), keep=keep
+    )
 
 
 def test_one_layer_that_int8_ruins_is_found_and_left_float(data: ImageSet) -> None:
