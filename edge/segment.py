@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from edge.backends.engine import Runner
-from edge.errors import InputError
+from edge.errors import InputError, MachineError
 from edge.files import replaced_file
 from edge.pictures import read_image
 from edge.pixels import PixelRun, on_host
@@ -36,6 +38,7 @@ def segment_images(
 
     Raises:
         InputError: an image that does not decode, or two of one stem.
+        MachineError: an image that may not be read, or a mask that cannot be written.
     """
     stems: dict[str, Path] = {}
     for path in images:
@@ -52,10 +55,18 @@ def segment_images(
     run = route or on_host(runner, task)
     with ExitStack() as stack:  # masks appear together or, where an image does not decode, not at all
         for path, mask in masks.items():
-            pixels = read_image(path)
+            pixels = _pixels(path)
             labels = resize_labels(run(task.resized(pixels)), (pixels.shape[0], pixels.shape[1]))
             sibling = stack.enter_context(replaced_file(mask))
             with sibling.open("wb") as stream:
                 Image.fromarray(labels * 255 if len(task.classes) <= 2 else labels).save(stream, format="PNG")
             advance()
     return list(masks.values())
+
+
+def _pixels(path: Path) -> NDArray[np.uint8]:
+    """Decoded; an image that may not be read is named, since around it a mask is being written."""
+    try:
+        return read_image(path)
+    except PermissionError as error:
+        raise MachineError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None

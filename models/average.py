@@ -51,9 +51,11 @@ def average(name: str, runs: Sequence[Path], data: Path, out: Path) -> dict[str,
     Raises:
         InputError: two runs of one name, which the record could not tell apart.
     """
-    names = [run.name for run in runs]
-    if len(set(names)) < len(names):
-        raise InputError(f"{runs[-1]}: another run has this folder's name; rename one, the record lists runs by name")
+    named: dict[str, Path] = {}
+    for run in runs:
+        if run.name in named:
+            raise InputError(f"{run}: has the name of {named[run.name]}; rename one, the record lists runs by name")
+        named[run.name] = run
     records = [read_json(run / "training.json") for run in runs]
     opened, images = open_network(MODELS / name, None), load_image_set(data)
     network, device = opened.build(), torch.device("cpu")

@@ -18,8 +18,9 @@ from edge.backends.engine import Candidate, Engine, Runner
 from edge.backends.onnxruntime import OnnxRuntime
 from edge.backends.openvino import OpenVino
 from edge.build import build_engine
-from edge.errors import InputError
+from edge.errors import InputError, MachineError
 from edge.images import load_image_set
+from edge.pictures import read_image
 from edge.pixels import PROOF_IMAGES, in_engine, on_host
 from edge.profile import Extras, profile_engines
 from edge.progress import Silence
@@ -108,6 +109,20 @@ def test_masks_appear_together_or_not_at_all(runner: Runner, tmp_path: Path) -> 
     with pytest.raises(InputError, match="broken"):
         segment_images(runner, TASK, [SAMPLES[0].image, broken], out)
     assert list(out.iterdir()) == []
+
+
+def test_an_image_that_may_not_be_read_is_named(
+    runner: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(path: Path) -> NDArray[np.uint8]:
+        if path == SAMPLES[1].image:
+            raise PermissionError(13, "Permission denied")
+        return read_image(path)
+
+    monkeypatch.setattr("edge.segment.read_image", read)
+    with pytest.raises(MachineError, match=f"^{SAMPLES[1].image}: cannot be read"):
+        segment_images(runner, TASK, [SAMPLES[0].image, SAMPLES[1].image], tmp_path / "masks")
+    assert list((tmp_path / "masks").iterdir()) == []
 
 
 def test_profile_tells_the_two_routes_from_compute(engine: Engine) -> None:

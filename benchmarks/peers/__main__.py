@@ -25,17 +25,14 @@ from edge.latency.environment import environment
 
 def main() -> None:
     arguments = _parse()
+    runs = _deployed(arguments)
     start = time.monotonic()
     networks: dict[str, Any] = {}
-    for index, name in enumerate(arguments.networks):
+    for index, (name, run) in enumerate(runs.items()):
         left = arguments.minutes * 60 - (time.monotonic() - start)
-        share = left / (len(arguments.networks) - index)
+        share = left / (len(runs) - index)
         _say(f"{name}: {share / 60:.1f} minutes")
-        try:
-            networks[name] = _network(name, arguments, time.monotonic() + 0.7 * share)
-        except EdgeError as error:
-            _say(f"  left out: {error}")
-            continue
+        networks[name] = _network(name, run, arguments, time.monotonic() + 0.7 * share)
         _write(arguments.out, networks)
         row = networks[name]
         if row["ratio"] is not None:
@@ -49,10 +46,20 @@ def main() -> None:
     _say(f"geometric mean {_write(arguments.out, networks)}, {(time.monotonic() - start) / 60:.0f} minutes")
 
 
-def _network(name: str, arguments: argparse.Namespace, deadline: float) -> dict[str, Any]:
+def _deployed(arguments: argparse.Namespace) -> dict[str, Path]:
+    """Run folders by network; one that cannot be deployed is left out."""
     deployment = Deployment(arguments.data, arguments.runs, arguments.reuse, arguments.budget, arguments.threads)
-    run = deployment.folder(arguments.models / name)
-    _say("  deployed")
+    runs = {}
+    for name in arguments.networks:
+        try:
+            runs[name] = deployment.folder(arguments.models / name)
+            _say(f"{name}: deployed")
+        except EdgeError as error:
+            _say(f"{name}: left out: {error}")
+    return runs
+
+
+def _network(name: str, run: Path, arguments: argparse.Namespace, deadline: float) -> dict[str, Any]:
     return compare_network(
         Plan(
             model=str(arguments.models / name),
@@ -78,7 +85,12 @@ def _write(path: Path, networks: dict[str, Any]) -> float | None:
 
 def _parse() -> argparse.Namespace:
     parser = comparison_parser("benchmarks.peers", __doc__)
-    parser.add_argument("--minutes", type=float, default=40.0, help="for all networks together")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=40.0,
+        help="to build and time the peers of all networks together; deploying comes before it",
+    )
     return parser.parse_args()
 
 

@@ -27,16 +27,22 @@ from edge.model import read_model
 from edge.terminal import Terminal
 
 FOLDER = Path("benchmarks/unseen")
+RECORD = "training.json"
 PEERS = ("openvino-fp32", "openvino-bf16", "nncf-int8-bf16")
 
 
-def trained(data: Path, out: Path) -> Path:
-    """Weights of the network, trained now unless a finished run is there; an interrupted one goes on."""
-    weights = out / "weights.safetensors"
-    if not weights.is_file():
+def trained(data: Path, out: Path) -> dict[str, Any]:
+    """Record of the network's training, done now unless a finished run is there; an interrupted one goes on."""
+    if not _finished(out):
         line = [sys.executable, "models/train.py", str(FOLDER), "--data", str(data), "--out", str(out)]
-        subprocess.run([*line, *(["--resume"] if any(out.glob("*.pt")) else [])], check=True)
-    return weights
+        subprocess.run([*line, *(["--resume"] if (out / "checkpoint.pt").is_file() else [])], check=True)
+    if not _finished(out):
+        sys.exit(f"{out}: training was interrupted; run it again and it goes on")
+    return dict(read_json(out / RECORD))
+
+
+def _finished(out: Path) -> bool:
+    return (out / RECORD).is_file() and bool(read_json(out / RECORD)["finished"])
 
 
 def compare(plan: Plan) -> dict[str, Any]:
@@ -62,10 +68,11 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=300.0, help="seconds of the precision search, at most")
     parser.add_argument("--python", type=environment_python, action="append", default=[], metavar="nncf=PATH")
     arguments = parser.parse_args()
-    weights = trained(arguments.data, arguments.runs / "training")
+    training = arguments.runs / "training"
+    record = trained(arguments.data, training)
     request = Request(
         model=str(FOLDER),
-        weights=weights,
+        weights=training / "weights.safetensors",
         data=arguments.data,
         out=arguments.runs / "run",
         budget_seconds=arguments.budget,
@@ -85,7 +92,6 @@ def main() -> None:
         calibration_images=64,
         say=lambda text: print(text, file=sys.stderr),
     )
-    record = read_json(arguments.runs / "training" / "training.json")
     document = {
         "training": {key: record[key] for key in ("command", "best_epoch", "val", "test")},
         "deployed": summary(report),

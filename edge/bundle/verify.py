@@ -59,7 +59,8 @@ def verify(
     """
     name = bundle.resolve().name.removesuffix(".tar.gz")
     out = (out or Path("runs") / f"{name}-verified").absolute()
-    inside = not is_archive(bundle) and bundle.resolve() in out.resolve().parents
+    # By the link's own place where ``run`` is a link.
+    inside = not is_archive(bundle) and bundle.resolve() in (out.parent.resolve() / out.name).parents
     work = bundle / "work" if inside else out.with_name(f".{out.name}.work")
     options = Options(seconds, min_runs, images, allow_small, runtime)
     with device_faults(bundle), _unpacked(bundle, work) as folder:

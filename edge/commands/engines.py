@@ -75,7 +75,12 @@ def build(
 def check(
     subjects: Annotated[list[str], typer.Argument(metavar="ENGINE... | MODEL", help="engine folders, or one model")],
     data: DataOption,
-    reference: Annotated[str | None, typer.Option(metavar="MODEL", help="float model to compare with")] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL", help="float model to compare with; an ONNX file without a task takes the first engine's"
+        ),
+    ] = None,
     gate: GateOption = "99.9",
     split: Annotated[str, typer.Option(help="train, val or test")] = "test",
     weights: WeightsOption = None,

@@ -34,7 +34,9 @@ def deploy(
     target: TargetOption = "cpu",
     precisions: Annotated[str | None, typer.Option(metavar="P,P", help="such as fp32,bf16,int8,mixed")] = None,
     gate: GateOption = "99.9",
-    budget: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="for the precision search, at most")] = 300.0,
+    budget: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="after which the precision search starts nothing new")
+    ] = 300.0,
     bias_correction: Annotated[
         bool, typer.Option("--bias-correction", help="correct INT8 biases in the search")
     ] = False,

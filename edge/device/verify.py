@@ -19,7 +19,7 @@ from .faults import BundleFault, DeviceFault, MachineFault
 from .files import replaced_folder
 from .gate import require_enough
 from .machine import ROOT, Machine, read_machine
-from .manifest import RESULTS, Candidate, Manifest, check_folder
+from .manifest import Candidate, Manifest, check_folder
 from .pictures import Pictures, bundled, bundled_reference, supplied
 from .preflight import Preflight, preflight, require_target
 from .proof import Job, Options, Say, loaded, measure_idle, prove
@@ -75,8 +75,7 @@ def verify(folder: Path, work: Path, out: Path, options: Options, say: Say) -> d
     Raises:
         BundleFault, MachineFault: one sentence each; an earlier run at ``out`` is kept.
     """
-    for path in (work, out):
-        _require_outside(folder, path)
+    _require_own_folders(folder, work, out)
     clock: dict[str, float] = {}
     with _stage(clock, "preflight"):
         manifest, machine, toolkit, identity, found = check_machine(folder, work, options.root)
@@ -134,11 +133,14 @@ def verify(folder: Path, work: Path, out: Path, options: Options, say: Say) -> d
     return report
 
 
-def _require_outside(folder: Path, path: Path) -> None:
-    """Refuse results among the bundle's files: the next run would take them for foreign ones."""
-    bundle, place = folder.resolve(), path.resolve()
-    if place == bundle or (bundle in place.parents and place.relative_to(bundle).parts[0] not in RESULTS):
-        raise BundleFault(f"{path}: lies among the bundle's files; give a folder outside, or {folder / 'run'}")
+def _require_own_folders(folder: Path, work: Path, out: Path) -> None:
+    """Refuse a run folder that would replace the bundle or the work, and anything foreign among the bundle's files."""
+    bundle, results, kept = folder.resolve(), out.resolve(), work.resolve()
+    for path, place, own in ((out, results, "run"), (work, kept, "work")):
+        if place == bundle or (bundle in place.parents and place != bundle / own):
+            raise BundleFault(f"{path}: lies among the bundle's files; give a folder outside, or {folder / own}")
+    if results in bundle.parents or results == kept or results in kept.parents:
+        raise BundleFault(f"{out}: holds the bundle or its work, and a run replaces it; give a folder of its own")
 
 
 def _pictures(folder: Path, manifest: Manifest, task: Task, options: Options) -> Pictures:

@@ -46,7 +46,8 @@ class Judged:
     Attributes:
         passed: the gate, and the parity rule.
         slack: how far inside the bars it is, as a share of what each bar allows; the least of all. The bar of the worst
-            image counts half, since other images hold a worse one. Negative outside.
+            image counts half, since other images hold a worse one. Negative outside, and down to -1 for a worst image
+            between half its bar and the bar.
         agreement: mean Dice of its masks against the float engine's.
         sqnr_db: of its clipped logits against the float engine's.
         reasons: one sentence for each bar it missed.
@@ -137,8 +138,6 @@ class LocalBench:
         verdict = judge(gate, accuracy, candidate.precision, candidate.rest, allow_small=True)
         guarded = judge(_guarded(gate), accuracy, candidate.precision, candidate.rest, allow_small=True)
         slack = min((_slack(check.value, check.bar) for check in guarded.checks), default=1.0)
-        if verdict.passed:
-            slack = max(slack, 0.0)
         return Judged(verdict.passed, slack, accuracy.agreement, accuracy.sqnr_db, verdict.reasons)
 
     def times(self, candidates: Sequence[Candidate]) -> list[float]:

@@ -32,7 +32,7 @@ def search(
     target: Target,
     criteria: Criteria,
     rests: Sequence[str] = ("fp32", "bf16"),
-    budget_seconds: float = 60.0,
+    budget_seconds: float = 300.0,
     threads: int | None = None,
     progress: Progress | None = None,
     keep: Path | None = None,

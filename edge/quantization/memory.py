@@ -1,7 +1,7 @@
 """What a search has measured so far, on disk: an interrupted search goes on, and the same question is asked once.
 
-Everything is kept under a key that holds all it depends on (graph, ranges, images, gate, target, compiler, CPU). A file
-under another key is not read.
+Everything is kept under a key that holds all it depends on (graph, ranges, images, criteria, target, compiler, CPU). A
+file under another key is not read.
 """
 
 from __future__ import annotations
@@ -72,6 +72,7 @@ def asked_of(
         "graph": model.sha256,
         "ranges": asdict(ranges),
         "images": images.sha256(),
+        "columns": [(sample.name, dict(sample.columns)) for sample in images],
         "criteria": asdict(criteria),
         "target": target.name,
         "scheme": scheme,

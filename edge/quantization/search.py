@@ -11,7 +11,8 @@ The order of questions is what makes it quick, cheap ones first:
 3. **What hurts?** Otherwise one sweep puts each gainful group alone into INT8 and measures the noise it adds to the
    clipped logits. Noise adds up, so sorting by time saved for noise added gives the time-harm front, and the gate is
    met by a prefix of it: found by bisection, in log2(groups) evaluations. Leftover time tries the groups beyond it.
-   A plan that passes near a bar gets siblings with a half and a quarter of its noise, for images that are not here.
+   A plan that passes near a bar gets a sibling with half of its noise, and with a quarter if that is not enough, for
+   images that are not here. A float precision over which no plan can be as fast as one with room to spare is left out.
 4. **What is really fastest?** All plans that passed, and the float engines, timed interleaved. Plans that are not
    faster than their float engine are dropped.
 
@@ -38,7 +39,7 @@ Progress = Callable[[str, float], None]
 
 _LEAST_SAVING = 0.002  # of the engine's time: below it a profile cannot tell a gain from noise
 _WORTHWHILE = 0.98  # of the float engine's time: what a plan must come to as a whole
-_LITTLE = 1.15  # INT8 everywhere goes on where it is expected within this of INT8 where it pays
+_LITTLE = 1.15  # expected times this close may turn out either way round: both plans go on
 _WORTH_TRYING = 0.05  # of what a plan saves: what a group beyond the front must add
 _ROOMY = 0.5  # of what a bar allows: a plan with less room gets safer siblings,
 _QUIETER: Mapping[str, float] = {"safe": 0.5, "safer": 0.25}  # which add such a share of its noise
@@ -107,7 +108,7 @@ class Search:
     """
 
     book: Workbook
-    budget_seconds: float = 60.0
+    budget_seconds: float = 300.0
     progress: Progress | None = None
     _started: float = 0.0
     _judge_seconds: float = 0.0
@@ -156,7 +157,7 @@ class Search:
         return self._expected_ms(rest, frozenset(self._paying(rest)))
 
     def _beaten(self, rest: str, accepted: Sequence[_Accepted]) -> bool:
-        """Whether a plan with room to spare is already expected to be faster than any over this float precision."""
+        """Whether a plan with room to spare is expected to be clearly faster than any over this float precision."""
         roomy = [self._expected_ms(row.rest, row.chosen) for row in accepted if row.judged.slack >= _ROOMY]
         beaten = bool(roomy) and _LITTLE * min(roomy) < self._least_expected_ms(rest)
         if beaten:
@@ -185,8 +186,8 @@ class Search:
             return [_Accepted(self._name(rest, full), rest, full, judged)]
         if not judged.passed and rest != "fp32" and not self._judge(rest, NOTHING).passed:
             return []
-        evaluations = len(_QUIETER) if judged.passed else math.ceil(math.log2(len(paying) + 1))
-        self._sweep(rest, paying, reserve=self._judge_seconds * evaluations)
+        bisection = 0 if judged.passed else math.ceil(math.log2(len(paying) + 1))
+        self._sweep(rest, paying, reserve=self._judge_seconds * (bisection + len(_QUIETER)))
         gains = self._gains[rest]
         front = sorted(
             (group for group in paying if group in self._harms),
@@ -228,12 +229,12 @@ class Search:
         return best
 
     def _extend(self, rest: str, chosen: Chosen, judged: Judged) -> tuple[Chosen, Judged]:
-        """Try groups beyond the prefix one by one, the largest saving first, while there is time."""
+        """Try groups beyond the prefix one by one, the largest saving first, while there is time for siblings too."""
         gains = self._gains[rest]
         outside = sorted((g for g in self._paying(rest) if g not in chosen), key=lambda g: -gains[g].saved_ms)
         least = _WORTH_TRYING * sum(gains[group].saved_ms for group in chosen)
         for group in outside:
-            if self._left() <= 0 or gains[group].saved_ms < least:
+            if self._left() <= len(_QUIETER) * self._judge_seconds or gains[group].saved_ms < least:
                 break
             found = self._judge(rest, chosen | {group})
             if found.passed:
@@ -253,8 +254,8 @@ class Search:
     def _judge(self, rest: str, chosen: Chosen) -> Judged:
         start = time.monotonic()
         judged = self.book.judge(rest, chosen)
-        self._judge_seconds = max(self._judge_seconds, time.monotonic() - start)
-        verdict = f"passes with {judged.slack:.0%} of the room left" if judged.passed else judged.reasons[0]
+        self._judge_seconds = time.monotonic() - start  # the latest: the first one evaluates the float engine too
+        verdict = f"passes with {max(0.0, judged.slack):.0%} of the room left" if judged.passed else judged.reasons[0]
         self._say(f"{rest}: {len(chosen)} groups in INT8, {judged.sqnr_db:.1f} dB: {verdict}")
         return judged
 
@@ -270,7 +271,7 @@ class Search:
         reserve = min(reserve, 0.5 * self._left())
         for number, group in enumerate(wanted, start=1):
             if self._left() <= reserve and not self.book.knows_harm(group):
-                self._say(f"out of time: harm of {number - 1} of {len(wanted)} groups is known, the others stay float")
+                self._say(f"out of time: harm of {number - 1} of {len(wanted)} groups is known")
                 return
             self._harms[group] = self.book.harm(group)
             self._tell(f"sensitivity {number}/{len(wanted)}")

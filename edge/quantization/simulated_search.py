@@ -87,7 +87,7 @@ def search_simulated(
     target: Target,
     criteria: Criteria,
     rest: str = "fp16",
-    budget_seconds: float = 60.0,
+    budget_seconds: float = 300.0,
     threads: int | None = None,
     progress: Progress | None = None,
     keep: Path | None = None,

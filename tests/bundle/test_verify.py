@@ -73,6 +73,34 @@ def test_results_may_lie_in_the_unpacked_bundle_s_own_folder_and_nowhere_else_in
     assert verify(folder, tmp_path / "elsewhere", seconds=0.05, min_runs=5)[0].status == "passed"
 
 
+@pytest.mark.parametrize(
+    ("work", "out", "fault"),
+    [
+        ("box/notes", "run", "box/notes: lies among the bundle's files; give a folder outside, or .*box/work"),
+        ("box/work", "box/build", "box/build: lies among"),
+        ("box/work", "box/work", "box/work: lies among"),
+        ("work", ".", "holds the bundle or its work"),
+        ("work", "work", "holds the bundle or its work"),
+        ("run/work", "run", "holds the bundle or its work"),
+    ],
+)
+def test_no_run_replaces_the_bundle_or_its_work(packed, tmp_path, work, out, fault):
+    folder = tmp_path / "box"
+    unpack(packed, folder)
+    with pytest.raises(BundleFault, match=fault):
+        device.verify(folder, tmp_path / work, tmp_path / out, QUICK, lambda _: None)
+    assert (folder / "manifest.json").is_file()
+
+
+def test_the_bundle_s_run_folder_may_be_a_link(packed, tmp_path):
+    folder, disk = tmp_path / "box", tmp_path / "disk"
+    unpack(packed, folder)
+    disk.mkdir()
+    (folder / "run").symlink_to(disk)
+    for _ in range(2):
+        assert verify(folder, folder / "run", seconds=0.05, min_runs=5)[0].status == "passed"
+
+
 def test_an_engine_from_a_device_is_checked_by_its_graph(packed, tmp_path):
     from edge.build import compiled_graph
 

@@ -25,5 +25,5 @@ def test_runs_of_different_networks_are_refused() -> None:
 
 
 def test_runs_of_one_name_are_refused_before_any_is_read() -> None:
-    with pytest.raises(InputError, match="rename one"):
-        average.average("unet", [Path("a/run"), Path("b/run")], Path("data"), Path("out"))
+    with pytest.raises(InputError, match="b/run: has the name of a/run; rename one"):
+        average.average("unet", [Path("a/run"), Path("b/run"), Path("c/other")], Path("data"), Path("out"))
