@@ -27,6 +27,7 @@ from edge.files import replaced_folder
 from edge.fuse import fuse_for_target
 from edge.fusion import Fused
 from edge.job import Job, Request, prepare
+from edge.latency.statistics import fastest
 from edge.latency.sweep import SWEEP_SECONDS, Throughput, sweep
 from edge.latency.timing import Measured, interleave, timed_seconds
 from edge.pixels import IN_ENGINE, PROOF_IMAGES, REGION, in_engine
@@ -141,9 +142,9 @@ def _deploy_here(job: Job, reference: Evaluation, folder: Path) -> Report:
 
 
 def choose(proven: Sequence[Proven]) -> str | None:
-    """The fastest by median of those that pass; None where none does."""
-    passing = [p for p in proven if p.checked.verdict.passed]
-    return min(passing, key=lambda p: p.latency.p50).engine.name if passing else None
+    """The fastest of those that pass; None where none does."""
+    passing = {p.engine.name: p.latency for p in proven if p.checked.verdict.passed}
+    return fastest(passing) if passing else None
 
 
 def _remember(earlier: Path, folder: Path) -> None:

@@ -65,10 +65,9 @@ def test_a_run_holds_what_the_contract_names(run: Path) -> None:
     assert np.load(run / "reference.npz")["outputs"].shape == (22, 1, SIZE, SIZE)
 
 
-def test_the_chosen_engine_is_the_fastest_that_passes(run: Path) -> None:
+def test_the_chosen_engine_passes(run: Path) -> None:
     report = read_report(run)
-    passing = {row.name: row.latency_ms.p50 for row in report.engines if row.gate.passed and row.latency_ms}
-    assert report.chosen == min(passing, key=lambda name: passing[name])
+    assert report.chosen in {row.name for row in report.engines if row.gate.passed}
 
 
 def test_every_engine_says_what_it_costs_besides_its_compute(run: Path) -> None:

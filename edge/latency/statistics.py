@@ -148,6 +148,16 @@ def ratio(samples_a: Samples | Sequence[Samples], samples_b: Samples | Sequence[
     return Ratio(float(np.median(ratios)), (float(low), float(high)), len(ratios))
 
 
+def fastest(measured: Mapping[str, Measured]) -> str:
+    """Name of the fastest of engines that were timed interleaved.
+
+    Compared round by round with the one of least median: where load comes and goes, medians over whole series that are
+    close say little, neighbouring blocks still do.
+    """
+    least = min(measured.values(), key=lambda one: one.p50)
+    return min(measured, key=lambda name: (ratio(measured[name].blocks, least.blocks).ratio, measured[name].p50))
+
+
 def _paired_blocks(
     a: Samples | Sequence[Samples], b: Samples | Sequence[Samples]
 ) -> tuple[Sequence[Samples], Sequence[Samples]]:
