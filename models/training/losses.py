@@ -32,6 +32,11 @@ def binary_cross_entropy(output: Output, masks: Tensor) -> Tensor:
     return functional.binary_cross_entropy_with_logits(single(output)[:, 0], masks.float())
 
 
+def cross_entropy(output: Output, masks: Tensor) -> Tensor:
+    """Mean cross-entropy of the softmax over one map a class, background first."""
+    return functional.cross_entropy(single(output), masks.long())
+
+
 def soft_dice(logits: Tensor, target: Tensor) -> Tensor:
     """1 - mean over images of soft Dice.  ``N x H x W`` logits and 0/1 target -> scalar."""
     probability = logits.sigmoid().flatten(1)
@@ -126,6 +131,7 @@ def _maps(output: Output) -> list[Tensor]:
 LOSSES: Mapping[str, Loss] = {
     "bce": binary_cross_entropy,
     "bce_dice": binary_cross_entropy_dice,
+    "cross_entropy": cross_entropy,
     "marginal_weight_dice": MarginalWeightDice(inside=3.0, background=5.0, margin=2.0),  # as released
     "marginal_weight_dice_strong": MarginalWeightDice(inside=3.0, background=5.0, margin=6.0),  # margin above all
     "lovasz_softmax": lovasz_softmax,

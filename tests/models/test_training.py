@@ -131,6 +131,14 @@ def test_unknown_training_key_is_refused() -> None:
         Recipe.from_tables({"loss": "bce", "epoch_count": 3}, {}, "model.toml")
 
 
+def test_cross_entropy_of_two_maps_is_binary_cross_entropy_of_their_difference() -> None:
+    generator = torch.Generator().manual_seed(0)
+    maps = torch.randn(2, 2, 8, 8, generator=generator)
+    masks = (torch.rand(2, 8, 8, generator=generator) > 0.5).to(torch.uint8)
+    expected = LOSSES["bce"](maps[:, 1:] - maps[:, :1], masks)
+    assert float(LOSSES["cross_entropy"](maps, masks)) == pytest.approx(float(expected), rel=1e-5)
+
+
 def test_lovasz_of_hard_masks_is_the_jaccard_loss() -> None:
     masks = torch.tensor([[[0, 1, 1, 0], [1, 0, 0, 1]]], dtype=torch.uint8)
     found = torch.tensor([[[0, 1, 0, 0], [1, 1, 0, 1]]])
