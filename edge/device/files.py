@@ -99,6 +99,8 @@ def replaced_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(str(fresh), ignore_errors=True)
             if old.exists() and not path.exists():
                 os.replace(str(old), str(path))
+            if old.is_symlink():  # the place was a link; what it pointed to is not ours to remove
+                old.unlink()
             shutil.rmtree(str(old), ignore_errors=True)
 
 
