@@ -54,8 +54,7 @@ def _parity(name: str, scheme: str) -> tuple[float, np.ndarray]:
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("scheme", ["openvino", "openvino-identical"])
 def test_openvino_computes_what_the_graph_says(name: str, scheme: str) -> None:
-    # A level apart in an early layer, which the machine's load has brought about, costs LiteNeXt six decibels.
-    assert _parity(name, scheme)[0] >= {"small_unet": 30.0, "small_litenext": 20.0}[name]
+    assert _parity(name, scheme)[0] >= 30.0
 
 
 @pytest.mark.parametrize("name", NETWORKS)
