@@ -134,6 +134,8 @@ def replaced_folder(path: Path, marker: str) -> Iterator[Path]:
             shutil.rmtree(fresh, ignore_errors=True)
             if old.exists() and not path.exists():
                 os.replace(old, path)
+            if old.is_symlink():  # the place was a link; what it pointed to is not ours to remove
+                old.unlink()
             shutil.rmtree(old, ignore_errors=True)
 
 

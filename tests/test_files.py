@@ -207,3 +207,14 @@ def test_a_really_full_disk(tmp_path: Path) -> None:
 def test_another_os_error_is_not_hidden(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), replaced_file(tmp_path / "x"):
         (tmp_path / "nowhere/at/all").read_text()
+
+
+def test_a_folder_that_was_a_link_leaves_neither_link_nor_loss(tmp_path: Path) -> None:
+    disk, run = tmp_path / "disk", tmp_path / "run"
+    disk.mkdir()
+    (disk / "report.json").write_text("{}")
+    run.symlink_to(disk)
+    with replaced_folder(run, "report.json") as fresh:
+        (fresh / "report.json").write_text("[]")
+    assert (run / "report.json").read_text() == "[]" and (disk / "report.json").read_text() == "{}"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["disk", "run"]
