@@ -1,8 +1,7 @@
 """Does it work on a network it was not made for? ``python -m benchmarks.unseen --out FILE.json``.
 
 Trains the network of this folder for a few epochs (``models/train.py``; weights that are there are taken), deploys it
-like any user's, and times the chosen engine against OpenVINO's own FP32, BF16 and NNCF's INT8 of the same
-``source.onnx``, interleaved in one run.
+like any user's, and compares the chosen engine with every peer as ``benchmarks.peers`` does.
 """
 
 from __future__ import annotations
@@ -17,18 +16,15 @@ from typing import Any
 
 from benchmarks.networks import summary
 from benchmarks.peers.arguments import environment_python
-from benchmarks.peers.run import OURS, Plan, contest, our_engine, setting
+from benchmarks.peers.run import Plan, compare_network
 from edge.deploy import run_deploy
 from edge.files import read_json, write_json
 from edge.job import Request
 from edge.latency.environment import environment
-from edge.latency.statistics import ratio
-from edge.model import read_model
 from edge.terminal import Terminal
 
 FOLDER = Path("benchmarks/unseen")
 RECORD = "training.json"
-PEERS = ("openvino-fp32", "openvino-bf16", "nncf-int8-bf16")
 
 
 def trained(data: Path, out: Path) -> dict[str, Any]:
@@ -45,28 +41,13 @@ def _finished(out: Path) -> bool:
     return (out / RECORD).is_file() and bool(read_json(out / RECORD)["finished"])
 
 
-def compare(plan: Plan) -> dict[str, Any]:
-    """The chosen engine against the peers: milliseconds, scores, and how many times faster ours is."""
-    model = read_model(plan.run / "source.onnx")
-    engine, _ = our_engine(read_json(plan.run / "report.json"))
-    peers = {name: setting(plan, model, name) for name in PEERS}
-    found = contest(plan, {OURS: setting(plan, model, OURS, engine), **peers})
-    rows: dict[str, Any] = {}
-    for name, row in found.items():
-        rows[name] = {"ms": row.ms, "error": row.error, **(vars(row.scored) if row.scored else {})}
-        if name != OURS and row.ms is not None and found[OURS].ms is not None:
-            against = ratio(row.blocks, found[OURS].blocks)
-            rows[name] |= {"ratio": against.ratio, "ratio_ci95": list(against.ci95)}
-    return rows
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.unseen", description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--data", type=Path, default=Path("calibration/dsb2018"))
     parser.add_argument("--runs", type=Path, default=Path("out/unseen"), help="weights and the run folder go here")
     parser.add_argument("--budget", type=float, default=300.0, help="seconds of the precision search, at most")
-    parser.add_argument("--python", type=environment_python, action="append", default=[], metavar="nncf=PATH")
+    parser.add_argument("--python", type=environment_python, action="append", default=[], metavar="NAME=PATH")
     arguments = parser.parse_args()
     training = arguments.runs / "training"
     record = trained(arguments.data, training)
@@ -95,7 +76,7 @@ def main() -> None:
     document = {
         "training": {key: record[key] for key in ("command", "best_epoch", "val", "test")},
         "deployed": summary(report),
-        "compared": compare(plan),
+        "compared": compare_network(plan),
         "environment": environment(),
     }
     write_json(arguments.out, document)
