@@ -109,12 +109,11 @@ def model_of(
     """A graph that was read from ``path``, with its task; see :func:`read_model`."""
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     facts = _table(path, _FACTS_KEY, metadata.get(_FACTS_KEY, "{}"))
-    if task is None and METADATA_KEY not in metadata:
-        task = default
-        if task is None:
-            raise InputError(f"{path}: says nothing about its task; add --task task.toml")
-    if task is None:
+    if task is None and METADATA_KEY in metadata:
         task = SegmentationTask.from_table(_table(path, METADATA_KEY, metadata[METADATA_KEY]), path)
+    task = task or default
+    if task is None:
+        raise InputError(f"{path}: says nothing about its task; add --task task.toml")
     model = Model(proto, task, str(facts.pop("name", path.stem)), str(path), facts)
     require_consistent(model, path)
     return model
