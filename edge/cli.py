@@ -6,10 +6,11 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
+from edge import __version__
 from edge.commands import engines, facts, runs, stages
 from edge.errors import MACHINE_FAULTS, EdgeError
 
@@ -35,7 +36,6 @@ COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
 
 app = typer.Typer(
     name="edge",
-    help="The fastest engine for your device that segments as well, with proof.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -43,6 +43,23 @@ app = typer.Typer(
 )
 for _name, _command, _summary in COMMANDS:
     app.command(_name, short_help=_summary)(_command)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"segedge {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        # Hidden: everyone expects it, and the help has to fit a screen of 25 lines.
+        typer.Option("--version", help="print the version", callback=_print_version, is_eager=True, hidden=True),
+    ] = False,
+) -> None:
+    """The fastest engine for your device that segments as well, with proof."""
 
 
 def main() -> NoReturn:

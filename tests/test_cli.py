@@ -20,7 +20,7 @@ import pytest
 from fixtures.discs import disc_network, write_discs
 from PIL import Image
 
-from edge import cli
+from edge import __version__, cli
 
 SPLITS = {"train": 6, "val": 4, "test": 22}
 Run = Callable[..., tuple[int, str, str]]
@@ -188,6 +188,10 @@ def test_splits_that_were_drawn_are_printed(edge: Run, place: Path) -> None:
     listed = {line.partition(": ")[0]: line.partition(": ")[2].split(", ") for line in err.splitlines()[1:]}
     assert [len(listed[name]) for name in ("train", "val", "test")] == [24, 4, 4]
     assert "split by" not in edge("check discs.onnx --data discs")[2]
+
+
+def test_the_version_is_printed(edge: Run) -> None:
+    assert edge("--version") == (0, f"segedge {__version__}\n", "")
 
 
 def test_unknown_options_are_exit_2(edge: Run) -> None:
