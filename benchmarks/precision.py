@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.deployed import Deployment
 from benchmarks.peers.accuracy import EVALUATIONS, full_evaluations, read_evaluations
-from benchmarks.peers.arguments import comparison_parser
+from benchmarks.peers.arguments import comparison_parser, kept_networks
 from benchmarks.peers.run import OURS, Contestant, Plan, contest, our_engine, setting
 from edge.candidates import FLOATS, MEMORY
 from edge.errors import EdgeError
@@ -36,7 +36,7 @@ _COLUMNS = ("network", "engine", *_SCORES, "ms", "× best float", "evaluations",
 def main() -> None:
     arguments = _parse()
     deployment = Deployment(arguments.data, arguments.runs, arguments.reuse, arguments.budget, arguments.threads)
-    networks: dict[str, Any] = {}
+    networks = kept_networks(arguments)
     for name in arguments.networks:
         _say(name)
         try:

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.deployed import Deployment
-from benchmarks.peers.arguments import comparison_parser
+from benchmarks.peers.arguments import comparison_parser, kept_networks
 from benchmarks.peers.run import Plan, compare_network
 from edge.errors import EdgeError
-from edge.files import read_json, write_json
+from edge.files import write_json
 from edge.latency.environment import environment
 
 
@@ -27,7 +27,7 @@ def main() -> None:
     arguments = _parse()
     runs = _deployed(arguments)
     start = time.monotonic()
-    networks: dict[str, Any] = dict(read_json(arguments.out)["networks"]) if arguments.add else {}
+    networks = kept_networks(arguments)
     for index, (name, run) in enumerate(runs.items()):
         left = arguments.minutes * 60 - (time.monotonic() - start)
         share = left / (len(runs) - index)
@@ -91,7 +91,6 @@ def _parse() -> argparse.Namespace:
         default=40.0,
         help="to build and time the peers of all networks together; deploying comes before it",
     )
-    parser.add_argument("--add", action="store_true", help="keep the other networks of the results file")
     return parser.parse_args()
 
 

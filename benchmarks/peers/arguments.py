@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from typing import Any
 
 from benchmarks.peers.builders import ENVIRONMENTS
+from edge.files import read_json
 
 NETWORKS = ("unet", "litenext", "lanet", "lightawnet", "drrmsan")
 
@@ -20,6 +22,7 @@ def comparison_parser(module: str, description: str | None) -> argparse.Argument
     """
     parser = argparse.ArgumentParser(prog=f"python -m {module}", description=description)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--add", action="store_true", help="keep the other networks of the results file")
     parser.add_argument("--networks", type=lambda text: text.split(","), default=list(NETWORKS))
     parser.add_argument("--models", type=Path, default=Path("models"))
     parser.add_argument("--data", type=Path, default=Path("calibration/dsb2018"))
@@ -38,6 +41,11 @@ def comparison_parser(module: str, description: str | None) -> argparse.Argument
         help="interpreter of an environment of its own: nncf or modelopt, see requirements-NAME.txt",
     )
     return parser
+
+
+def kept_networks(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Entries of the results file by network that ``--add`` keeps."""
+    return dict(read_json(arguments.out)["networks"]) if arguments.add else {}
 
 
 def environment_python(text: str) -> tuple[str, str]:

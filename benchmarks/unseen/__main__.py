@@ -1,13 +1,14 @@
 """Does it work on a network it was not made for? ``python -m benchmarks.unseen --out FILE.json``.
 
-Trains the network of this folder for a few epochs (``models/train.py``; weights that are there are taken), deploys it
-like any user's, and compares the chosen engine with every peer as ``benchmarks.peers`` does.
+Trains the network of this folder for about nine minutes (``models/train.py``; weights that are there are taken),
+deploys it like any user's, and compares the chosen engine with every peer as ``benchmarks.peers`` does.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -24,7 +25,7 @@ from edge.latency.environment import environment
 from edge.terminal import Terminal
 
 FOLDER = Path("benchmarks/unseen")
-RECORD = "training.json"
+RECORD, WEIGHTS = "training.json", "weights.safetensors"
 
 
 def trained(data: Path, out: Path) -> dict[str, Any]:
@@ -35,6 +36,14 @@ def trained(data: Path, out: Path) -> dict[str, Any]:
     if not _finished(out):
         sys.exit(f"{out}: training was interrupted; run it again and it goes on")
     return dict(read_json(out / RECORD))
+
+
+def model_folder(training: Path, out: Path) -> Path:
+    """A model folder like any other: this one's network and task beside the trained weights."""
+    out.mkdir(parents=True, exist_ok=True)
+    for file in (FOLDER / "network.py", FOLDER / "model.toml", training / WEIGHTS):
+        shutil.copy(file, out)
+    return out
 
 
 def _finished(out: Path) -> bool:
@@ -52,8 +61,7 @@ def main() -> None:
     training = arguments.runs / "training"
     record = trained(arguments.data, training)
     request = Request(
-        model=str(FOLDER),
-        weights=training / "weights.safetensors",
+        model=str(model_folder(training, arguments.runs / "unseen")),
         data=arguments.data,
         out=arguments.runs / "run",
         budget_seconds=arguments.budget,
