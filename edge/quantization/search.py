@@ -12,7 +12,8 @@ The order of questions is what makes it quick, cheap ones first:
    clipped logits. Noise adds up, so sorting by time saved for noise added gives the time-harm front, and the gate is
    met by a prefix of it: found by bisection, in log2(groups) evaluations. Leftover time tries the groups beyond it.
    A plan that passes near a bar gets a sibling with half of its noise, and with a quarter if that is not enough, for
-   images that are not here. A float precision over which no plan can be as fast as one with room to spare is left out.
+   images that are not here. A float precision over which no plan can be as fast as one with room to spare is left out;
+   over one that fails by itself here, only a plan that is no further outside than it goes on, to a verdict of its own.
 4. **What is really fastest?** All plans that passed, and the float engines, timed interleaved. Plans that are not
    faster than their float engine are dropped.
 
@@ -72,7 +73,8 @@ class Found:
     """What a search came to.
 
     Attributes:
-        plans: fastest first; all passed on the search images. Empty where INT8 pays nowhere.
+        plans: fastest first; they passed on the search images, or were there no worse than a float engine that failed.
+            Empty where INT8 pays nowhere.
         float_ms: float precision to its engine's median, from the same interleaved run.
         gains: float precision to group to its measured times.
         harms: group to what it does alone; empty where the sweep was not needed.
@@ -125,7 +127,8 @@ class Search:
             self._measure_gains(rest)
         accepted: list[_Accepted] = []
         for rest in sorted(rests, key=self._least_expected_ms):
-            if not accepted or (self._left() > 0 and not self._beaten(rest, accepted)):
+            passing = any(row.judged.passed for row in accepted)
+            if not passing or (self._left() > 0 and not self._beaten(rest, accepted)):
                 accepted += self._accept(rest)
         return self._finish(rests, accepted)
 
@@ -184,8 +187,10 @@ class Search:
         judged = self._judge(rest, full)
         if judged.passed and judged.slack >= _ROOMY:
             return [_Accepted(self._name(rest, full), rest, full, judged)]
-        if not judged.passed and rest != "fp32" and not self._judge(rest, NOTHING).passed:
-            return []
+        if not judged.passed and rest != "fp32":
+            alone = self._judge(rest, NOTHING)
+            if not alone.passed:
+                return [_Accepted(self._name(rest, full), rest, full, judged)] if judged.slack >= alone.slack else []
         bisection = 0 if judged.passed else math.ceil(math.log2(len(paying) + 1))
         self._sweep(rest, paying, reserve=self._judge_seconds * (bisection + len(_QUIETER)))
         gains = self._gains[rest]

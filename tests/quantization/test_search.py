@@ -167,6 +167,14 @@ def test_a_float_precision_that_fails_by_itself_is_not_searched() -> None:
     assert (found.evaluations, bench.calls.count("outputs")) == (2, 0)
 
 
+def test_a_plan_no_worse_than_its_float_engine_goes_to_the_verdict_with_it() -> None:
+    bench = _bench(allowed=1000.0, noise=0.0)
+    bench.bf16_passes = False
+    found = _search(bench, ("bf16", "fp32"))
+    # It passed nowhere yet, so the next float precision is asked as well.
+    assert {plan.name: plan.judged.passed for plan in found.plans} == {"int8-bf16": False, "int8": True}
+
+
 def test_plans_over_both_floats_are_sorted_by_time() -> None:
     bench = _bench(allowed=1000.0)
     for group in GROUPS[:6]:
