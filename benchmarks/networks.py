@@ -50,6 +50,7 @@ def summary(report: Report) -> dict[str, Any]:
             for row in report.engines
         },
         "environment": dict(report.environment),
+        "command": report.command,
         "created": report.created,
     }
 
@@ -59,6 +60,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/networks.json"))
     parser.add_argument("--runs", type=Path, default=Path("out/networks"), help="run folders go here")
     parser.add_argument("--budget", type=float, default=300.0, help="seconds of precision search each, at most")
+    parser.add_argument("--strata", metavar="COLUMN", help="manifest column to judge by as well")
     parser.add_argument("networks", nargs="*", help="such as litenext; default all under models/ with weights")
     arguments = parser.parse_args()
     found = [
@@ -68,14 +70,15 @@ def main() -> None:
     ]
     done: Mapping[str, Any] = read_json(arguments.out)["networks"] if arguments.out.is_file() else {}
     networks = dict(done)
+    strata = f" --strata {arguments.strata}" if arguments.strata else ""
     for name in arguments.networks or found:
         request = Request(
             model=f"models/{name}",
             data=DATA,
             out=arguments.runs / name,
             budget_seconds=arguments.budget,
-            strata="modality",
-            command=f"edge deploy models/{name} --data {DATA} --budget {arguments.budget:g} --strata modality",
+            strata=arguments.strata,
+            command=f"edge deploy models/{name} --data {DATA} --budget {arguments.budget:g}{strata}",
         )
         with Terminal() as terminal:
             report, _ = run_deploy(request, terminal)
