@@ -19,7 +19,7 @@ from edge.device.verify import look
 from edge.device.verify import verify as verify_on_device
 from edge.errors import InputError, MachineError
 from edge.report.results import Report
-from edge.report.store import REPORT, read_report
+from edge.report.store import read_report
 from edge.report.write import write_report
 
 Say = Callable[[str], None]
@@ -65,7 +65,6 @@ def verify(
     options = Options(seconds, min_runs, images, allow_small, runtime)
     with device_faults(bundle), _unpacked(bundle, work) as folder:
         require_target(*look(folder))
-        _require_replaceable(out)
         verify_on_device(folder, work, out, options, say)
     report = read_report(out)
     write_report(report, out)
@@ -109,8 +108,3 @@ def _unpacked(bundle: Path, work: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
         if work.is_dir() and not any(work.iterdir()):
             work.rmdir()
-
-
-def _require_replaceable(out: Path) -> None:
-    if out.exists() and not (out.is_dir() and ((out / REPORT).is_file() or not any(out.iterdir()))):
-        raise InputError(f"{out}: holds something else (no {REPORT} in it); choose another --out")

@@ -23,7 +23,7 @@ from .manifest import Candidate, Manifest, check_folder
 from .pictures import Pictures, bundled, bundled_reference, supplied
 from .preflight import Preflight, preflight, require_target
 from .proof import Job, Options, Say, loaded, measure_idle, prove
-from .report import assemble, choose, engine_row, environment, failed_row, write_engine, write_run
+from .report import REPORT, assemble, choose, engine_row, environment, failed_row, write_engine, write_run
 from .runtime import require_runtime, runtime_agreement, runtime_verdict
 from .scores import Seen, per_image_dice, reference_scores, see
 from .task import Task, read_task
@@ -134,13 +134,18 @@ def verify(folder: Path, work: Path, out: Path, options: Options, say: Say) -> d
 
 
 def _require_own_folders(folder: Path, work: Path, out: Path) -> None:
-    """Refuse a run folder that would replace the bundle or the work, and anything foreign among the bundle's files."""
+    """Refuse a run folder that would replace the bundle or the work, and anything foreign among the bundle's files.
+
+    A folder that holds something other than a run is never replaced.
+    """
     bundle, results, kept = folder.resolve(), out.resolve(), work.resolve()
     for path, place, own in ((out, results, "run"), (work, kept, "work")):
         if place == bundle or (bundle in place.parents and place != bundle / own):
             raise BundleFault(f"{path}: lies among the bundle's files; give a folder outside, or {folder / own}")
     if results in bundle.parents or results == kept or results in kept.parents:
         raise BundleFault(f"{out}: holds the bundle or its work, and a run replaces it; give a folder of its own")
+    if out.exists() and not (out.is_dir() and ((out / REPORT).is_file() or not any(out.iterdir()))):
+        raise BundleFault(f"{out}: holds something else (no {REPORT} in it); choose another --out")
 
 
 def _pictures(folder: Path, manifest: Manifest, task: Task, options: Options) -> Pictures:

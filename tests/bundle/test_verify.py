@@ -82,14 +82,17 @@ def test_results_may_lie_in_the_unpacked_bundle_s_own_folder_and_nowhere_else_in
         ("work", ".", "holds the bundle or its work"),
         ("work", "work", "holds the bundle or its work"),
         ("run/work", "run", "holds the bundle or its work"),
+        ("work", "mine", r"mine: holds something else \(no report\.json in it\); choose another --out"),
     ],
 )
-def test_no_run_replaces_the_bundle_or_its_work(packed, tmp_path, work, out, fault):
+def test_no_run_replaces_the_bundle_its_work_or_anything_but_a_run(packed, tmp_path, work, out, fault):
     folder = tmp_path / "box"
     unpack(packed, folder)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("dear")
     with pytest.raises(BundleFault, match=fault):
         device.verify(folder, tmp_path / work, tmp_path / out, QUICK, lambda _: None)
-    assert (folder / "manifest.json").is_file()
+    assert (folder / "manifest.json").is_file() and (tmp_path / "mine" / "thesis.txt").is_file()
 
 
 def test_the_bundle_s_run_folder_may_be_a_link(packed, tmp_path):
