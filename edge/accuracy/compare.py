@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -136,7 +136,7 @@ def compare(
     """
     if engine.names != reference.names:
         raise ValueError("engine and reference were scored on different images")
-    column = group or _find_group(engine, strata)
+    column = group or find_group([name for name, values in engine.columns.items() if any(values)], strata)
     groups = _column(engine, column) if column else None
 
     def score(function: Callable[[Counts], Scores]) -> tuple[Score, Interval]:
@@ -200,10 +200,14 @@ def retained(score: float, reference: float) -> float:
     return score / reference if reference > 0 else 1.0
 
 
-def _find_group(evaluation: Evaluation, strata: str | None) -> str | None:
-    if strata in GROUP_COLUMNS:
-        return strata
-    return next((c for c in GROUP_COLUMNS if any(evaluation.columns.get(c, ()))), None)
+def find_group(filled: Collection[str], strata: str | None) -> str | None:
+    """The column that is resampled as a whole where none is named: of :data:`GROUP_COLUMNS`, None for none.
+
+    Args:
+        filled: manifest columns that hold a value for any image.
+        strata: the column judged apart; where it is a group itself, that one.
+    """
+    return strata if strata in GROUP_COLUMNS else next((name for name in GROUP_COLUMNS if name in filled), None)
 
 
 def _column(evaluation: Evaluation, name: str) -> tuple[str, ...]:

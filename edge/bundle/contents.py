@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import edge.device
+from edge.accuracy.compare import find_group
 from edge.backends.onnxruntime import reference as exact_runner
 from edge.bundle.expected import expected_files
 from edge.device.files import sha256_bytes
@@ -45,7 +46,12 @@ def npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 
 
 def image_files(
-    images: ImageSet, names: Sequence[str], outputs: NDArray[np.float32], task: SegmentationTask, strata: str | None
+    images: ImageSet,
+    names: Sequence[str],
+    outputs: NDArray[np.float32],
+    task: SegmentationTask,
+    strata: str | None,
+    group: str | None,
 ) -> tuple[Files, dict[str, Any]]:
     """Images at the network's size, masks at their own, and the float network's outputs.
 
@@ -53,12 +59,13 @@ def image_files(
         images: what the run was scored on.
         names, outputs: of the run's reference, in the same order.
         task: brings an image to the network's size, so that the device needs no image library.
-        strata: manifest column that the run was judged by.
+        strata, group: manifest columns that the run was judged and resampled by.
 
     Returns:
         The files, and the ``data`` entry of the manifest. File names of images are nowhere in either.
     """
     chosen = images.spread(MOST_IMAGES)
+    filled = {name for sample in images for name, value in sample.columns.items() if value}
     index = {name: i for i, name in enumerate(names)}
     pairs = [sample.pair(task) for sample in chosen]
     pixels = np.stack([task.resized(image) for image, _ in pairs])
@@ -77,7 +84,7 @@ def image_files(
         "images": len(chosen),
         "sha256": sha256_bytes(b"".join(made[name] for name in (IMAGES, MASKS))),
         "strata": _column(chosen, strata),
-        "groups": _groups(chosen),
+        "groups": _groups(chosen, group or find_group(filled, strata)),
     }
     return made, data
 
@@ -134,13 +141,13 @@ def _column(images: ImageSet, name: str | None) -> dict[str, Any] | None:
     return {"name": name, "values": [sample.columns.get(name) or "" for sample in images]}
 
 
-def _groups(images: ImageSet) -> dict[str, Any] | None:
-    """Which images belong together (one patient, one slide), by number: the names themselves stay here."""
-    from edge.accuracy.compare import GROUP_COLUMNS
+def _groups(images: ImageSet, column: str | None) -> dict[str, Any] | None:
+    """Which images belong together (one patient, one slide), by number: the names themselves stay here.
 
-    column = next((c for c in GROUP_COLUMNS if any(s.columns.get(c) for s in images)), None)
+    An image of no group keeps its blank, and stands for itself on the device as it does here.
+    """
     if column is None:
         return None
     values = [sample.columns.get(column) or "" for sample in images]
-    numbers = {value: str(i) for i, value in enumerate(dict.fromkeys(values))}
-    return {"name": column, "values": [numbers[value] for value in values]}
+    numbers = {value: str(i) for i, value in enumerate(dict.fromkeys(filter(None, values)))}
+    return {"name": column, "values": [numbers.get(value, "") for value in values]}

@@ -149,7 +149,7 @@ def _data(
             f"{len(chosen)} evaluation images are too few for a bundle (at least {FEWEST_IMAGES}); add images to the "
             "test split, or use --no-images"
         )
-    files, described = image_files(chosen, names, outputs, task, run.option("--strata"))
+    files, described = image_files(chosen, names, outputs, task, run.option("--strata"), run.option("--group"))
     described["calibration"] = _calibration(run)
     with np.load(_stream(files[IMAGES]), allow_pickle=False) as archive:
         return files, described, archive["pixels"]
