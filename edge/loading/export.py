@@ -16,6 +16,7 @@ import onnx
 import onnx_ir
 
 from edge.errors import InputError, first_line
+from edge.loading.names import unique_name
 from edge.model import Model, require_consistent
 from edge.task import SegmentationTask
 
@@ -101,7 +102,7 @@ def _clean(proto: onnx.ModelProto) -> onnx.ModelProto:
     graph = onnx_ir.from_proto(proto)
     taken: set[str] = set()
     for node in graph.graph.all_nodes():
-        node.name = _unique(_source_name(node), taken)
+        node.name = unique_name(_source_name(node), taken)
         node.metadata_props.clear()
         node.doc_string = None
     for value in [*graph.graph.inputs, *graph.graph.outputs, *graph.graph.initializers.values()]:
@@ -128,15 +129,6 @@ def _module_path(scopes: str) -> str:
     except (ValueError, SyntaxError):
         return ""
     return "/".join(parts[-2:])
-
-
-def _unique(name: str, taken: set[str]) -> str:
-    candidate, count = name, 1
-    while candidate in taken:
-        count += 1
-        candidate = f"{name}#{count}"
-    taken.add(candidate)
-    return candidate
 
 
 def _require_equal(model: Model, image: np.ndarray[Any, np.dtype[np.float32]], expected: Any) -> None:

@@ -10,6 +10,7 @@ import onnx
 import onnx.version_converter
 
 from edge.backends.onnxruntime import reference
+from edge.loading.names import with_names
 from edge.model import Model, graph_inputs, read_model
 from edge.noise import noise_batch
 from edge.task import SegmentationTask
@@ -22,15 +23,17 @@ _TOLERANCE = 1e-5
 def load_onnx(path: Path, task: SegmentationTask | None, default: SegmentationTask | None = None) -> Model:
     """Read an ONNX file as every stage expects it.
 
-    Symbolic batch, height and width become 1 and the task's size. An older operator set is converted to 19; a graph
-    that the converter fails on, or computes otherwise afterwards, stays as it was.
+    Nodes without a name of their own get one. Symbolic batch, height and width become 1 and the task's size. An older
+    operator set is converted to 19; a graph that the converter fails on, or computes otherwise afterwards, stays as it
+    was.
 
     Raises:
         InputError: as :func:`edge.model.read_model`.
     """
     model = read_model(path, task, default)
     fixed = replace(model, proto=_fixed(model))
-    return _converted(fixed) if model.opset < OPSET else fixed
+    raised = _converted(fixed) if model.opset < OPSET else fixed
+    return replace(raised, proto=with_names(raised.proto))
 
 
 def _fixed(model: Model) -> onnx.ModelProto:

@@ -276,3 +276,25 @@ def test_an_older_operator_set_is_raised_with_the_same_output(folder: Path, tmp_
     raised = load_model(str(path))
     assert (read_model(path).opset, raised.opset) == (17, 19)
     np.testing.assert_allclose(reference(raised).run(image), reference(read_model(path)).run(image), rtol=1e-5)
+
+
+def test_nodes_without_a_name_of_their_own_can_be_quantized(folder: Path, tmp_path: Path) -> None:
+    from edge.noise import noise_batch
+    from edge.quantization.calibrate import calibrate
+    from edge.quantization.schemes import find_scheme, plan_int8
+    from edge.quantization.write import quantize
+
+    path = load_model(str(folder)).save(tmp_path / "tiny.onnx")
+    proto = onnx.load(path)
+    for node in proto.graph.node:
+        node.name = "same" if node.op_type == "Conv" else ""
+    onnx.save(proto, path)
+    model = load_model(str(path))
+    names = [node.name for node in model.proto.graph.node]
+    assert all(names) and len(set(names)) == len(names) and names.count("same") == 1
+    scheme = find_scheme("openvino")
+    plan = plan_int8(model, scheme)
+    quantized = quantize(model, calibrate(model, [noise_batch(model.task)], method="min-max"), plan, scheme)
+    convolutions = [node.op_type for node in model.proto.graph.node].count("Conv")
+    assert convolutions > 1 and len(plan.int8) >= convolutions
+    assert [node.op_type for node in quantized.proto.graph.node].count("DequantizeLinear") > convolutions
