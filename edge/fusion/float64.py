@@ -1,4 +1,7 @@
-"""Running a float32 graph in float64, for proofs. Slow: the ONNX reference implementation with faster kernels."""
+"""Running a float32 graph in float64, for proofs. Slow: the ONNX reference implementation with faster kernels.
+
+A kernel that does not know an attribute raises ``NotImplementedError``: the proof is then not made.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,11 @@ Array = NDArray[Any]
 
 
 def run_float64(graph: onnx.ModelProto, inputs: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float64]]:
-    """First output for each input, every weight and every product in float64."""
+    """First output for each input, every weight and every product in float64.
+
+    Raises:
+        NotImplementedError: an attribute that is not known here.
+    """
     from onnx.reference import ReferenceEvaluator
 
     evaluator = ReferenceEvaluator(_widened(graph), new_ops=_fast_kernels())
@@ -67,7 +74,10 @@ def _fast_kernels() -> list[type]:
 
     class ConvTranspose(OpRun):
         def _run(self, x: Array, w: Array, b: Array | None = None, **attributes: Any) -> tuple[Array]:
-            return (_transposed(x, w, b, attributes),)
+            groups = attributes.get("group") or 1
+            parts = zip(np.split(x, groups, axis=1), np.split(w, groups, axis=0), strict=True)
+            y = np.concatenate([_transposed(part, kernel, attributes) for part, kernel in parts], axis=1)
+            return (y if b is None else y + b[None, :, None, None],)
 
     for kernel in (Conv, Resize, MaxPool, ConvTranspose):
         kernel.op_domain = ""
@@ -75,16 +85,36 @@ def _fast_kernels() -> list[type]:
 
 
 def _windows(x: Array, kernel: Sequence[int], attributes: dict[str, Any], fill: float) -> Array:
-    top, left, bottom, right = attributes.get("pads") or (0, 0, 0, 0)
     sh, sw = attributes.get("strides") or (1, 1)
     dh, dw = attributes.get("dilations") or (1, 1)
+    (top, bottom), (left, right) = (
+        _padding(x.shape[axis + 2], kernel[axis], step, spread, axis, attributes)
+        for axis, (step, spread) in enumerate(((sh, dh), (sw, dw)))
+    )
     padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=fill)
     reach = (dh * (kernel[0] - 1) + 1, dw * (kernel[1] - 1) + 1)
     windows = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=(2, 3))
     return windows[:, :, ::sh, ::sw, ::dh, ::dw]
 
 
+def _padding(
+    length: int, kernel: int, stride: int, dilation: int, axis: int, attributes: dict[str, Any]
+) -> tuple[int, int]:
+    """Zeros before and after one axis."""
+    automatic = attributes.get("auto_pad") or "NOTSET"
+    if automatic == "NOTSET":
+        pads = attributes.get("pads") or (0, 0, 0, 0)
+        return int(pads[axis]), int(pads[axis + 2])
+    if automatic == "VALID":
+        return 0, 0
+    total = max(0, (-(-length // stride) - 1) * stride + dilation * (kernel - 1) + 1 - length)
+    less, more = total // 2, total - total // 2
+    return (less, more) if automatic == "SAME_UPPER" else (more, less)
+
+
 def _pool(x: Array, attributes: dict[str, Any], fill: float) -> Array:
+    if attributes.get("ceil_mode"):
+        raise NotImplementedError("MaxPool with ceil_mode in float64")
     return _windows(x, attributes["kernel_shape"], attributes, fill)
 
 
@@ -97,6 +127,7 @@ def convolve(x: Array, w: Array, b: Array | None, attributes: dict[str, Any]) ->
             "strides": (1, *(attributes.get("strides") or (1,))),
             "dilations": (1, *(attributes.get("dilations") or (1,))),
             "group": attributes.get("group"),
+            "auto_pad": attributes.get("auto_pad"),
         }
         return convolve(x[:, :, None], w[:, :, None], b, flat)[:, :, 0]
     groups = attributes.get("group") or 1
@@ -114,9 +145,10 @@ def convolve(x: Array, w: Array, b: Array | None, attributes: dict[str, Any]) ->
     return y if b is None else y + b[None, :, None, None]
 
 
-def _transposed(x: Array, w: Array, b: Array | None, attributes: dict[str, Any]) -> Array:
-    if attributes.get("group", 1) not in (None, 1) or any(d != 1 for d in attributes.get("dilations") or (1, 1)):
-        raise NotImplementedError("grouped or dilated ConvTranspose in float64")
+def _transposed(x: Array, w: Array, attributes: dict[str, Any]) -> Array:
+    dilated = any(d != 1 for d in attributes.get("dilations") or (1, 1))
+    if dilated or attributes.get("output_shape") or (attributes.get("auto_pad") or "NOTSET") != "NOTSET":
+        raise NotImplementedError("dilated or automatically padded ConvTranspose in float64")
     sh, sw = attributes.get("strides") or (1, 1)
     kh, kw = w.shape[2:]
     n, _, h, width = x.shape
@@ -127,11 +159,12 @@ def _transposed(x: Array, w: Array, b: Array | None, attributes: dict[str, Any])
         for j in range(kw):
             part = np.einsum("nchw,co->nohw", x, w[:, :, i, j])
             y[:, :, i : i + sh * h : sh, j : j + sw * width : sw][:, :, :h, :width] += part
-    y = y[:, :, pads[0] : y.shape[2] - pads[2], pads[1] : y.shape[3] - pads[3]]
-    return y if b is None else y + b[None, :, None, None]
+    return y[:, :, pads[0] : y.shape[2] - pads[2], pads[1] : y.shape[3] - pads[3]]
 
 
 def _resize(x: Array, scales: Any, sizes: Any, attributes: dict[str, Any]) -> Array:
+    if attributes.get("axes") or attributes.get("antialias"):
+        raise NotImplementedError("Resize of some axes, or with antialias, in float64")
     size = [int(s) for s in sizes] if sizes is not None and len(sizes) else None
     factors = [float(s) for s in scales] if size is None else [o / i for o, i in zip(size, x.shape, strict=True)]
     for axis, factor in enumerate(factors):
@@ -143,7 +176,11 @@ def _resize(x: Array, scales: Any, sizes: Any, attributes: dict[str, Any]) -> Ar
 
 
 def resize_matrix(before: int, after: int, factor: float, attributes: dict[str, Any]) -> Array:
-    """``[after, before]``: one axis of ``Resize`` as a matrix."""
+    """``[after, before]``: one axis of ``Resize`` as a matrix.
+
+    Raises:
+        NotImplementedError: neither nearest nor linear, or coordinates that are not known here.
+    """
     out = np.arange(after, dtype=np.float64)
     place = attributes.get("coordinate_transformation_mode") or "half_pixel"
     centres: Mapping[str, Callable[[], Array]] = {
@@ -152,10 +189,13 @@ def resize_matrix(before: int, after: int, factor: float, attributes: dict[str, 
         "asymmetric": lambda: out / factor,
         "align_corners": lambda: out * (before - 1) / max(after - 1, 1),
     }
+    mode = attributes.get("mode") or "nearest"
+    if mode not in ("nearest", "linear") or place not in centres:
+        raise NotImplementedError(f"Resize {mode} with {place} in float64")
     at = centres[place]()
     matrix = np.zeros((after, before))
     rows = np.arange(after)
-    if (attributes.get("mode") or "nearest") == "linear":
+    if mode == "linear":
         low = np.floor(at).astype(int)
         share = at - low
         np.add.at(matrix, (rows, np.clip(low, 0, before - 1)), 1.0 - share)

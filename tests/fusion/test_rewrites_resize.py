@@ -116,3 +116,14 @@ def test_dynamic_head_is_computed_in_blocks() -> None:
     b = Builder(3)
     result = fused(b, _dynamic(b, b.conv("x", 3, 8), 8, 1), "narrow-conv-in-blocks")
     assert times(result, "narrow-conv-in-blocks") == 1 and ops(result)[-1] == "DepthToSpace"
+
+
+@pytest.mark.parametrize(
+    ("place", "moved"), [("half_pixel", 1), ("half_pixel_symmetric", 0), ("tf_half_pixel_for_nn", 0)]
+)
+def test_the_mean_of_a_resize_whose_coordinates_are_not_known_is_left(place: str, moved: int) -> None:
+    b = Builder(3)
+    sizes = b.weight([1.0, 1.0, 2.0, 2.0])
+    up = b.op("Resize", b.conv("x", 3, 4), "", sizes, mode="nearest", coordinate_transformation_mode=place)
+    y = b.op("Mul", up, b.op("GlobalAveragePool", up))
+    assert times(fused(b, y, "mean-below-resize"), "mean-below-resize") == moved
