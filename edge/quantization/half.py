@@ -35,6 +35,7 @@ _ASKED = "left FP32 on request"
 _WEIGHT = "a weight exceeds FP16's largest value"
 _INDEX = "indices lose digits in FP16"
 _SCALE = "FP16 cannot hold its scale"
+_MADE = "makes FP32 values itself"
 
 
 def to_half(model: Model, keep: Container[str] = ()) -> Model:
@@ -121,6 +122,8 @@ def _reasons(graph: ir.Graph, keep: Container[str]) -> dict[ir.Node, str]:
             reasons[node] = _ASKED
         elif node.op_type == "Cast" and node.inputs[0] in floats and node.outputs[0].dtype.is_integer():  # type: ignore[union-attr]
             reasons[node] = _INDEX
+        elif node.op_type != "Cast" and floats.isdisjoint(node.inputs) and not floats.isdisjoint(node.outputs):
+            reasons[node] = _MADE
         elif any(_overflows(value) for value in node.inputs if value in floats):
             reasons[node] = _WEIGHT
         elif any(_scale_underflows(value) for value in node.inputs):

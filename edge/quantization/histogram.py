@@ -17,6 +17,8 @@ HALF = 4096
 SAMPLE = 1 << 17
 """Values of one tensor of one image that are binned at most; its extremes are always those of all values."""
 
+_LEAST_BOUND = 2.0**-100  # a gate that is all but shut: HALF / bound stays finite in float32
+
 
 class Histogram:
     """Counts of a tensor's values.
@@ -25,7 +27,7 @@ class Histogram:
         low, high: exact extremes of all values; 0 before the first.
         total: how many values were binned, or were 0.
         zeros: how many of these were exactly 0. They are in no bin: every grid here represents 0 exactly.
-        bound: power of two, larger than every magnitude; 0 before the first value that is not 0.
+        bound: power of two, 2^-100 or more, larger than every magnitude; 0 before the first value that is not 0.
         counts: ``[2 * HALF]`` int64, bins of width ``bound / HALF`` from ``-bound`` up.
     """
 
@@ -54,7 +56,7 @@ class Histogram:
         self.total += sample.size
         self.zeros += zeros
         if magnitude > 0:
-            self._grow(2.0 ** (math.frexp(magnitude)[1]))
+            self._grow(max(2.0 ** (math.frexp(magnitude)[1]), _LEAST_BOUND))
             # A power of two: the product is exact, so a value's bin never depends on the bound it was scaled by.
             scaled = np.floor(sample * np.float32(HALF / self.bound))
             self.counts += np.bincount(scaled.astype(np.int32) + HALF, minlength=2 * HALF)

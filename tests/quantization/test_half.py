@@ -167,3 +167,14 @@ def test_a_quantized_node_kept_float_keeps_its_pairs() -> None:
 def test_refusals() -> None:
     with pytest.raises(InputError, match="opset 19"):
         to_half(quantized([0.01, 0.02], opset=17))
+
+
+def test_a_value_made_in_float32_is_cast_where_it_is_read() -> None:
+    source = model(
+        "k = ConstantOfShape<value = float[1] {0.25}>(shape) a = Conv(image, w) output = Mul(a, k)",
+        w=conv(1, 3, 1, 1), shape=np.array([1, 1, 8, 8]),
+    )  # fmt: skip
+    half = to_half(source)
+    require_sound(half)
+    assert set(stays_float(source)) == {"ConstantOfShape0"}
+    np.testing.assert_allclose(run(half), run(source), rtol=4e-3, atol=1e-3)

@@ -77,3 +77,8 @@ def test_large_tensors_are_sampled_but_their_extremes_are_exact() -> None:
     assert histogram.high == 77.0 and histogram.total <= SAMPLE
     whole = np.mean(np.square(np.clip(values, -3, 3) - values))
     assert squared_error(histogram, np.array([3.0]), 10**6)[0] < 2 * whole
+
+
+def test_a_gate_that_is_all_but_shut_is_finite() -> None:
+    histogram = _filled(np.array([1e-39, 0.0, 5e-40]))
+    assert (histogram.bound, histogram.counts[HALF], histogram.zeros) == (2.0**-100, 2, 1)
