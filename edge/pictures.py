@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from edge.errors import InputError
 from edge.task import SegmentationTask
@@ -18,7 +18,8 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 def read_image(path: Path) -> NDArray[np.uint8]:
     """Decode an image to ``[h, w]`` grey or ``[h, w, 3]`` RGB, uint8.
 
-    16-bit grey is divided by 257 and rounded; alpha is dropped; palettes are expanded.
+    A photograph is turned upright by its EXIF orientation, as viewers show it; 16-bit grey is divided by 257 and
+    rounded; alpha is dropped; palettes are expanded.
 
     Raises:
         InputError: the file is missing or does not decode.
@@ -100,4 +101,4 @@ def _first_picture(path: Path) -> Image.Image:
         if frames > 1:
             raise InputError(f"{path}: holds {frames} pictures; save each in its own file")
         image.load()
-        return image.copy()
+        return ImageOps.exif_transpose(image)

@@ -171,3 +171,12 @@ def test_more_levels_than_classes_are_refused(tmp_path: Path) -> None:
         read_mask(save(tmp_path / "c.png", coloured), THREE)
     with pytest.raises(InputError, match="a mask cannot be stored as F"):
         read_mask(save(tmp_path / "f.tif", np.full((2, 2), 0.5, np.float32)), THREE)
+
+
+def test_a_photograph_and_its_mask_are_turned_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera lay on its side: shown turned by a quarter clockwise
+    Image.fromarray(COLOUR).save(tmp_path / "x.png", exif=exif)
+    np.testing.assert_array_equal(read_image(tmp_path / "x.png"), np.rot90(COLOUR, -1))
+    Image.fromarray((GREY > 99).astype(np.uint8)).save(tmp_path / "m.png", exif=exif)
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.png", BINARY), np.rot90(GREY > 99, -1))

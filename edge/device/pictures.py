@@ -85,7 +85,8 @@ def bundled_reference(folder: Path) -> NDArray[np.float32]:
 def supplied(folder: Path, task: Task) -> Pictures:
     """Images of the device: ``FOLDER/images`` (or the folder itself), and ``FOLDER/masks`` of equal stems if any.
 
-    ``.npy`` (uint8, ``[h, w]`` or ``[h, w, 3]``), ``.pgm`` and ``.ppm`` need nothing; other formats need Pillow.
+    ``.npy`` (uint8, ``[h, w]`` or ``[h, w, 3]``), ``.pgm`` and ``.ppm`` need nothing; other formats need Pillow, and
+    are read as SegEdge reads them: 16-bit grey divided by 257, upright by EXIF, palettes of masks as indices.
 
     Raises:
         BundleFault: none there, or one that does not read.
@@ -97,7 +98,7 @@ def supplied(folder: Path, task: Task) -> Pictures:
     masks_of = {p.stem: p for p in (folder / "masks").glob("*") if p.suffix.lower() in _SUFFIXES}
     pixels, masks, shapes = [], [], []
     for file in files:
-        image = _read(file)
+        image = _image(file)
         shapes.append((image.shape[0], image.shape[1]))
         pixels.append(task.resized(image))
         if masks_of:
@@ -128,28 +129,46 @@ def _column(table: Any) -> tuple[str, tuple[str, ...]] | None:
 def _mask(file: Path | None, image: Path, shape: tuple[int, int], task: Task) -> NDArray[np.uint8]:
     if file is None:
         raise BundleFault(f"{image}: has no mask of the same stem; add it, or leave masks/ out altogether")
-    mask = _read(file)
-    mask = mask[..., 0] if mask.ndim == 3 else mask
-    if mask.shape != shape:
+    values = _levels(_read(file, _pillow_mask), file)
+    if values.shape != shape:
         raise BundleFault(f"{file}: has another size than its image; make them the same")
+    levels = np.unique(values)
     if task.maps <= 2:
-        return (mask != 0).astype(np.uint8)
-    if int(mask.max()) >= task.maps:
-        raise BundleFault(f"{file}: class index {int(mask.max())}, but there are {task.maps} classes")
-    return mask
+        if len(levels[levels != 0]) > 1:
+            raise BundleFault(f"{file}: {len(levels)} levels in the mask of a two-level task; make it 0 and another")
+        return (values != 0).astype(np.uint8)
+    if int(levels.max()) >= task.maps or int(levels.min()) < 0:
+        raise BundleFault(f"{file}: class index {int(levels.max())}, but there are {task.maps} classes")
+    return values.astype(np.uint8)
 
 
-def _read(file: Path) -> NDArray[np.uint8]:
-    reader: Callable[[Path], Any] = {".npy": _npy, ".pgm": _netpbm, ".ppm": _netpbm}.get(file.suffix.lower(), _pillow)
+def _levels(values: NDArray[Any], file: Path) -> NDArray[np.int64]:
+    """``[h, w]``: a colour that is not grey counts as one 24-bit level."""
+    if values.dtype.kind not in "bui" or values.ndim not in (2, 3) or (values.ndim == 3 and values.shape[2] != 3):
+        raise BundleFault(f"{file}: is {values.dtype} {values.shape}; give whole numbers, [h, w]")
+    wide = values.astype(np.int64)
+    if wide.ndim == 2:
+        return wide
+    red, green, blue = (wide[..., channel] for channel in range(3))
+    return red if (red == green).all() and (green == blue).all() else (red << 16) + (green << 8) + blue
+
+
+def _image(file: Path) -> NDArray[np.uint8]:
+    image = _read(file, _pillow_image)
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
+        raise BundleFault(f"{file}: is {image.dtype} {image.shape}; give uint8 [h, w] or [h, w, 3]")
+    return image
+
+
+def _read(file: Path, decode: Callable[[Path], Any]) -> NDArray[Any]:
+    """By its format; ``decode`` is asked for what needs Pillow."""
+    reader: Callable[[Path], Any] = {".npy": _npy, ".pgm": _netpbm, ".ppm": _netpbm}.get(file.suffix.lower(), decode)
     try:
-        image = np.asarray(reader(file))
+        return np.asarray(reader(file))
     except BundleFault:
         raise
     except Exception as error:  # decoders share no base
         raise BundleFault(f"{file}: does not read as an image ({error}); replace or remove it") from None
-    if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
-        raise BundleFault(f"{file}: is {image.dtype} {image.shape}; give uint8 [h, w] or [h, w, 3]")
-    return image
 
 
 def _npy(file: Path) -> Any:
@@ -167,10 +186,31 @@ def _netpbm(file: Path) -> Any:
     return values.reshape(height, width, 3) if planes == 3 else values.reshape(height, width)
 
 
-def _pillow(file: Path) -> Any:
+def _pillow_image(file: Path) -> Any:
+    image = _decoded(file)
+    if image.mode.startswith("I"):
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0 or values.max() > 65535:
+            raise BundleFault(f"{file}: pixel values do not fit 16 bits; convert it to 8- or 16-bit grey")
+        return ((values + 128) // 257).astype(np.uint8)
+    if image.mode == "F":
+        raise BundleFault(f"{file}: floating-point pixels have no fixed range; convert it to 8- or 16-bit")
+    return np.asarray(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB"))
+
+
+def _pillow_mask(file: Path) -> Any:
+    image = _decoded(file)
+    if image.mode in ("LA", "PA"):
+        return np.asarray(image)[..., 0]
+    if image.mode in ("L", "P") or image.mode.startswith("I"):
+        return np.asarray(image)
+    return np.asarray(image.convert("L" if image.mode == "1" else "RGB"))
+
+
+def _decoded(file: Path) -> Any:
     try:
-        from PIL import Image
+        from PIL import Image, ImageOps
     except ImportError:
         raise BundleFault(f"{file}: needs Pillow to decode; install it, or convert to .npy, .pgm or .ppm") from None
     with Image.open(str(file)) as image:
-        return np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
+        return ImageOps.exif_transpose(image)

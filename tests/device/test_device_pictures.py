@@ -7,6 +7,7 @@ from PIL import Image
 from edge.device.faults import BundleFault
 from edge.device.pictures import supplied
 from edge.device.task import read_task
+from edge.images import load_image_set
 from edge.task import SegmentationTask
 
 HOST = SegmentationTask(size=(16, 20), classes=("lesion",))
@@ -69,4 +70,33 @@ def test_bad_images_are_one_sentence(tmp_path, name, contents, words):
 def test_pickles_are_never_loaded(tmp_path):
     np.save(tmp_path / "a.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(BundleFault, match="does not read as an image"):
+        supplied(tmp_path, TASK)
+
+
+def test_other_formats_read_as_on_the_workstation(tmp_path):
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+    deep = np.linspace(0, 65535, 30 * 25).reshape(30, 25).astype(np.uint16)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    palette = Image.fromarray((deep > 30000).astype(np.uint8), "P")
+    palette.putpalette([0, 0, 0, 0, 255, 0])  # index 1 is green: no red in it
+    Image.fromarray(deep).save(tmp_path / "images/a.png")
+    palette.save(tmp_path / "masks/a.png")
+    Image.fromarray((deep // 257).astype(np.uint8)).save(tmp_path / "images/b.png", exif=turned)
+    Image.fromarray(np.where(deep > 30000, 65535, 0).astype(np.uint16)).save(tmp_path / "masks/b.png", exif=turned)
+    found = supplied(tmp_path, TASK)
+    host = load_image_set(tmp_path)
+    assert found.shapes == ((30, 25), (25, 30))
+    for index, sample in enumerate(host):
+        assert np.array_equal(next(iter([*found.inputs(TASK)][index])), HOST.preprocess(sample.pixels()))
+        assert np.array_equal(found.masks[index], sample.labels(HOST))
+
+
+def test_a_mask_of_several_levels_is_refused(tmp_path):
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+    Image.fromarray(np.zeros((9, 8, 3), np.uint8)).save(tmp_path / "images/a.png")
+    Image.fromarray(np.arange(72, dtype=np.uint8).reshape(9, 8)).save(tmp_path / "masks/a.png")
+    with pytest.raises(BundleFault, match=r"a\.png: 72 levels in the mask of a two-level task"):
         supplied(tmp_path, TASK)
