@@ -8,6 +8,8 @@ from dataclasses import replace
 
 from edge.report.results import EngineRow, Report
 
+_LOSES = re.compile(r"\bimage (.+?)(?= loses \d)")
+
 
 def without_names(report: Report) -> Report:
     """The same figures with every image called ``image 1``, ``image 2``, ... in the order scored."""
@@ -31,7 +33,8 @@ def _row(row: EngineRow, aliases: Mapping[str, str]) -> EngineRow:
 
 
 def _text(text: str, aliases: Mapping[str, str]) -> str:
-    """Replace names that stand alone in a sentence; longest first, so that no name eats part of another."""
-    for name in sorted(aliases, key=len, reverse=True):
-        text = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", aliases[name], text)
-    return text
+    """Replace the name in the gate's sentence about the worst image; the search's are of images that have no alias.
+
+    Only there: a name may be a number, and then it would stand everywhere.
+    """
+    return _LOSES.sub(lambda found: aliases.get(found[1], "an image"), text)
