@@ -139,7 +139,9 @@ def load_image_set(root: Path) -> ImageSet:
 
 
 def require_disjoint(sets: Sequence[tuple[str, ImageSet]]) -> None:
-    """Refuse images that appear, pixel for pixel, in more than one of the sets (or twice in one).
+    """Refuse images that appear, pixel for pixel, in more than one of the sets.
+
+    Two equal images of one set are its own affair: blank slices are.
 
     Args:
         sets: purpose ("calibration", "evaluation", ...) and the set used for it.
@@ -151,13 +153,12 @@ def require_disjoint(sets: Sequence[tuple[str, ImageSet]]) -> None:
     for purpose, images in sets:
         for sample in images:
             digest = _pixel_digest(sample.pixels())
-            if digest in seen:
-                other_purpose, other = seen[digest]
+            other_purpose, other = seen.setdefault(digest, (purpose, sample))
+            if other_purpose != purpose:
                 raise InputError(
                     f"{sample.image}: the same picture as {other.image}, one for {purpose}, one for {other_purpose}; "
                     "keep it in one split only"
                 )
-            seen[digest] = (purpose, sample)
 
 
 def _pixel_digest(pixels: NDArray[np.uint8]) -> str:

@@ -145,3 +145,12 @@ def test_pair_refuses_a_mask_of_another_size(tmp_path: Path) -> None:
     save(tmp_path / "m0.png", np.zeros((7, 9), np.uint8))
     with pytest.raises(InputError, match=r"m0\.png: is 9x7 pixels, but its image is 7x9; make them the same size"):
         images.samples[0].pair(BINARY)
+
+
+def test_blank_slices_of_one_split_are_no_leak(tmp_path: Path) -> None:
+    images = load_image_set(make_set(tmp_path, ["i0.png,m0.png,train", "i1.png,m1.png,test"]))
+    blank = save(tmp_path / "blank.png", COLOUR)
+    with (tmp_path / "manifest.csv").open("a") as stream:
+        stream.write(f"{blank.name},m2.png,train\n")
+    images = load_image_set(tmp_path)
+    require_disjoint([("calibration", images.split("train")), ("evaluation", images.split("test"))])
