@@ -9,7 +9,7 @@ import numpy as np
 
 from edge.accuracy.compare import Accuracy, compare
 from edge.accuracy.evaluate import Evaluation, evaluate
-from edge.accuracy.gate import Gate, Verdict, judge
+from edge.accuracy.gate import Criteria, Verdict, judge
 from edge.accuracy.sqnr import parity_db
 from edge.backends.engine import Engine, Runner
 from edge.images import ImageSet
@@ -59,10 +59,8 @@ def check_engine(
     graph: Model | None,
     images: ImageSet,
     reference: Evaluation,
-    gate: Gate | None,
+    criteria: Criteria,
     *,
-    strata: str | None = None,
-    group: str | None = None,
     allow_small: bool = False,
     advance: Callable[[], object] | None = None,
 ) -> Checked:
@@ -74,9 +72,7 @@ def check_engine(
         graph: what was compiled, for parity; None leaves parity out.
         images: with masks.
         reference: from :func:`evaluate_reference`, on the same images.
-        gate: None for parity only.
-        strata: manifest column judged apart.
-        group: manifest column whose rows are resampled together; None looks for a patient, slide or sequence.
+        criteria: what it is judged by.
         allow_small: judge on fewer than 20 images.
         advance: called after each image.
 
@@ -85,5 +81,5 @@ def check_engine(
     """
     evaluation = evaluate(runner.run, images, engine.task, advance)
     parity = None if graph is None else measure_parity(runner, graph, images)
-    accuracy = compare(evaluation, reference, parity, strata, group)
-    return Checked(evaluation, accuracy, judge(gate, accuracy, engine.precision, engine.rest, allow_small))
+    accuracy = compare(evaluation, reference, parity, criteria.strata, criteria.group)
+    return Checked(evaluation, accuracy, judge(criteria.gate, accuracy, engine.precision, engine.rest, allow_small))

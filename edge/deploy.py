@@ -203,9 +203,7 @@ def _check(job: Job, loaded: Sequence[Loaded], reference: Evaluation) -> dict[st
                 candidate.model,
                 images,
                 reference,
-                job.gate,
-                strata=job.request.strata,
-                group=job.request.group,
+                job.criteria,
                 allow_small=job.request.allow_small,
                 advance=advance,
             )

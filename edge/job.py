@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.accuracy.gate import Criteria, Gate, load_gate, require_enough
+from edge.accuracy.gate import Criteria, load_gate, require_enough
 from edge.backends import find_backend
 from edge.backends.engine import PRECISIONS
 from edge.errors import InputError
@@ -92,15 +92,10 @@ class Job:
     request: Request
     model: Model
     target: Target
-    gate: Gate | None
+    criteria: Criteria
     splits: Splits
     precisions: tuple[str, ...]
     clock: Clock
-
-    @property
-    def criteria(self) -> Criteria:
-        """What engines are judged by, in the search as in the verdict."""
-        return Criteria(self.gate, self.request.strata, self.request.group)
 
     @property
     def folder_name(self) -> str:
@@ -118,7 +113,8 @@ def prepare(request: Request, progress: Progress) -> Job:
     Raises:
         InputError: unknown target, JetPack, gate or precision; a model or an image set at fault.
     """
-    target, gate = find_target(request.target), load_gate(request.gate)
+    target = find_target(request.target)
+    criteria = Criteria(load_gate(request.gate), request.strata, request.group)
     if request.jetpack is not None:
         target.find_jetpack(request.jetpack)
     if request.sweep and not target.local:
@@ -131,12 +127,12 @@ def prepare(request: Request, progress: Progress) -> Job:
     clock = Clock(progress)
     with clock.stage("images"):
         splits = split(open_images(request.data, progress), request.calibration_images)
-    require_enough(gate, len(splits.evaluation), request.allow_small)
+    require_enough(criteria.gate, len(splits.evaluation), request.allow_small)
     require_column(splits.evaluation, request.strata, "--strata")
     require_column(splits.evaluation, request.group, "--group")
     with clock.stage("load"):
         model = load_model(request.model, request.weights, request.task)
-    return Job(request, model, target, gate, splits, tuple(dict.fromkeys(precisions)), clock)
+    return Job(request, model, target, criteria, splits, tuple(dict.fromkeys(precisions)), clock)
 
 
 def open_images(root: Path, progress: Progress) -> ImageSet:

@@ -175,7 +175,7 @@ def _check(
         for candidate in asked:
             evaluation = evaluate(exact_runner(simulated(candidate)).run, images, job.model.task, advance)
             accuracy = compare(evaluation, reference, None, job.request.strata, job.request.group)
-            verdict = judge(job.gate, accuracy, candidate.precision, candidate.rest, job.request.allow_small)
+            verdict = judge(job.criteria.gate, accuracy, candidate.precision, candidate.rest, job.request.allow_small)
             found[candidate.name] = Checked(evaluation, accuracy, _with_build(verdict, attempts[candidate.name]))
     return found
 
@@ -213,5 +213,5 @@ def _written_for(job: Job, tensorrt: str) -> str:
     if not job.target.jetpacks:
         return f"graphs written for TensorRT {tensorrt}"
     release = job.target.find_jetpack(job.request.jetpack)
-    chosen = "" if job.request.jetpack else ", the newest; --jetpack names another"
+    chosen = "" if job.request.jetpack else ", the default; --jetpack names another"
     return f"graphs written for TensorRT {tensorrt} (JetPack {release.version}{chosen})"

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.accuracy.compare import Accuracy, reference_scores
-from edge.accuracy.gate import Verdict, load_gate, require_enough
+from edge.accuracy.gate import Criteria, Verdict, load_gate, require_enough
 from edge.backends import find_backend
 from edge.backends.cores import physical_cores
 from edge.backends.engine import MANIFEST, Engine, read_engine
@@ -43,13 +43,16 @@ MANY_IMAGES = 500
 
 
 def build_single(request: Request, progress: Progress) -> Engine:
-    """One engine of one precision; calibrates only where the precision needs it.
+    """One engine of one precision; calibrates as a run does.
 
     Raises:
         MachineError: the precision would not really run here.
+        InputError: the graph has nothing that could run in it.
     """
     job = prepare(request, progress)
     precision = job.precisions[0]
+    if precision != "mixed" and (reason := find_backend(job.target.backend).refusal(precision, job.target)):
+        raise MachineError(f"--precision {precision}: {reason}; choose another precision")
     out = request.out or Path("runs") / f"{job.folder_name}-{precision}"
     with job.clock.stage("fuse"):
         fused = fuse_for_target(job.model, job.target, list(job.inputs(job.splits.search.spread(2))), request.threads)
@@ -58,7 +61,7 @@ def build_single(request: Request, progress: Progress) -> Engine:
     with TemporaryDirectory() as scratch:
         candidates, refusals, _ = local_candidates(job, fused.model, ranges, Path(scratch))
     if refusals:
-        raise MachineError(f"--precision {precision}: {refusals[0].reason}; choose another precision")
+        raise InputError(f"--precision {precision}: {refusals[0].reason}; choose another precision")
     with job.clock.stage("build"):
         return build_engine(candidates[0], job.target, out)
 
@@ -89,9 +92,9 @@ def check_engines(
     progress: Progress,
 ) -> list[tuple[str, Accuracy, Verdict]]:
     """Each engine against the float reference on the same images."""
-    judged_by = load_gate(gate)
+    criteria = Criteria(load_gate(gate), strata, group)
     images = open_images(data, progress).split(split)
-    require_enough(judged_by, len(images), allow_small)
+    require_enough(criteria.gate, len(images), allow_small)
     opened = [read_engine(path) for path in engines]
     model = load_model(reference, weights, task, default=opened[0].task)
     require_column(images, strata, "--strata")
@@ -113,9 +116,7 @@ def check_engines(
                 _graph_of(engine),
                 images,
                 expected,
-                judged_by,
-                strata=strata,
-                group=group,
+                criteria,
                 allow_small=allow_small,
                 advance=progress.advance,
             )

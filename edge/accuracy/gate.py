@@ -63,11 +63,18 @@ class Criteria:
         gate: None asks for parity only.
         strata: manifest column judged apart.
         group: manifest column whose rows are resampled together; None looks for a patient, slide or sequence.
+
+    Raises:
+        InputError: the gate asks for strata, and there is no column to take them from.
     """
 
     gate: Gate | None
     strata: str | None = None
     group: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.gate is not None and self.gate.strata_retained is not None and self.strata is None:
+            raise InputError(f"gate {self.gate.name}: asks for [strata] retained; name their column with --strata")
 
 
 @dataclass(frozen=True)
@@ -182,9 +189,15 @@ def _questions(gate: Gate, accuracy: Accuracy) -> Iterator[tuple[Check, str]]:
     if gate.dice_drop_bound is not None:
         bound, low = -gate.dice_drop_bound, dice.lower_bound
         yield (
-            Check("Dice difference, lower bound", low, bound, low > bound),
+            Check("Dice difference, lower bound", low, bound, low > bound or low == bound == 0.0),
             f"Dice may have dropped by {-low:.4f} (one-sided 95 % bound), more than {-bound:g} allowed",
         )
+        if accuracy.units < 2 and accuracy.images >= FEWEST_IMAGES:
+            yield (
+                Check("units of the bound", float(accuracy.units), 2.0, False),
+                f"all {accuracy.images} images are of one {accuracy.resampled_by}, so no bound can be drawn from them; "
+                "add others, or resample by another column with --group",
+            )
     if gate.iou_retained is not None:
         yield _at_least("IoU retained", iou.retained, gate.iou_retained)
     if gate.worst_drop is not None:

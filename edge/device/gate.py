@@ -73,9 +73,16 @@ def _questions(gate: Mapping[str, Any], accuracy: Mapping[str, Any]) -> Iterator
     if gate.get("dice_drop_bound") is not None:
         bound, low = -gate["dice_drop_bound"], dice["lower_bound"]
         yield (
-            _check("Dice difference, lower bound", low, bound, low > bound),
+            _check("Dice difference, lower bound", low, bound, low > bound or low == bound == 0.0),
             f"Dice may have dropped by {-low:.4f} (one-sided 95 % bound), more than {-bound:g} allowed",
         )
+        units, images = accuracy["units"], accuracy["images"]
+        if units < 2 and images >= FEWEST_IMAGES:
+            yield (
+                _check("units of the bound", units, 2.0, False),
+                f"all {images} images are of one {accuracy['resampled_by']}, so no bound can be drawn from them; "
+                "add others, or resample by another column with --group",
+            )
     if gate.get("iou_retained") is not None:
         yield _at_least("IoU retained", iou["retained"], gate["iou_retained"])
     if gate.get("worst_drop") is not None:
@@ -88,6 +95,11 @@ def _questions(gate: Mapping[str, Any], accuracy: Mapping[str, Any]) -> Iterator
     if gate.get("agreement") is not None:
         yield _at_least("agreement with the reference's masks", accuracy["agreement"], gate["agreement"])
     retained = gate.get("strata_retained")
+    if retained is not None and not accuracy["strata"]:
+        yield (
+            _check("strata", 0.0, 1.0, False),
+            "the gate asks for strata, which these images do not have; verify on the bundle's own images",
+        )
     retained = retained if retained is not None else gate.get("dice_retained")
     if retained is not None:
         for s in accuracy["strata"]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from edge.accuracy.compare import compare
 from edge.accuracy.evaluate import Evaluation, evaluate
-from edge.accuracy.gate import Criteria, Gate, judge
+from edge.accuracy.gate import Check, Criteria, Gate, judge
 from edge.accuracy.sqnr import parity_db
 from edge.backends.engine import Backend, Candidate, Layer, Runner
 from edge.backends.onnxruntime import reference
@@ -137,7 +137,7 @@ class LocalBench:
         accuracy = compare(found, self._reference(), parity, self._criteria.strata, self._criteria.group)
         verdict = judge(gate, accuracy, candidate.precision, candidate.rest, allow_small=True)
         guarded = judge(_guarded(gate), accuracy, candidate.precision, candidate.rest, allow_small=True)
-        slack = min((_slack(check.value, check.bar) for check in guarded.checks), default=1.0)
+        slack = min((_slack(check) for check in guarded.checks), default=1.0)
         return Judged(verdict.passed, slack, accuracy.agreement, accuracy.sqnr_db, verdict.reasons)
 
     def times(self, candidates: Sequence[Candidate]) -> list[float]:
@@ -172,18 +172,19 @@ def _guarded(gate: Gate | None) -> Gate | None:
     return replace(gate, worst_drop=gate.worst_drop / _UNSEEN)
 
 
-def _slack(value: float, bar: float) -> float:
+def _slack(check: Check) -> float:
     """Share of what a bar allows that is left: 1 is perfect, 0 just on the bar, below 0 outside.
 
     Bars of the gate either lie below 1 and ask for at least (retained, agreement), or ask for a small drop.
     """
-    if bar >= 1.0:  # parity in dB, or a yes-or-no check
-        return 1.0 if value >= bar else -1.0
+    value, bar = check.value, check.bar
+    if bar >= 1.0 or bar == 0.0:  # parity in dB, a yes-or-no check, or a bar that allows nothing
+        return 1.0 if check.passed else -1.0
     if bar > 0.5:
         return (value - bar) / (1.0 - bar)
     if bar < 0.0:  # lower bound of a difference
         return (value - bar) / -bar
-    return (bar - value) / bar if bar else 1.0
+    return (bar - value) / bar
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from edge.accuracy.compare import Accuracy, ImageScore, Score, Stratum
-from edge.accuracy.gate import Gate, judge, load_gate, parity_bar, presets, require_enough
+from edge.accuracy.gate import Criteria, Gate, judge, load_gate, parity_bar, presets, require_enough
 from edge.errors import InputError
 
 PERFECT = Score(0.9, 1.0, 0.0, (0.0, 0.0), 0.0, 0.0, 0.9)
@@ -31,7 +31,7 @@ def dice(**changes: float) -> Accuracy:
     return replace(ACCURACY, dice=replace(PERFECT, **changes))
 
 
-def test_presets_are_the_contracts() -> None:
+def test_presets_are_the_published_ones() -> None:
     assert presets() == ("99", "99.9", "mlperf-3dunet")
     assert load_gate("99.9") == Gate("99.9", 0.999, 0.005, 0.999, 0.05, 0.98)
     assert load_gate("99") == Gate("99", 0.99, 0.01, 0.99, 0.10, 0.95)
@@ -161,3 +161,26 @@ def test_an_unknown_gate_lists_the_known_ones() -> None:
         load_gate("98")
     with pytest.raises(InputError, match="no such file"):
         load_gate("nowhere.toml")
+
+
+def test_a_gate_of_strata_needs_their_column() -> None:
+    gate = Gate("mine.toml", strata_retained=0.999)
+    with pytest.raises(InputError, match=r"mine\.toml: asks for \[strata\] retained; name their column with --strata"):
+        Criteria(gate)
+    assert Criteria(gate, strata="site").strata == "site"
+
+
+def test_one_patient_bounds_nothing() -> None:
+    gate = Gate("mine.toml", dice_drop_bound=0.005)
+    verdict = judge(gate, replace(ACCURACY, resampled_by="patient", units=1), "int8")
+    assert verdict.reasons == (
+        "all 20 images are of one patient, so no bound can be drawn from them; "
+        "add others, or resample by another column with --group",
+    )
+    assert judge(gate, replace(ACCURACY, resampled_by="patient", units=2), "int8").passed
+
+
+def test_a_bound_of_nothing_passes_what_is_equal() -> None:
+    gate = Gate("mine.toml", dice_drop_bound=0.0)
+    assert judge(gate, ACCURACY, "int8").passed
+    assert not judge(gate, dice(lower_bound=-1e-9), "int8").passed

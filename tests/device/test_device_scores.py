@@ -65,6 +65,22 @@ def test_accuracy_equals_the_workstation(kind, grouped):
     assert gate.judge(None, table, "int8", "fp32") == encode(host_gate.judge(None, host, "int8", "fp32"))
 
 
+def test_one_patient_and_strata_that_are_not_there_fail():
+    task = TASKS["binary"]
+    truth, reference, _ = _images(task, 3)
+    columns, device_task = {"patient": ("p",) * len(truth)}, read_task(task.to_table())
+    host = host_compare(*(_evaluation(task, reference, truth, columns) for _ in range(2)), 44.5)
+    seen = scores.see(reference, truth, device_task)
+    names = [f"i{index}" for index in range(len(truth))]
+    table = scores.compare(seen, seen, device_task, names, 44.5, None, ("patient", columns["patient"]))
+    bars = host_gate.load_gate("99.9")
+    verdict = gate.judge(encode(bars), table, "int8", "fp32")
+    assert verdict == encode(host_gate.judge(bars, host, "int8", "fp32"))
+    assert [reason[:35] for reason in verdict["reasons"]] == ["all 24 images are of one patient, s"]
+    strict = {"name": "mine.toml", "strata_retained": 0.99}
+    assert "asks for strata" in gate.judge(strict, table, "int8", "fp32")["reasons"][0]
+
+
 def test_bad_engines_fail_with_the_same_sentences():
     task = TASKS["binary"]
     truth, reference, engine = _images(task, 5)
