@@ -1,5 +1,6 @@
 # Everything from nothing: `make demo` deploys a network on this machine, `make test` runs the tests.
-# Both make their own .venv. PYTHON picks the interpreter (3.10 or newer).
+# Both make their own .venv. PYTHON picks the interpreter (3.11 or newer: the pinned packages;
+# the package itself takes 3.10, by pip without constraints.txt).
 
 PYTHON ?= python3.11
 VENV   := .venv
@@ -19,8 +20,8 @@ help:
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
-	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found; install Python 3.10 or newer and run make PYTHON=python3"; exit 3; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "error: $(PYTHON) is older than 3.10; run make PYTHON=..."; exit 3; }
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found; install Python 3.11 or newer and run make PYTHON=python3"; exit 3; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is older than 3.11, which the pinned packages need; run make PYTHON=..."; exit 3; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "error: no venv module; install python3-venv"; exit 3; }
 	@echo "installing into $(VENV) (a few minutes the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,torch,tensorrt-rtx]' \

@@ -4,7 +4,8 @@
 the memory bandwidth. Every engine of the run folders then has two floors: all multiply-accumulates of the graph at the
 rate of the engine's precision, and all weights and maps, written and read once, at the bandwidth. No engine of that
 graph and precision can beat the larger one without doing less than the graph says; ``distance`` is the engine's median
-over it. A compiler that keeps maps in the cache or fuses passes can beat the memory floor, a rewritten graph either.
+over it. The multiply rate is one large convolution's, so a network may come a few per cent below its floor. A compiler
+that keeps maps in the cache or fuses passes can beat the memory floor, a rewritten graph either.
 """
 
 from __future__ import annotations

@@ -95,11 +95,13 @@ def _sentence(paper: Mapping[str, Any]) -> str:
 def _conditions(results: Mapping[str, Any]) -> str:
     found = next(iter(results["networks"].values()))
     environment = found["environment"]
+    commands = "; ".join(f"`{entry['command']}`" for _, entry in sorted(results["networks"].items()))
     some = next(e["conditions"] for e in found["engines"].values() if e["conditions"])
     return (
         f"Latencies: batch 1, {some.get('threads')} threads, {environment.get('cpu')}, OpenVINO "
         f"{environment.get('versions', {}).get('openvino')}, all engines of a network interleaved in one run; compare "
-        "ratios, not milliseconds. Published scores are on the authors' own splits."
+        "ratios, not milliseconds. Published scores are on the authors' own splits. Where strata were asked for, an "
+        f"engine that fails in one is not among those that pass. Made by {commands}."
     )
 
 

@@ -1,7 +1,7 @@
 """Deploy every network and keep what each report says in one small file.
 
-``python -m benchmarks.networks --out benchmarks/results/networks.json`` runs ``edge deploy`` for each model folder and
-checkpoint, one after the other. ``python -m benchmarks.model_table`` makes the table of ``models/README.md`` from it.
+``python -m benchmarks.networks --out benchmarks/results/networks.json`` runs ``edge deploy`` for each model folder, one
+after the other. ``python -m benchmarks.model_table`` makes the table of ``models/README.md`` from it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Fusion on networks that it was not written for, against OpenVINO's own compile of the source graph.
+"""Fusion on a zoo of small networks, against OpenVINO's own compile of the source graph.
 
 ``python -m benchmarks.zoo --out FILE.json`` fuses every fixture of ``tests/fixtures/zoo.py`` as ``edge deploy`` would
 (measured here, the source kept where nothing pays) and times what came of it against the source, both compiled by

@@ -63,7 +63,7 @@ def _options(
 
 
 def main() -> NoReturn:
-    """Run the command line and exit with the contract's codes: 0, 1, 2, 3 or 70."""
+    """Run the command line and exit with 0, 1, 2, 3 or 70 (README), or 130 when interrupted."""
     verbose = "-v" in sys.argv or "--verbose" in sys.argv
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is half-written is removed
     try:

@@ -57,7 +57,7 @@ class Target:
         local: whether this machine can be the target (``cpu``); otherwise results here are simulated.
         safe_rewrites: fusion rewrites trusted without measuring (used where the device cannot be measured here).
         facts: sm, memory_gb, bandwidth_gbs, int8_tops_dense, fp16_tflops_dense, dla_cores, power_modes, ...
-        jetpacks: newest first; empty for anything that is not a Jetson.
+        jetpacks: the default first (newest whose TensorRT is in its image); empty for anything that is not a Jetson.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Target:
         return self.facts[name].value if name in self.facts else UNKNOWN
 
     def find_jetpack(self, version: str | None = None) -> JetPack:
-        """One of the device's JetPack releases, the newest where none is named.
+        """One of the device's JetPack releases, the default where none is named.
 
         Raises:
             InputError: the device does not run it; the message lists those it does.

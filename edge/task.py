@@ -218,7 +218,7 @@ class SegmentationTask:
         """Build a task from the ``[task]`` table of a TOML file or from metadata.
 
         Args:
-            table: keys of ``contract``'s ``task.toml``.
+            table: keys of ``task.toml``.
             where: the file it came from, for messages.
 
         Raises:

@@ -41,7 +41,7 @@ def candidates(
         model: the fused FP32 graph that was calibrated, opset 19 or newer where FP16 scales are wanted.
         ranges: of its tensors.
         target: with a TensorRT backend.
-        jetpack: release on the device; None takes the newest that the target runs.
+        jetpack: release on the device; None takes the target's default.
         plan: which nodes run in INT8; None takes all that TensorRT's rules allow.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The command line: every example in its help runs, stdout holds only results, exit codes are the contract's."""
+"""The command line: every example in its help runs, stdout holds only results, exit codes are the README's."""
 
 from __future__ import annotations
 

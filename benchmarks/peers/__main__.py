@@ -1,9 +1,9 @@
 """Our chosen engine against everything a user could have had instead.
 
 ``python -m benchmarks.peers --out FILE.json [--networks unet,lanet]`` deploys each network (with ``--reuse``, takes the
-run folder that is there) and gives the same ``source.onnx``, images, threads and output to every peer, each in its own
-process. All are timed interleaved. A peer counts whether or not it passes the gate; one that crashes is listed with
-its error.
+run folder that is there) and gives the same ``source.onnx`` (PyTorch: the same weights), images, threads and output to
+every peer, each in its own process. All are timed interleaved. A peer counts whether or not it passes the gate; one
+that crashes is listed with its error.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def build(
     model: ModelArgument,
     data: DataOption,
     target: TargetOption,
-    precision: Annotated[str, typer.Option(metavar="P", help="fp32, bf16, fp16 or int8")],
+    precision: Annotated[str, typer.Option(metavar="P", help="fp32, bf16, fp16, int8 or mixed")],
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="engine folder")] = None,
     weights: WeightsOption = None,
     task: TaskOption = None,

@@ -20,7 +20,9 @@ JetpackOption = Annotated[str | None, typer.Option("--jetpack", metavar="V", hel
 GateOption = Annotated[str, typer.Option("--gate", metavar="G", help="none, 99, 99.9, mlperf-3dunet or FILE.toml")]
 CountOption = Annotated[int, typer.Option("--calibration-images", metavar="N", help="train images to calibrate with")]
 SmallOption = Annotated[bool, typer.Option("--allow-small", help="judge on fewer than 20 images")]
-ThreadsOption = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads (default: all usable cores)")]
+ThreadsOption = Annotated[
+    int | None, typer.Option("--threads", min=1, help="CPU threads (default: one a physical core)")
+]
 SecondsOption = Annotated[float, typer.Option("--seconds", min=0.001, help="seconds of timing for each engine")]
 StrataOption = Annotated[str | None, typer.Option("--strata", metavar="COLUMN", help="manifest column to judge by")]
 GroupOption = Annotated[

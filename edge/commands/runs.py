@@ -32,7 +32,9 @@ def deploy(
     model: ModelArgument,
     data: DataOption,
     target: TargetOption = "cpu",
-    precisions: Annotated[str | None, typer.Option(metavar="P,P", help="such as fp32,bf16,int8,mixed")] = None,
+    precisions: Annotated[
+        str | None, typer.Option(metavar="P,P", help="of fp32,bf16,fp16,int8,mixed (default: the target's)")
+    ] = None,
     gate: GateOption = "99.9",
     budget: Annotated[
         float, typer.Option(metavar="SECONDS", min=0, help="after which the precision search starts nothing new")
@@ -145,7 +147,7 @@ def verify(
     packed: Annotated[Path, typer.Argument(metavar="BUNDLE", help="archive, or the folder it was unpacked into")],
     out: Annotated[Path | None, typer.Option(metavar="RUN", help="run folder (default runs/NAME-verified)")] = None,
     seconds: SecondsOption = 10.0,
-    images: Annotated[Path | None, typer.Option(metavar="DIR", help="for a bundle without pictures")] = None,
+    images: Annotated[Path | None, typer.Option(metavar="DIR", help="check on these, not on the bundle's")] = None,
     runtime: Annotated[Path | None, typer.Option(metavar="FILE", help="prove it in this segedge-run too")] = None,
     allow_small: SmallOption = False,
     as_json: JsonOption = False,

@@ -1,4 +1,4 @@
-"""Networks that the rewrites never saw: fused equals unfused, with every rewrite and with the safe set."""
+"""A zoo of small networks: fused equals unfused, with every rewrite and with the safe set."""
 
 from __future__ import annotations
 

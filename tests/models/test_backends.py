@@ -22,7 +22,7 @@ from edge.target import find_target
 
 # Backend, a target it compiles for, and whether an engine for it runs on any machine.
 BUILDS = [("onnxruntime", "cpu", True), ("openvino", "cpu", True), ("tensorrt_rtx", "rtx-ampere", False)]
-PARITY_DB = 60.0  # the contract's bar for FP32
+PARITY_DB = 60.0  # the gate's bar for FP32
 
 pytestmark = pytest.mark.slow
 

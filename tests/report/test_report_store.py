@@ -42,7 +42,7 @@ def test_keys_of_a_later_version_are_ignored(table: dict[str, Any]):
     assert Report.from_json(table) == example().report
 
 
-def test_a_report_with_the_contract_s_keys_alone_is_read(table: dict[str, Any]):
+def test_a_report_with_the_required_keys_alone_is_read(table: dict[str, Any]):
     for key in ("images", "fusion", "calibration", "notes", "created"):
         del table[key]
     for row in table["engines"]:
@@ -102,7 +102,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_what_the_contract_fixes_is_enforced(case: str, table: dict[str, Any], tmp_path: Path):
+def test_what_the_schema_fixes_is_enforced(case: str, table: dict[str, Any], tmp_path: Path):
     broken = copy.deepcopy(table)
     BROKEN[case](broken)
     assert len(faults(broken)) >= 1
