@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.deployed import Deployment
-from benchmarks.peers.accuracy import EVALUATIONS, full_evaluations, read_evaluations
+from benchmarks.peers.accuracy import EVALUATIONS, VALIDATION_IMAGES, full_evaluations, read_evaluations
 from benchmarks.peers.arguments import comparison_parser, kept_networks
 from benchmarks.peers.run import OURS, Contestant, Plan, contest, our_engine, setting
 from edge.candidates import FLOATS, MEMORY
@@ -89,8 +89,9 @@ def table(networks: Mapping[str, Any]) -> str:
             shown = f"**{name}**" if name == entry["chosen"] else name
             lines.append(f"| {network} | {shown} | {' | '.join(_cells(row))} |")
     note = (
-        "Evaluations: passes over the validation images (images asked for, divided by all), ranking included. Seconds: "
-        "ours: calibration, and for a mixed engine the search; NNCF: until the engine ran."
+        "Evaluations: passes over the validation images (images asked for, divided by all), ranking included: ours "
+        f"over all of val, NNCF's over {VALIDATION_IMAGES} of it. Seconds: ours: calibration, and for a mixed engine "
+        "the search; NNCF: until the engine ran, imports and compiling included."
     )
     return "\n".join([*lines, "", note, ""])
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 EVALUATIONS = "evaluations.jsonl"
 # Accuracy control evaluates many times; a couple of dozen images keep it within the time limit.
-_VALIDATION_IMAGES = 24
+VALIDATION_IMAGES = 24
 
 Sample = tuple[NDArray[np.float32], NDArray[np.uint8]]
 Validate = Callable[[Any, Iterable[Sample]], tuple[float, list[float]]]
@@ -51,7 +51,7 @@ def validation(source: Path, data: Path, log: Path) -> tuple[Validate, list[Samp
     from edge.model import read_model
 
     task = read_model(source).task
-    chosen = load_image_set(data).split("val").spread(_VALIDATION_IMAGES)
+    chosen = load_image_set(data).split("val").spread(VALIDATION_IMAGES)
     pairs = (sample.pair(task) for sample in chosen)
     samples = [(task.preprocess(pixels)[None], truth) for pixels, truth in pairs]
     log.write_text("", encoding="utf-8")
