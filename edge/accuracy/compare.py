@@ -131,11 +131,17 @@ def compare(
         worst: how many of the images that lost most to list.
 
     Raises:
-        InputError: a column that the manifest lacks.
+        InputError: a column that the manifest lacks, or maps of different shapes.
         ValueError: the evaluations are of different images.
     """
     if engine.names != reference.names:
         raise ValueError("engine and reference were scored on different images")
+    shapes = [np.shape(evaluation.outputs)[1:] for evaluation in (engine, reference)]
+    if shapes[0] != shapes[1]:
+        raise InputError(
+            f"the engine returns maps of shape {shapes[0]}, its reference {shapes[1]}; "
+            "compare an engine with the model it was made from"
+        )
     column = group or find_group([name for name, values in engine.columns.items() if any(values)], strata)
     groups = _column(engine, column) if column else None
 

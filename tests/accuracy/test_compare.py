@@ -85,6 +85,12 @@ def test_different_images_are_not_compared(reference) -> None:
         compare(replace(reference, names=reference.names[::-1]), reference)
 
 
+def test_maps_of_another_size_are_the_users_fault(images, task, reference) -> None:
+    coarse = evaluate(lambda batch: batch[:, :, ::2, ::2], images, task)
+    with pytest.raises(InputError, match=r"maps of shape \(1, 8, 8\), its reference \(1, 16, 16\); compare an engine"):
+        compare(coarse, reference)
+
+
 def test_reference_that_finds_nothing_retains_1_and_divides_by_nothing(images, task, reference) -> None:
     blind = evaluate(lambda batch: np.full_like(batch, -9), images, task)
     assert compare(reference, blind).dice.retained == 1.0
