@@ -169,13 +169,13 @@ def _write(job: Job, candidate: Candidate, attempt: Attempt | None, tensorrt: st
 def _check(
     job: Job, asked: list[Candidate], attempts: dict[str, Attempt | None], reference: Evaluation
 ) -> dict[str, Checked]:
-    images = job.splits.evaluation
+    images, criteria = job.splits.evaluation, job.criteria
     found = {}
     with job.clock.stage("check", len(images) * len(asked)) as advance:
         for candidate in asked:
             evaluation = evaluate(exact_runner(simulated(candidate)).run, images, job.model.task, advance)
-            accuracy = compare(evaluation, reference, None, job.request.strata, job.request.group)
-            verdict = judge(job.criteria.gate, accuracy, candidate.precision, candidate.rest, job.request.allow_small)
+            accuracy = compare(evaluation, reference, None, criteria.strata, criteria.group)
+            verdict = judge(criteria.gate, accuracy, candidate.precision, candidate.rest, job.request.allow_small)
             found[candidate.name] = Checked(evaluation, accuracy, _with_build(verdict, attempts[candidate.name]))
     return found
 

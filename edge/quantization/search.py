@@ -185,12 +185,13 @@ class Search:
     def _accept_paying(self, rest: str, paying: Sequence[Group]) -> list[_Accepted]:
         full = frozenset(paying)
         judged = self._judge(rest, full)
+        whole = _Accepted(self._name(rest, full), rest, full, judged)
         if judged.passed and judged.slack >= _ROOMY:
-            return [_Accepted(self._name(rest, full), rest, full, judged)]
+            return [whole]
         if not judged.passed and rest != "fp32":
             alone = self._judge(rest, NOTHING)
             if not alone.passed:
-                return [_Accepted(self._name(rest, full), rest, full, judged)] if judged.slack >= alone.slack else []
+                return [whole] if judged.slack >= alone.slack else []
         bisection = 0 if judged.passed else math.ceil(math.log2(len(paying) + 1))
         self._sweep(rest, paying, reserve=self._judge_seconds * (bisection + len(_QUIETER)))
         gains = self._gains[rest]
