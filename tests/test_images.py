@@ -148,7 +148,7 @@ def test_pair_refuses_a_mask_of_another_size(tmp_path: Path) -> None:
 
 
 def test_blank_slices_of_one_split_are_no_leak(tmp_path: Path) -> None:
-    images = load_image_set(make_set(tmp_path, ["i0.png,m0.png,train", "i1.png,m1.png,test"]))
+    make_set(tmp_path, ["i0.png,m0.png,train", "i1.png,m1.png,test"])
     blank = save(tmp_path / "blank.png", COLOUR)
     with (tmp_path / "manifest.csv").open("a") as stream:
         stream.write(f"{blank.name},m2.png,train\n")

@@ -86,11 +86,10 @@ def test_other_formats_read_as_on_the_workstation(tmp_path):
     Image.fromarray((deep // 257).astype(np.uint8)).save(tmp_path / "images/b.png", exif=turned)
     Image.fromarray(np.where(deep > 30000, 65535, 0).astype(np.uint16)).save(tmp_path / "masks/b.png", exif=turned)
     found = supplied(tmp_path, TASK)
-    host = load_image_set(tmp_path)
     assert found.shapes == ((30, 25), (25, 30))
-    for index, sample in enumerate(host):
-        assert np.array_equal(next(iter([*found.inputs(TASK)][index])), HOST.preprocess(sample.pixels()))
-        assert np.array_equal(found.masks[index], sample.labels(HOST))
+    for (ours,), mask, sample in zip(found.inputs(TASK), found.masks, load_image_set(tmp_path), strict=True):
+        assert np.array_equal(ours, HOST.preprocess(sample.pixels()))
+        assert np.array_equal(mask, sample.labels(HOST))
 
 
 def test_a_mask_of_several_levels_is_refused(tmp_path):

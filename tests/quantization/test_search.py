@@ -16,6 +16,7 @@ from onnx import numpy_helper
 from edge.accuracy.gate import Check, Criteria, Gate, load_gate
 from edge.backends.engine import Candidate, Layer
 from edge.backends.onnxruntime import OnnxRuntime
+from edge.errors import InputError
 from edge.images import load_image_set
 from edge.model import Model
 from edge.quantization.bench import Judged, LocalBench, _slack
@@ -371,6 +372,9 @@ def test_the_search_asks_what_the_verdict_asks(tmp_path: Path) -> None:
         "Dice retained where modality is even",
         "Dice retained where modality is odd",
     ]
+    with pytest.raises(InputError, match="name their column with --strata"):
+        judged(Gate("apart", strata_retained=1.0), None)
+    assert judged(Gate("together", dice_retained=0.0), None).passed
     drop = 1.0 - judged(Gate("worst", worst_drop=1.0), None).slack
     assert 0.0 < drop < 1.0  # twice the worst image's drop
     near = judged(Gate("worst", worst_drop=0.75 * drop), None)
