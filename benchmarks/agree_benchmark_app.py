@@ -21,10 +21,10 @@ from pathlib import Path
 import numpy as np
 
 from edge.backends.engine import Engine, read_engine
-from edge.backends.openvino import OpenVino
-from edge.backends.openvino_network import HINTS
-from edge.latency.environment import environment
+from edge.backends.openvino.backend import OpenVino
+from edge.backends.openvino.network import HINTS
 from edge.latency.timing import measure, ratio
+from edge.machine.environment import environment
 
 LIMIT = 0.05
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.images import load_image_set
+from edge.images.image_set import load_image_set
 from edge.loading import load_model
 from edge.quantization.calibrate import calibrate
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.peers.run import GATE
-from edge.deploy import run_deploy
 from edge.files import read_json
-from edge.job import Request
 from edge.loading import load_model
-from edge.progress import Silence
+from edge.pipeline.deploy import run_deploy
+from edge.pipeline.progress import NullProgress
+from edge.pipeline.session import Request
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Deployment:
                 threads=self.threads,
                 command=" ".join(sys.argv),
             )
-            run_deploy(request, Silence())
+            run_deploy(request, NullProgress())
         return run.resolve()
 
 

@@ -19,11 +19,11 @@ import numpy as np
 
 from edge.files import read_json, write_json
 from edge.fusion.driver import activation_bytes
-from edge.latency.environment import environment
+from edge.graph.macs import count_macs
+from edge.graph.model import Model, read_model
 from edge.latency.estimate import Peaks
 from edge.latency.peaks import measure_peaks
-from edge.macs import count_macs
-from edge.model import Model, read_model
+from edge.machine.environment import environment
 
 _BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 1}
 _MIXED = "int8"  # no slower than all of it in INT8

@@ -17,16 +17,16 @@ from numpy.typing import NDArray
 
 from edge.accuracy.sqnr import clipped_sqnr_db
 from edge.backends.engine import Candidate
-from edge.fuse import fastest_float, fuse_for_target
 from edge.fusion.driver import rewritten
-from edge.images import load_image_set
+from edge.graph.model import Model
+from edge.images.image_set import load_image_set
 from edge.loading import load_model
-from edge.model import Model
 from edge.quantization.calibrate import calibrate
 from edge.quantization.schemes import find_scheme, plan_int8
 from edge.quantization.write import quantize
-from edge.target import find_target
-from edge.trial import try_candidates
+from edge.search.rewrites import fastest_float, fuse_for_target
+from edge.search.trial import try_candidates
+from edge.targets.target import find_target
 
 _TARGET = find_target("cpu")
 

@@ -12,11 +12,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edge.deploy import run_deploy
+from edge.cli.terminal import Terminal
 from edge.files import read_json, write_json
-from edge.job import Request
+from edge.pipeline.deploy import run_deploy
+from edge.pipeline.session import Request
 from edge.report import Report
-from edge.terminal import Terminal
 
 SCHEMA = "edge.networks/1"
 DATA = Path("calibration/dsb2018")

@@ -19,13 +19,13 @@ from benchmarks.deployed import Deployment
 from benchmarks.peers.accuracy import EVALUATIONS, VALIDATION_IMAGES, full_evaluations, read_evaluations
 from benchmarks.peers.arguments import comparison_parser, kept_networks
 from benchmarks.peers.run import OURS, Contestant, Plan, contest, our_engine, setting
-from edge.candidates import FLOATS, MEMORY
 from edge.errors import EdgeError
 from edge.files import read_json, write_json, write_text
-from edge.latency.environment import environment
+from edge.graph.model import read_model
 from edge.latency.statistics import ratio
-from edge.model import read_model
-from edge.quantization.workbook import HARM_IMAGES
+from edge.machine.environment import environment
+from edge.search.candidates import FLOATS, MEMORY
+from edge.search.plan_measurements import HARM_IMAGES
 
 PEERS = ("nncf-int8", "nncf-int8-bf16", "nncf-performance", "nncf-accuracy-control")
 _KINDS: Mapping[str, Sequence[str]] = {"int8": ("int8",), "mixed": ("mixed",), "float": FLOATS}

@@ -32,8 +32,8 @@ from benchmarks.agree_benchmark_app import benchmark_app
 from edge.backends.engine import Engine, read_engine
 from edge.errors import EdgeError
 from edge.files import write_json
-from edge.latency.environment import environment
 from edge.latency.timing import ratio
+from edge.machine.environment import environment
 
 SCHEMA = "edge.runtime/1"
 COMPUTE_BAR, FRAME_BAR, HEAP_BAR = 1.03, 1.10, 0

@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 from edge.backends import find_backend
 from edge.backends.engine import Candidate
 from edge.files import write_json
-from edge.fuse import fastest_float, fuse_for_target
-from edge.latency.environment import environment
+from edge.graph.model import Model
 from edge.latency.timing import Measured, interleave, ratio
-from edge.model import Model
-from edge.target import Target, find_target
+from edge.machine.environment import environment
+from edge.search.rewrites import fastest_float, fuse_for_target
+from edge.targets.target import Target, find_target
 from tests.fixtures.zoo import ZOO
 
 SCHEMA = "edge.zoo/1"

@@ -16,9 +16,9 @@ from pathlib import Path
 from edge.accuracy import scores
 from edge.accuracy.counts import count, stack
 from edge.accuracy.evaluate import Evaluation
-from edge.check import evaluate_reference
-from edge.images import load_image_set
+from edge.images.image_set import load_image_set
 from edge.loading import load_model
+from edge.pipeline.check import evaluate_reference
 
 THRESHOLDS = tuple(round(0.30 + 0.05 * step, 2) for step in range(11))
 

@@ -1,4 +1,4 @@
-"""Being here puts ``tests/`` on the path, so that any test can ``from fixtures.<file> import ...``."""
+"""Being here puts ``tests/`` on the path, so that any test can ``from tests.fixtures.<file> import ...``."""
 
 from __future__ import annotations
 

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from fixtures.discs import disc_network, write_discs
+
+from tests.fixtures.discs import disc_network, write_discs
 
 ROOT = Path(__file__).parents[1]
 

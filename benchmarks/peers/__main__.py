@@ -20,7 +20,7 @@ from benchmarks.peers.arguments import comparison_parser, kept_networks
 from benchmarks.peers.run import Plan, compare_network
 from edge.errors import EdgeError
 from edge.files import write_json
-from edge.latency.environment import environment
+from edge.machine.environment import environment
 
 
 def main() -> None:

@@ -47,8 +47,8 @@ def validation(source: Path, data: Path, log: Path) -> tuple[Validate, list[Samp
     """
     from edge.accuracy import scores
     from edge.accuracy.counts import count, stack
-    from edge.images import load_image_set
-    from edge.model import read_model
+    from edge.graph.model import read_model
+    from edge.images.image_set import load_image_set
 
     task = read_model(source).task
     chosen = load_image_set(data).split("val").spread(VALIDATION_IMAGES)

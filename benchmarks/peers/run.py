@@ -18,9 +18,9 @@ from edge.accuracy.evaluate import Evaluation, evaluate
 from edge.accuracy.gate import judge, load_gate
 from edge.backends.onnxruntime import reference
 from edge.files import read_json
-from edge.images import ImageSet, load_image_set
+from edge.graph.model import Model, read_model
+from edge.images.image_set import ImageSet, load_image_set
 from edge.latency.statistics import ratio
-from edge.model import Model, read_model
 
 GATE = "99.9"
 OURS = "ours"

@@ -18,11 +18,11 @@ from typing import Any
 from benchmarks.networks import summary
 from benchmarks.peers.arguments import environment_python
 from benchmarks.peers.run import Plan, compare_network
-from edge.deploy import run_deploy
+from edge.cli.terminal import Terminal
 from edge.files import read_json, write_json
-from edge.job import Request
-from edge.latency.environment import environment
-from edge.terminal import Terminal
+from edge.machine.environment import environment
+from edge.pipeline.deploy import run_deploy
+from edge.pipeline.session import Request
 
 FOLDER = Path("benchmarks/unseen")
 RECORD, WEIGHTS = "training.json", "weights.safetensors"

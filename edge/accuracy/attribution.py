@@ -12,7 +12,7 @@ import onnx
 from numpy.typing import NDArray
 
 from edge.accuracy.sqnr import CEILING_DB
-from edge.model import Model
+from edge.graph.model import Model
 
 _TENSORS_AT_ONCE = 48  # bounds memory: activations of this many layers live together
 _FLOATS: Mapping[int, type[np.floating[Any]]] = {

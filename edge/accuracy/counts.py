@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.task import SegmentationTask
+from edge.task.task import SegmentationTask
 
 Labels = NDArray[np.uint8]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.accuracy.counts import Counts, Labels
-from edge.task import SegmentationTask
+from edge.task.task import SegmentationTask
 
 Mask = NDArray[np.bool_]
 Distances = NDArray[np.float64]

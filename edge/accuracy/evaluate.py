@@ -14,8 +14,8 @@ from edge.accuracy.counts import Counts, Labels, count, stack
 from edge.accuracy.distance import Distances, distances
 from edge.errors import InputError
 from edge.files import replaced_file
-from edge.images import ImageSet
-from edge.task import SegmentationTask
+from edge.images.image_set import ImageSet
+from edge.task.task import SegmentationTask
 
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 

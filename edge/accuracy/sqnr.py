@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.task import SegmentationTask
+from edge.task.task import SegmentationTask
 
 Array = NDArray[np.float32]
 

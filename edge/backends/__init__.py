@@ -8,12 +8,13 @@ from importlib import import_module
 from edge.backends.engine import Backend
 from edge.errors import InputError
 
-_CLASSES: Mapping[str, str] = {
-    "onnxruntime": "OnnxRuntime",
-    "openvino": "OpenVino",
-    "tensorrt": "TensorRt",
-    "tensorrt_rtx": "TensorRtRtx",
-    "torch_tensorrt": "TorchTensorRt",
+# Name in engine.json and in targets/*.toml -> where its class is.
+_CLASSES: Mapping[str, tuple[str, str]] = {
+    "onnxruntime": ("edge.backends.onnxruntime", "OnnxRuntime"),
+    "openvino": ("edge.backends.openvino.backend", "OpenVino"),
+    "tensorrt": ("edge.backends.tensorrt.backend", "TensorRt"),
+    "tensorrt_rtx": ("edge.backends.tensorrt.rtx", "TensorRtRtx"),
+    "torch_tensorrt": ("edge.backends.tensorrt.torch", "TorchTensorRt"),
 }
 
 
@@ -25,5 +26,6 @@ def find_backend(name: str) -> Backend:
     """
     if name not in _CLASSES:
         raise InputError(f"backend {name!r}: unknown; known backends are {', '.join(_CLASSES)}")
-    backend: Backend = getattr(import_module(f"edge.backends.{name}"), _CLASSES[name])()
+    module, class_name = _CLASSES[name]
+    backend: Backend = getattr(import_module(module), class_name)()
     return backend

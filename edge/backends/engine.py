@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from edge.errors import InputError
 from edge.files import read_document, sha256_file, write_json
-from edge.model import Model
-from edge.target import Target
-from edge.task import SegmentationTask
+from edge.graph.model import Model
+from edge.targets.target import Target
+from edge.task.task import SegmentationTask
 
 SCHEMA = "edge.engine/1"
 MANIFEST = "engine.json"

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.backends.cores import physical_cores
 from edge.backends.engine import Candidate, ConvCounts, Engine, Layer
 from edge.errors import InputError, MachineError
 from edge.files import sha256_file
-from edge.model import Model
-from edge.target import Target
+from edge.graph.model import Model
+from edge.machine.cores import physical_cores
+from edge.targets.target import Target
 
 if TYPE_CHECKING:
     import onnxruntime

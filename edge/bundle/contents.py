@@ -19,9 +19,9 @@ from edge.bundle.expected import expected_files
 from edge.device.files import sha256_bytes
 from edge.device.manifest import PACKAGE
 from edge.device.pictures import IMAGES, MASKS, PROBES, REFERENCE
-from edge.images import ImageSet
-from edge.model import Model
-from edge.task import SegmentationTask
+from edge.graph.model import Model
+from edge.images.image_set import ImageSet
+from edge.task.task import SegmentationTask
 
 MOST_IMAGES = 128
 PARITY_IMAGES = 12

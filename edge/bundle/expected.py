@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edge.device.files import sha256_bytes
 from edge.device.pictures import EXPECTED, IMAGES, image_names
-from edge.task import SegmentationTask
+from edge.task.task import SegmentationTask
 
 SCHEMA = "segedge.reference/1"
 LABELS = "data/reference.labels"

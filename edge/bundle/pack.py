@@ -32,9 +32,9 @@ from edge.device.manifest import SCHEMA
 from edge.device.pictures import IMAGES
 from edge.device.preflight import generation
 from edge.errors import InputError
+from edge.graph.model import Model
 from edge.lowering import lower
-from edge.model import Model
-from edge.target import UNKNOWN, Target
+from edge.targets.target import UNKNOWN, Target
 
 FEWEST_IMAGES = 24
 REFERENCE_NAME = "reference"

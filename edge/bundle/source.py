@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from edge.accuracy.gate import NONE, Gate, load_gate
 from edge.backends.engine import MANIFEST, Engine, read_engine
 from edge.errors import InputError
-from edge.images import ImageSet, load_image_set
-from edge.model import Model, read_model
+from edge.graph.model import Model, read_model
+from edge.images.image_set import ImageSet, load_image_set
 from edge.report.results import Report
 from edge.report.store import read_report
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import onnx
 
-from edge.model import Model
+from edge.graph.model import Model
 
 FLOAT16 = onnx.TensorProto.FLOAT16
 

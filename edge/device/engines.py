@@ -18,7 +18,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Kept:
+class CachedEngine:
     """An engine on disk.
 
     Attributes:
@@ -48,7 +48,7 @@ def obtain(
     work: Path,
     workspace: int,
     say: Say,
-) -> Kept:
+) -> CachedEngine:
     """The engine from an earlier run where it still fits, else a fresh build.
 
     Args:
@@ -78,7 +78,7 @@ def obtain(
         built = toolkit.build(candidate, bundle / candidate.graph, fresh, cache, workspace)
         files = {name: sha256_file(fresh / name) for name in built.files}
         write_json(fresh / _RECORD, {"key": key, "built": asdict(built), "files": files})
-    return Kept(folder, built, files, key)
+    return CachedEngine(folder, built, files, key)
 
 
 def _key(manifest: Manifest, candidate: Candidate, identity: Identity) -> dict[str, Any]:
@@ -91,18 +91,18 @@ def _key(manifest: Manifest, candidate: Candidate, identity: Identity) -> dict[s
     }
 
 
-def _read(folder: Path) -> Kept | None:
+def _read(folder: Path) -> CachedEngine | None:
     """What a cache folder holds; None where it is empty, cut short, or not ours."""
     table = read_json(folder / _RECORD)
     try:
         row = table["built"]
         built = Built(**{**row, "files": tuple(row["files"]), "warnings": tuple(row["warnings"])})
-        return Kept(folder, built, dict(table["files"]), dict(table["key"]))
+        return CachedEngine(folder, built, dict(table["files"]), dict(table["key"]))
     except (KeyError, TypeError, ValueError):
         return None
 
 
-def _stale(kept: Kept, key: Mapping[str, Any]) -> str:
+def _stale(kept: CachedEngine, key: Mapping[str, Any]) -> str:
     """Why an engine does not fit any more, "" where it does."""
     was = kept.key
     if was.get("version") != key["version"] or was.get("title") != key["title"]:

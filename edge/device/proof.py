@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator, Sequence
 
 import numpy as np
 
-from .engines import Kept
+from .engines import CachedEngine
 from .faults import DeviceFault
 from .files import read_json, sha256_table, write_json
 from .gate import judge
@@ -21,7 +21,7 @@ from .machine import ROOT, read_machine
 from .manifest import Candidate, Manifest
 from .pictures import PROBES, Pictures, bundled
 from .power import IDLE_S, Meter, Power, energy, find_rails
-from .scores import Seen, compare, per_image_dice, see, sqnr_db
+from .scores import Evaluation, compare, per_image_dice, see, sqnr_db
 from .task import Task
 from .timing import measure
 from .toolkit import Identity, Runner, Toolkit
@@ -68,7 +68,7 @@ class Job:
     identity: Identity
     say: Say
 
-    def progress(self, kept: Kept) -> Path:
+    def progress(self, kept: CachedEngine) -> Path:
         """Where the proof of an engine is kept until the report is written; the name holds all it depends on."""
         inputs = [self.manifest.sha256, dict(kept.files), dict(kept.key), self.pictures.sha256]
         settings = [self.options.seconds, self.options.min_runs, self.options.allow_small]
@@ -76,7 +76,12 @@ class Job:
 
 
 def prove(
-    job: Job, candidate: Candidate, kept: Kept, reference: Seen, truth: Sequence[NDArray[np.uint8]], idle: Power | None
+    job: Job,
+    candidate: Candidate,
+    kept: CachedEngine,
+    reference: Evaluation,
+    truth: Sequence[NDArray[np.uint8]],
+    idle: Power | None,
 ) -> tuple[dict[str, Any] | None, DeviceFault | None]:
     """Accuracy, verdict and latency of one engine; taken from disk where an interrupted run left it."""
     path = job.progress(kept)
@@ -97,7 +102,7 @@ def _measure(
     job: Job,
     candidate: Candidate,
     runner: Runner,
-    reference: Seen,
+    reference: Evaluation,
     truth: Sequence[NDArray[np.uint8]],
     idle: Power | None,
 ) -> dict[str, Any]:
@@ -146,7 +151,7 @@ def _parity(job: Job, candidate: Candidate, runner: Runner) -> float:
 
 
 @contextlib.contextmanager
-def loaded(job: Job, candidate: Candidate, kept: Kept) -> Iterator[Runner]:
+def loaded(job: Job, candidate: Candidate, kept: CachedEngine) -> Iterator[Runner]:
     runner = job.toolkit.load(candidate, kept.folder, kept.built, job.task)
     try:
         yield runner

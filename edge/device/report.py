@@ -12,7 +12,7 @@ from typing import Any, Mapping, Sequence
 
 import numpy as np
 
-from .engines import Kept
+from .engines import CachedEngine
 from .files import replaced_folder, sha256_table, write_json
 from .machine import Machine, affinity
 from .manifest import PACKAGE, Candidate, Manifest
@@ -42,7 +42,7 @@ def failed_row(candidate: Candidate, backend: str, gate: str, reason: str) -> di
     }
 
 
-def engine_row(candidate: Candidate, backend: str, kept: Kept, proof: Mapping[str, Any]) -> dict[str, Any]:
+def engine_row(candidate: Candidate, backend: str, kept: CachedEngine, proof: Mapping[str, Any]) -> dict[str, Any]:
     """The row of an engine that was checked and timed.
 
     Args:
@@ -134,7 +134,9 @@ def assemble(
     }
 
 
-def write_run(out: Path, report: Mapping[str, Any], manifest: Manifest, kept: Mapping[str, Kept], bundle: Path) -> None:
+def write_run(
+    out: Path, report: Mapping[str, Any], manifest: Manifest, kept: Mapping[str, CachedEngine], bundle: Path
+) -> None:
     """Write the run folder, swapped in whole: the report, and every engine with its graph."""
     with replaced_folder(out) as fresh:
         for candidate in manifest.candidates:
@@ -145,7 +147,7 @@ def write_run(out: Path, report: Mapping[str, Any], manifest: Manifest, kept: Ma
         write_json(fresh / REPORT, report)
 
 
-def write_engine(folder: Path, candidate: Candidate, manifest: Manifest, kept: Kept, bundle: Path) -> None:
+def write_engine(folder: Path, candidate: Candidate, manifest: Manifest, kept: CachedEngine, bundle: Path) -> None:
     """Fill an empty folder with an engine: ``engine.json``, the artefact and its graph."""
     for name in kept.files:
         shutil.copyfile(str(kept.folder / name), str(folder / name))

@@ -34,7 +34,7 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Seen:
+class Evaluation:
     """What one engine made of the images.
 
     Attributes:
@@ -58,10 +58,10 @@ def count(labels: NDArray[np.uint8], truth: NDArray[np.uint8], task: Task) -> Co
     return Counts(*(values[None].astype(np.int64) for values in (tp, fp, fn)))
 
 
-def see(outputs: NDArray[np.float32], truth: Sequence[NDArray[np.uint8]], task: Task) -> Seen:
+def see(outputs: NDArray[np.float32], truth: Sequence[NDArray[np.uint8]], task: Task) -> Evaluation:
     """Masks and counts from outputs."""
     labels = tuple(task.labels(o, (t.shape[0], t.shape[1])) for o, t in zip(outputs, truth))
-    return Seen(_stack([count(ours, t, task) for ours, t in zip(labels, truth)]), outputs, labels)
+    return Evaluation(_stack([count(ours, t, task) for ours, t in zip(labels, truth)]), outputs, labels)
 
 
 def dice(c: Counts) -> NDArray[np.float64]:
@@ -111,7 +111,7 @@ def sqnr_db(signal: Iterable[Any], noisy: Iterable[Any], clip: float | None = No
     return min(max(10.0 * math.log10(power / noise), -CEILING_DB), CEILING_DB)
 
 
-def reference_scores(reference: Seen) -> dict[str, float]:
+def reference_scores(reference: Evaluation) -> dict[str, float]:
     """The ``reference`` entry of a report."""
     means = {name: mean(score(reference.counts)) for name, score in SCORES.items()}
     pooled = {f"micro_{name}": float(SCORES[name](reference.counts.pooled()).mean()) for name in ("dice", "iou")}
@@ -119,8 +119,8 @@ def reference_scores(reference: Seen) -> dict[str, float]:
 
 
 def compare(
-    engine: Seen,
-    reference: Seen,
+    engine: Evaluation,
+    reference: Evaluation,
     task: Task,
     names: Sequence[str],
     parity_db: float | None = None,
@@ -157,20 +157,20 @@ def compare(
     }
 
 
-def agreement(engine: Seen, reference: Seen, task: Task) -> float:
+def agreement(engine: Evaluation, reference: Evaluation, task: Task) -> float:
     """Mean Dice of the engine's masks against the reference's."""
     counts = _stack([count(a, b, task) for a, b in zip(engine.labels, reference.labels)])
     return mean(dice(counts))
 
 
-def per_image_dice(engine: Seen, reference: Seen, names: Sequence[str]) -> list[dict[str, Any]]:
+def per_image_dice(engine: Evaluation, reference: Evaluation, names: Sequence[str]) -> list[dict[str, Any]]:
     """Dice of every image under both, mean over classes."""
     pairs = zip(names, dice(engine.counts).mean(axis=1), dice(reference.counts).mean(axis=1))
     return [{"image": name, "dice": float(a), "reference_dice": float(b)} for name, a, b in pairs]
 
 
 def _score(
-    score: Score, engine: Seen, reference: Seen, groups: tuple[str, Sequence[str]] | None
+    score: Score, engine: Evaluation, reference: Evaluation, groups: tuple[str, Sequence[str]] | None
 ) -> tuple[dict[str, Any], int]:
     ours, theirs = score(engine.counts), score(reference.counts)
     sums, sizes = _units(ours.mean(axis=1) - theirs.mean(axis=1), groups[1] if groups else None)
@@ -228,7 +228,7 @@ def _strata(rows: Sequence[Mapping[str, Any]], values: Sequence[str]) -> list[di
     return sorted(found, key=lambda s: -int(s["images"]))
 
 
-def _classes(engine: Seen, reference: Seen, task: Task) -> list[dict[str, Any]]:
+def _classes(engine: Evaluation, reference: Evaluation, task: Task) -> list[dict[str, Any]]:
     columns = [score(seen.counts).mean(axis=0) for score in (dice, iou) for seen in (engine, reference)]
     keys = ("dice", "reference_dice", "iou", "reference_iou")
     return [

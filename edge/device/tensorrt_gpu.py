@@ -15,7 +15,7 @@ from .machine import affinity
 from .tensorrt_build import build_plan
 from .tensorrt_plan import PlanLayer, inspector_layers, rtx_layers
 from .tensorrt_run import TensorRtRunner
-from .tensorrt_settings import ENTERPRISE, RTX, Wish, find_settings
+from .tensorrt_settings import ENTERPRISE, RTX, BuildRequest, find_settings
 from .toolkit import Built, Identity, Runner, Timing, Toolkit, no_convs
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class TensorRtToolkit(Toolkit):
     def build(self, candidate: Candidate, graph: Path, folder: Path, cache: Path, workspace: int) -> Built:
         trt = self._module()
         typed = candidate.typed if candidate.typed is not None else self.flavour == RTX
-        wish = Wish(
+        wish = BuildRequest(
             typed=typed,
             int8=candidate.precision in ("int8", "mixed"),
             fp16=candidate.rest == "fp16",

@@ -42,7 +42,7 @@ _DLA: tuple[tuple[Version, str], ...] = (
 
 
 @dataclass(frozen=True)
-class Wish:
+class BuildRequest:
     """What to build.
 
     Attributes:
@@ -110,7 +110,7 @@ def has(version: Version, name: str) -> bool:
     return first <= version < gone
 
 
-def find_settings(version: str, wish: Wish, flavour: str = ENTERPRISE) -> Settings:
+def find_settings(version: str, wish: BuildRequest, flavour: str = ENTERPRISE) -> Settings:
     """Settings for one version.
 
     Args:
@@ -155,7 +155,7 @@ def find_settings(version: str, wish: Wish, flavour: str = ENTERPRISE) -> Settin
     )
 
 
-def _rtx_settings(number: Version, wish: Wish) -> Settings:
+def _rtx_settings(number: Version, wish: BuildRequest) -> Settings:
     if number[0] != _RTX_READ[0]:
         raise BundleFault("TensorRT for RTX {}.{}: only 1.x is known".format(*number))
     if wish.fp16 and not wish.typed:
@@ -178,7 +178,7 @@ def _rtx_settings(number: Version, wish: Wish) -> Settings:
     )
 
 
-def _require_dla(number: Version, version: str, wish: Wish) -> None:
+def _require_dla(number: Version, version: str, wish: BuildRequest) -> None:
     if wish.dla_core is None:
         return
     mode = [mode for first, mode in _DLA if first <= number][-1]

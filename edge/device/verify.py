@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Iterator, Sequence
 
 import numpy as np
 
-from .engines import Kept, obtain
+from .engines import CachedEngine, obtain
 from .faults import BundleFault, DeviceFault, MachineFault
 from .files import replaced_folder
 from .gate import require_enough
@@ -25,7 +25,7 @@ from .preflight import Preflight, preflight, require_target
 from .proof import Job, Options, Say, loaded, measure_idle, prove
 from .report import REPORT, assemble, choose, engine_row, environment, failed_row, write_engine, write_run
 from .runtime import require_runtime, runtime_agreement, runtime_verdict
-from .scores import Seen, per_image_dice, reference_scores, see
+from .scores import Evaluation, per_image_dice, reference_scores, see
 from .task import Task, read_task
 from .toolkit import Identity, Toolkit, find_toolkit
 
@@ -156,7 +156,7 @@ def _pictures(folder: Path, manifest: Manifest, task: Task, options: Options) ->
     return bundled(folder, manifest)
 
 
-def _build_all(job: Job, workspace: int) -> tuple[dict[str, Kept], dict[str, DeviceFault]]:
+def _build_all(job: Job, workspace: int) -> tuple[dict[str, CachedEngine], dict[str, DeviceFault]]:
     kept, refused = {}, {}
     for candidate in job.manifest.candidates:
         if not candidate.candidate and job.options.images is None:
@@ -170,7 +170,7 @@ def _build_all(job: Job, workspace: int) -> tuple[dict[str, Kept], dict[str, Dev
     return kept, refused
 
 
-def _reference(job: Job, kept: dict[str, Kept]) -> tuple[Seen, Sequence[NDArray[np.uint8]]]:
+def _reference(job: Job, kept: dict[str, CachedEngine]) -> tuple[Evaluation, Sequence[NDArray[np.uint8]]]:
     """What the float network makes of the images, and the truth to score against."""
     task, pictures = job.task, job.pictures
     outputs = bundled_reference(job.bundle) if job.options.images is None else _float_engine(job, kept)
@@ -182,7 +182,7 @@ def _reference(job: Job, kept: dict[str, Kept]) -> tuple[Seen, Sequence[NDArray[
     return see(outputs, truth, task), truth
 
 
-def _float_engine(job: Job, kept: dict[str, Kept]) -> NDArray[np.float32]:
+def _float_engine(job: Job, kept: dict[str, CachedEngine]) -> NDArray[np.float32]:
     floats = [c for c in job.manifest.candidates if c.precision == "fp32" and c.name in kept]
     if not floats:
         raise BundleFault("no FP32 engine could be built to compare with; check the bundled images instead")
@@ -191,7 +191,9 @@ def _float_engine(job: Job, kept: dict[str, Kept]) -> NDArray[np.float32]:
         return np.concatenate([runner.run(image) for image in job.pictures.inputs(job.task)])
 
 
-def _witnessed(job: Job, program: Path, candidate: Candidate, kept: Kept, row: dict[str, Any]) -> dict[str, Any]:
+def _witnessed(
+    job: Job, program: Path, candidate: Candidate, kept: CachedEngine, row: dict[str, Any]
+) -> dict[str, Any]:
     """An engine's verdict once the C++ runtime was asked as well."""
     job.say(f"{candidate.name}: checking it in the C++ runtime")
     folder = job.work / "runtime" / candidate.name

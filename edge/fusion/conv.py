@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from edge.fusion.editor import Editor, Shape, integer, ints, text
+from edge.graph.editor import Editor, Shape, integer, ints, text
 
 
 @dataclass(frozen=True)

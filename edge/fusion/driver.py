@@ -12,12 +12,12 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from edge.errors import InputError
-from edge.fusion.editor import Editor
 from edge.fusion.proof import Prover
 from edge.fusion.registry import REWRITES
 from edge.fusion.rewrites.clean import keep_output
-from edge.macs import graph_macs, static_shapes
-from edge.model import Model
+from edge.graph.editor import Editor
+from edge.graph.macs import graph_macs, static_shapes
+from edge.graph.model import Model
 
 # A rewrite that keeps finding work after so many rounds is undoing another one's.
 _MOST_ROUNDS = 20

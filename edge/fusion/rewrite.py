@@ -8,7 +8,7 @@ from typing import Literal
 
 import onnx_ir as ir
 
-from edge.fusion.editor import Editor
+from edge.graph.editor import Editor
 
 Kind = Literal["safe", "optional", "alternative"]
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import onnx
 
 from edge.errors import InputError
-from edge.macs import node_macs, static_shapes
-from edge.model import Model
-from edge.target import UNKNOWN, Target
+from edge.graph.macs import node_macs, static_shapes
+from edge.graph.model import Model
+from edge.targets.target import UNKNOWN, Target
 
 KIND = "estimate"
 HEAVY = ("Conv", "ConvTranspose", "MatMul", "Gemm")

@@ -63,7 +63,7 @@ def measured_here(folder: Path, threads: int | None) -> dict[str, int | bool]:
     from edge.backends import find_backend
     from edge.backends.engine import read_engine
     from edge.latency.memory import peak_memory
-    from edge.noise import noise_batch
+    from edge.task.noise import noise_batch
 
     engine = read_engine(folder)
     backend = find_backend(engine.backend)

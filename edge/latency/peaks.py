@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edge.latency.estimate import Peaks
-from edge.target import find_target
+from edge.targets.target import find_target
 
 _CHANNELS, _SIZE = 128, 64
 _TRIES = 7
@@ -30,7 +30,7 @@ def measure_peaks(threads: int) -> Peaks:
     Raises:
         MachineError: OpenVINO is not installed.
     """
-    from edge.backends.openvino import OpenVino
+    from edge.backends.openvino.backend import OpenVino
 
     macs = _CHANNELS * _CHANNELS * 9 * _SIZE * _SIZE
     cpu = find_target("cpu")
@@ -57,7 +57,7 @@ def _best(work: Callable[[], object]) -> float:
 
 
 def _convolution(precision: str, threads: int) -> Callable[[], object]:
-    from edge.backends.openvino_network import compile_network, core
+    from edge.backends.openvino.network import compile_network, core
 
     network = core().read_model(_graph(quantized=precision == "int8").SerializeToString())
     rest = "fp32" if precision == "int8" else precision

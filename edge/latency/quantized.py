@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import onnx
 
+from edge.graph.macs import Shapes, node_macs, static_shapes
+from edge.graph.model import Model
 from edge.latency.estimate import BYTES, FREE, HEAVY, POINTWISE, LayerEstimate, Peaks, layer_estimate
-from edge.macs import Shapes, node_macs, static_shapes
-from edge.model import Model
 
 _ROUND, _UNROUND = "QuantizeLinear", "DequantizeLinear"
 _INT8 = "int8"

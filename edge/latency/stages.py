@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from edge.backends.engine import Runner
 from edge.errors import InputError
+from edge.images.pictures import read_image
 from edge.latency.statistics import percentile
-from edge.latency.watch import watched
-from edge.pictures import read_image
-from edge.task import SegmentationTask
+from edge.machine.watch import watched
+from edge.task.task import SegmentationTask
 
 FEWEST_ROUNDS = 5
 T = TypeVar("T")

@@ -62,7 +62,7 @@ def sweep(
 
 
 def _row(engine: Engine, batch: int, streams: int, seconds: float, threads: int | None) -> Throughput:
-    from edge.backends.openvino_streams import open_load
+    from edge.backends.openvino.streams import open_load
 
     try:
         load = open_load(engine, batch, streams, threads)(seconds)

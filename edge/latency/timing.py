@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from edge.latency.environment import affinity
 from edge.latency.statistics import Latency, Measured, Ratio, Samples, ratio, summarize
-from edge.latency.watch import watched
+from edge.machine.environment import affinity
+from edge.machine.watch import watched
 
 __all__ = ["Latency", "Measured", "Ratio", "interleave", "measure", "ratio"]
 

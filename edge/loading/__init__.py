@@ -1,4 +1,4 @@
-"""Loading: whatever the user names becomes a :class:`~edge.model.Model`.
+"""Loading: whatever the user names becomes a :class:`~edge.graph.model.Model`.
 
 ==========================  ==================================================  ==========
 MODEL                       what it is                                          runs code
@@ -15,8 +15,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge.errors import InputError
-from edge.model import Model
-from edge.task import SegmentationTask, load_task
+from edge.graph.model import Model
+from edge.task.task import SegmentationTask, load_task
 
 
 def load_model(

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from edge.errors import InputError, first_line
+from edge.graph.model import Model
 from edge.loading.module import call_builder, load_module, require_torch
-from edge.model import Model
-from edge.task import SegmentationTask
+from edge.task.task import SegmentationTask
 
 
 def load_callable(spec: str, weights: Path | None, task: SegmentationTask | None) -> Model:

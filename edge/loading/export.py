@@ -16,9 +16,9 @@ import onnx
 import onnx_ir
 
 from edge.errors import InputError, first_line
-from edge.loading.names import unique_name
-from edge.model import Model, require_consistent
-from edge.task import SegmentationTask
+from edge.graph.model import Model, require_consistent
+from edge.graph.names import unique_name
+from edge.task.task import SegmentationTask
 
 if TYPE_CHECKING:
     from torch import nn

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from edge.errors import InputError, first_line
 from edge.files import read_toml, sha256_bytes
+from edge.graph.model import Model
 from edge.loading.module import call_builder, load_module, require_torch
-from edge.model import Model
-from edge.task import SegmentationTask
+from edge.task.task import SegmentationTask
 
 if TYPE_CHECKING:
     from torch import nn

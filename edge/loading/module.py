@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from edge.errors import InputError, MachineError, first_line
 from edge.files import sha256_file
+from edge.graph.model import Model
 from edge.loading.export import export
 from edge.loading.weights import load_weights
-from edge.model import Model
-from edge.task import SegmentationTask
+from edge.task.task import SegmentationTask
 
 if TYPE_CHECKING:
     from torch import nn

@@ -10,10 +10,10 @@ import onnx
 import onnx.version_converter
 
 from edge.backends.onnxruntime import reference
-from edge.loading.names import with_names
-from edge.model import Model, graph_inputs, read_model
-from edge.noise import noise_batch
-from edge.task import SegmentationTask
+from edge.graph.model import Model, graph_inputs, read_model
+from edge.graph.names import with_names
+from edge.task.noise import noise_batch
+from edge.task.task import SegmentationTask
 
 # QuantizeLinear takes FP16 scales from here on, which TensorRT's strongly typed graphs need.
 OPSET = 19
@@ -28,7 +28,7 @@ def load_onnx(path: Path, task: SegmentationTask | None, default: SegmentationTa
     was.
 
     Raises:
-        InputError: as :func:`edge.model.read_model`.
+        InputError: as :func:`edge.graph.model.read_model`.
     """
     model = read_model(path, task, default)
     fixed = replace(model, proto=_fixed(model))

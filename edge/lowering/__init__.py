@@ -10,11 +10,11 @@ import onnx
 import onnx_ir as ir
 
 from edge.errors import InputError
-from edge.fusion.editor import Editor
+from edge.graph.editor import Editor
+from edge.graph.model import Model
 from edge.lowering.limits import LIMITS, Context, attribute
 from edge.lowering.parsers import Parser, find_parser
 from edge.lowering.rewrites import REWRITES
-from edge.model import Model
 
 __all__ = ["find_parser", "lower", "require_supported", "unsupported"]
 

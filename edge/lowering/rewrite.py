@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from edge.errors import InputError
-from edge.fusion.editor import Editor
+from edge.graph.editor import Editor
 from edge.lowering.parsers import Parser
 
 Needed = Callable[[Parser, int], bool]

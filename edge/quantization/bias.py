@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from edge.backends.onnxruntime import Intermediates
-from edge.model import Model
+from edge.graph.model import Model
 
 Array = NDArray[np.float32]
 

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from edge.backends.onnxruntime import Intermediates
 from edge.errors import InputError
-from edge.model import Model
+from edge.graph.model import Model
+from edge.quantization.clip_trials import Trial, best_clips
 from edge.quantization.clipping import METHODS, mse
 from edge.quantization.graph import OPERATORS, quantizable
 from edge.quantization.histogram import Histogram
 from edge.quantization.ranges import Clip, Convergence, Ranges, TensorRange
-from edge.quantization.trials import Trial, best_clips
 
 Array = NDArray[np.float32]
 

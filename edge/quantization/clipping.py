@@ -7,7 +7,7 @@ entropy    least Kullback-Leibler divergence between the values and their quanti
 mse        least mean squared error of rounding and clipping together
 ========== ==========================================================================================================
 
-None is best everywhere, so :mod:`edge.quantization.trials` measures on real images which one serves each tensor.
+None is best everywhere, so :mod:`edge.quantization.clip_trials` measures on real images which one serves each tensor.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from edge.model import Model
-from edge.task import SegmentationTask
+from edge.graph.model import Model
+from edge.task.task import SegmentationTask
 
 OPERATORS = ("Conv", "ConvTranspose", "MatMul", "Gemm")
 """What INT8 arithmetic exists for; their operands are what gets rounded."""

@@ -17,7 +17,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from edge.errors import InputError
-from edge.model import Model
+from edge.graph.model import Model
 
 FLOAT, HALF = ir.DataType.FLOAT, ir.DataType.FLOAT16
 MIN_SCALE = float(np.float16(2.0**-14))  # smallest normal FP16: a scale below loses bits, and underflows to 0 at 6e-8

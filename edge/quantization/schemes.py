@@ -28,12 +28,12 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from edge.errors import InputError
-from edge.model import Model
+from edge.graph.model import Model
 from edge.quantization.graph import NodeFacts, is_beside_concat, is_nonnegative, node_facts
 from edge.quantization.grid import GridKind
 from edge.quantization.plan import FLOAT, INT8, PrecisionPlan
 from edge.quantization.ranges import TensorRange
-from edge.task import SegmentationTask
+from edge.task.task import SegmentationTask
 
 
 @dataclass(frozen=True)

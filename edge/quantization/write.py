@@ -18,7 +18,7 @@ import onnx_ir.passes.common as passes
 from numpy.typing import NDArray
 
 from edge.errors import InputError
-from edge.model import Model
+from edge.graph.model import Model
 from edge.quantization.graph import activations, constant, weight_axis
 from edge.quantization.grid import Grid, GridKind, grid_for, quantize_weight
 from edge.quantization.placement import Placement, on_operands, on_sources

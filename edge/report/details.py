@@ -13,7 +13,7 @@ from edge.report.results import ImageScores
 
 if TYPE_CHECKING:
     from edge.accuracy.evaluate import Evaluation
-    from edge.images import ImageSet
+    from edge.images.image_set import ImageSet
 
 Labels = NDArray[np.uint8]
 QUANTILES = 201

@@ -14,7 +14,7 @@ from PIL import Image
 from edge.report.contours import count_edges, outline, path
 from edge.report.details import Labels, Picture
 from edge.report.results import ImageScores, Report
-from edge.task import resize_labels
+from edge.task.task import resize_labels
 
 LONGEST_SIDE = 512
 MOST_PICTURES = 9

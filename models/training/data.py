@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edge.images import ImageSet
-from edge.task import SegmentationTask, resize_labels
+from edge.images.image_set import ImageSet
+from edge.task.task import SegmentationTask, resize_labels
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from torch import nn
 
 from edge.accuracy.evaluate import evaluate
 from edge.accuracy.scores import SCORES, mean
-from edge.images import ImageSet
-from edge.task import SegmentationTask
+from edge.images.image_set import ImageSet
+from edge.task.task import SegmentationTask
 
 
 def score(network: nn.Module, images: ImageSet, task: SegmentationTask, device: torch.device) -> dict[str, float]:

@@ -19,11 +19,11 @@ from tqdm import tqdm
 
 from edge.errors import InputError
 from edge.files import replaced_file
-from edge.images import ImageSet
-from edge.task import SegmentationTask
+from edge.images.image_set import ImageSet
+from edge.task.task import SegmentationTask
 from training.augment import Augmentation
-from training.average import StateAverage
 from training.data import TrainingImages
+from training.ema import StateAverage
 from training.losses import LOSSES
 from training.recipe import Recipe
 from training.scores import score

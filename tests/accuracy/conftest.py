@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from edge.accuracy.evaluate import Evaluation
-from edge.images import ImageSet, load_image_set
-from edge.task import SegmentationTask
+from edge.images.image_set import ImageSet, load_image_set
+from edge.task.task import SegmentationTask
 
 SIZE = 16
 

@@ -11,7 +11,7 @@ import pytest
 from edge.accuracy import scores
 from edge.accuracy.counts import Counts, count, stack
 from edge.accuracy.distance import hd95
-from edge.task import SegmentationTask
+from edge.task.task import SegmentationTask
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.slow  # importing MONAI alone takes seconds

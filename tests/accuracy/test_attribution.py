@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from fixtures.small_unet import images, small_unet
 from onnx import numpy_helper
 
 from edge.accuracy.attribution import LayerLoss, attribute
 from edge.accuracy.sqnr import CEILING_DB, sqnr_db
 from edge.backends.onnxruntime import reference
-from edge.model import Model
+from edge.graph.model import Model
+from tests.fixtures.small_unet import images, small_unet
 
 
 def spoiled(model: Model, node_name: str, scale: float) -> Model:

@@ -107,7 +107,7 @@ def test_reference_scores_are_means_with_micro_named_apart(reference) -> None:
 
 
 def test_several_classes_are_named(images, identity) -> None:
-    from edge.task import SegmentationTask
+    from edge.task.task import SegmentationTask
 
     task = SegmentationTask(size=(16, 16), channels="grey", classes=("ground", "disc"), activation="softmax")
     evaluation = evaluate(lambda b: np.concatenate([0.5 - b, b - 0.5], axis=1), images, task)

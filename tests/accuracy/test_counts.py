@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from edge.accuracy.counts import count, stack
-from edge.task import SegmentationTask
+from edge.task.task import SegmentationTask
 
 ONE = SegmentationTask(size=(2, 3))
 THREE = SegmentationTask(size=(2, 3), classes=("background", "liver", "tumour"), activation="softmax")

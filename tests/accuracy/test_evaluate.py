@@ -7,7 +7,7 @@ from PIL import Image
 from edge.accuracy import scores
 from edge.accuracy.evaluate import evaluate
 from edge.errors import InputError
-from edge.images import ImageSet, load_image_set
+from edge.images.image_set import ImageSet, load_image_set
 
 
 def test_scores_are_taken_at_each_images_own_size(reference, images) -> None:

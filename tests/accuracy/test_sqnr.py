@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from edge.accuracy.sqnr import CEILING_DB, clipped_sqnr_db, parity_db, sqnr_db
-from edge.task import SegmentationTask
+from edge.task.task import SegmentationTask
 
 LOGITS = SegmentationTask(size=(4, 4))
 PROBABILITIES = SegmentationTask(size=(4, 4), output="probabilities")

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fixtures.small_unet import images, small_unet
 
 from edge.backends import find_backend
 from edge.backends.engine import Candidate, ConvCounts, read_engine
 from edge.backends.onnxruntime import Intermediates, OnnxRuntime, _count_convolutions, reference
 from edge.errors import InputError
-from edge.model import Model
+from edge.graph.model import Model
 from edge.quantization.calibrate import calibrate
 from edge.quantization.schemes import SCHEMES, plan_int8
 from edge.quantization.write import quantize
-from edge.target import find_target
+from edge.targets.target import find_target
+from tests.fixtures.small_unet import images, small_unet
 
 CPU = find_target("cpu")
 

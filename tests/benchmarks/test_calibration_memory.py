@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fixtures.discs import TASK, disc_network, write_discs
 
 from benchmarks.calibration_memory import MOST_GROWTH, measure
+from tests.fixtures.discs import TASK, disc_network, write_discs
 
 
 @pytest.mark.slow

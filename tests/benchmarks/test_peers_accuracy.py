@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fixtures.discs import disc_network, write_discs
 
 from benchmarks.peers.accuracy import full_evaluations, read_evaluations, validation
 from benchmarks.peers.arguments import environment_python
 from benchmarks.precision import table
 from edge.backends.onnxruntime import reference
+from tests.fixtures.discs import disc_network, write_discs
 
 
 def test_every_call_of_the_validation_function_is_counted_by_its_images(tmp_path: Path) -> None:

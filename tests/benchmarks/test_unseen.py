@@ -12,7 +12,7 @@ from benchmarks.unseen.__main__ import FOLDER, model_folder
 from edge.backends.onnxruntime import reference
 from edge.loading import load_model
 from edge.loading.folder import build_network, read_folder
-from edge.noise import noise_batch
+from edge.task.noise import noise_batch
 
 
 def test_it_loads_like_any_model_folder(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """A run folder made by the real pipeline: a tiny U-Net on tiny pictures, in seconds."""
 
 import pytest
-from bundle_example import picture_set, tiny_unet
+
+from tests.fixtures.bundle_example import picture_set, tiny_unet
 
 REWRITES = ("concat-conv-as-sum", "nearest-upsample-conv")
 
@@ -9,10 +10,10 @@ REWRITES = ("concat-conv-as-sum", "nearest-upsample-conv")
 @pytest.fixture(scope="session")
 def cpu_run(tmp_path_factory):
     """What ``edge deploy`` leaves for the CPU target: fp32 and int8 engines."""
-    from edge.deploy import run_deploy
     from edge.fusion import fuse
-    from edge.job import Request
-    from edge.progress import Silence
+    from edge.pipeline.deploy import run_deploy
+    from edge.pipeline.progress import NullProgress
+    from edge.pipeline.session import Request
 
     root = tmp_path_factory.mktemp("workstation")
     model = tiny_unet().save(root / "tiny.onnx")
@@ -30,6 +31,8 @@ def cpu_run(tmp_path_factory):
     )
     with pytest.MonkeyPatch.context() as patch:
         # Which are fastest differs from run to run, and with them whether INT8 changes a pixel: with these it does.
-        patch.setattr("edge.deploy.fuse_for_target", lambda model, target, proof, *_: fuse(model, REWRITES, proof))
-        _, out = run_deploy(request, Silence())
+        patch.setattr(
+            "edge.pipeline.deploy.fuse_for_target", lambda model, target, proof, *_: fuse(model, REWRITES, proof)
+        )
+        _, out = run_deploy(request, NullProgress())
     return out

@@ -5,11 +5,11 @@ import subprocess
 import tarfile
 
 import pytest
-from forge import FILES, archive, as_tar, body, head, manifest, member
 
 from edge.bundle.archive import unpack, write_archive
 from edge.bundle.container import seal
 from edge.errors import EdgeError, InputError
+from tests.fixtures.forge import FILES, archive, as_tar, body, head, manifest, member
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from fixtures.pictures import COLOUR, GREY, save
 
 from edge.bundle.contents import image_files
-from edge.images import load_image_set
-from edge.task import SegmentationTask
+from edge.images.image_set import load_image_set
+from edge.task.task import SegmentationTask
+from tests.fixtures.pictures import COLOUR, GREY, save
 
 TASK = SegmentationTask(size=(8, 8))
 

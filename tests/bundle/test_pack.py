@@ -5,8 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from bundle_example import SECRET
-from forge import as_tar
 
 from edge.bundle.archive import unpack
 from edge.bundle.pack import pack, warnings
@@ -17,7 +15,9 @@ from edge.device.scores import mean, see
 from edge.device.task import read_task
 from edge.errors import EdgeError, InputError
 from edge.report.store import read_report
-from edge.target import find_target
+from edge.targets.target import find_target
+from tests.fixtures.bundle_example import SECRET
+from tests.fixtures.forge import as_tar
 
 CPU = find_target("cpu")
 
@@ -150,8 +150,8 @@ def test_unpacked_folders_are_checked_for_strangers(unpacked):
 
 def test_pixels_are_those_the_workstation_scored(unpacked, cpu_run):
     manifest, folder = unpacked
-    from edge.images import load_image_set
-    from edge.task import SegmentationTask
+    from edge.images.image_set import load_image_set
+    from edge.task.task import SegmentationTask
 
     task = SegmentationTask.from_table(manifest.task, "manifest")
     images = load_image_set(cpu_run.parent / "set").split("test")

@@ -11,8 +11,8 @@ import pytest
 
 from edge.bundle.archive import unpack
 from edge.bundle.pack import pack
-from edge.bundle.verify import verify
-from edge.target import find_target
+from edge.pipeline.verify import verify
+from edge.targets.target import find_target
 
 pytestmark = pytest.mark.slow
 

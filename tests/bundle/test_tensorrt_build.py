@@ -4,11 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from bundle_example import SIZE, picture_set, tiny_unet
 
 from edge.bundle.archive import unpack
 from edge.bundle.pack import pack
-from edge.bundle.verify import verify
 from edge.device.engines import obtain
 from edge.device.faults import BundleFault, MachineFault
 from edge.device.machine import read_machine
@@ -18,7 +16,9 @@ from edge.device.tensorrt_gpu import TensorRtRtxToolkit, TensorRtToolkit
 from edge.device.tensorrt_plan import plan_version
 from edge.device.toolkit import find_toolkit
 from edge.errors import InputError, MachineError
-from edge.target import find_target
+from edge.pipeline.verify import verify
+from edge.targets.target import find_target
+from tests.fixtures.bundle_example import SIZE, picture_set, tiny_unet
 
 pytest.importorskip("tensorrt_rtx")
 
@@ -26,9 +26,9 @@ pytest.importorskip("tensorrt_rtx")
 @pytest.fixture(scope="module")
 def jetson_run(tmp_path_factory):
     """What ``edge deploy --target jetson-orin-nano-8gb`` leaves: candidate graphs for TensorRT 10.3, simulated."""
-    from edge.deploy import run_deploy
-    from edge.job import Request
-    from edge.progress import Silence
+    from edge.pipeline.deploy import run_deploy
+    from edge.pipeline.progress import NullProgress
+    from edge.pipeline.session import Request
 
     root = tmp_path_factory.mktemp("workstation")
     model, data = tiny_unet().save(root / "tiny.onnx"), picture_set(root / "set")
@@ -42,7 +42,7 @@ def jetson_run(tmp_path_factory):
         calibration_images=16,
         command=f"edge deploy {model} --data={data} --gate 99",
     )
-    return run_deploy(request, Silence())[1]
+    return run_deploy(request, NullProgress())[1]
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from edge.device.jetson import MODULES, find_module, jetpack_of, tensorrt_of
 from edge.device.machine import read_machine
 from edge.device.power import Meter, Power, energy, find_rails, total_rails
-from edge.target import targets
+from edge.targets.target import targets
 
 TREES = Path(__file__).parent / "trees"
 ORIN_NANO, AGX_ORIN, XAVIER_NX, THOR = (

@@ -7,8 +7,8 @@ from PIL import Image
 from edge.device.faults import BundleFault
 from edge.device.pictures import supplied
 from edge.device.task import read_task
-from edge.images import load_image_set
-from edge.task import SegmentationTask
+from edge.images.image_set import load_image_set
+from edge.task.task import SegmentationTask
 
 HOST = SegmentationTask(size=(16, 20), classes=("lesion",))
 TASK = read_task(HOST.to_table())

@@ -5,13 +5,13 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from test_device_machine import AGX_ORIN, ORIN_NANO, THOR, XAVIER_NX
 
 from edge.device.faults import MachineFault
 from edge.device.machine import read_machine
 from edge.device.manifest import Candidate, Manifest
 from edge.device.preflight import generation, preflight, require_target
-from edge.target import find_target
+from edge.targets.target import find_target
+from tests.device.test_device_machine import AGX_ORIN, ORIN_NANO, THOR, XAVIER_NX
 
 GRAPH = "candidates/int8/graph.onnx"
 

@@ -12,7 +12,7 @@ from edge.device import gate, scores
 from edge.device.faults import BundleFault
 from edge.device.task import read_task
 from edge.report.codec import encode
-from edge.task import SegmentationTask
+from edge.task.task import SegmentationTask
 
 TASKS = {
     "binary": SegmentationTask(size=(16, 16)),

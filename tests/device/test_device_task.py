@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge.device.task import read_task
-from edge.task import SegmentationTask
+from edge.task.task import SegmentationTask
 
 BASE = SegmentationTask(size=(24, 40), mean=(0.48, 0.45, 0.40), std=(0.22, 0.21, 0.23))
 

@@ -3,7 +3,7 @@
 import pytest
 
 from edge.device.faults import BundleFault
-from edge.device.tensorrt_settings import ENTERPRISE, RTX, Settings, Wish, find_settings, has, parse_version
+from edge.device.tensorrt_settings import ENTERPRISE, RTX, BuildRequest, Settings, find_settings, has, parse_version
 
 VERSIONS = ("8.5.2.2", "8.5.3.1", "8.6.1", "8.6.2.3", "10.0.1", "10.1", "10.3.0", "10.7", "10.9", "10.13.3.9",
             "10.16.2", "11.0", "11.1", "11.4.1")  # fmt: skip
@@ -12,7 +12,7 @@ WORKSPACE = 1 << 28
 
 
 def wish(typed=False, int8=False, fp16=False, dla=None):
-    return Wish(typed, int8, fp16, WORKSPACE, dla)
+    return BuildRequest(typed, int8, fp16, WORKSPACE, dla)
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -7,7 +7,7 @@ import pytest
 
 from edge.fusion.float64 import run_float64
 from edge.fusion.proof import prove, run_float32
-from tests.fusion.small import Builder
+from tests.fixtures.graph_builder import Builder
 
 
 def _convolution(b: Builder, auto_pad: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from edge.fusion import REWRITES, for_masks, safe_rewrites
 from edge.fusion.proof import run_float32
-from tests.fusion.small import Builder
+from tests.fixtures.graph_builder import Builder
 
 
 @pytest.mark.parametrize("maps", [1, 2, 4])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge.fusion import fuse
-from tests.fusion.small import Builder, fused, ops, times
+from tests.fixtures.graph_builder import Builder, fused, ops, times
 
 
 def test_batch_norm_after_a_convolution_is_folded() -> None:
@@ -97,8 +97,8 @@ def test_unknown_rewrite_is_an_input_error() -> None:
 
 def test_a_wrong_rewrite_is_caught_and_undone(monkeypatch: pytest.MonkeyPatch) -> None:
     from edge.fusion import driver, registry
-    from edge.fusion.editor import Editor
     from edge.fusion.rewrite import Rewrite
+    from edge.graph.editor import Editor
 
     def wrong(editor: Editor) -> int:
         found = list(editor.nodes("Relu"))

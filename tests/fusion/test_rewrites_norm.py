@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.fusion.small import Builder, fused, ops, times
+from tests.fixtures.graph_builder import Builder, fused, ops, times
 
 LAYER_NORM = ("channel-layer-norm", "center-into-conv", "variance-as-conv", "norm-scale-into-conv")
 

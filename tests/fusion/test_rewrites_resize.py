@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.fusion.small import Builder, fused, ops, times
+from tests.fixtures.graph_builder import Builder, fused, ops, times
 
 
 @pytest.mark.parametrize(("scale", "outputs"), [(2, 1), (4, 1), (8, 1), (2, 6)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edge.fusion import Fused
-from tests.fusion.small import Builder, fused, times
+from tests.fixtures.graph_builder import Builder, fused, times
 
 NAME = "odd-widths-in-blocks"
 

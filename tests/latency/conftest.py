@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fixtures.small_unet import small_unet
 
 from edge.backends.engine import Candidate, Engine, Runner
-from edge.backends.openvino import OpenVino
-from edge.target import find_target
+from edge.backends.openvino.backend import OpenVino
+from edge.targets.target import find_target
+from tests.fixtures.small_unet import small_unet
 
 
 @pytest.fixture(scope="module")

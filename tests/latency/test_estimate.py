@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from fixtures.small_unet import small_unet
 
 from edge.errors import InputError
+from edge.graph.macs import count_macs
 from edge.latency.estimate import Peaks, estimate, target_peaks
-from edge.macs import count_macs
-from edge.target import UNKNOWN, find_target, targets
+from edge.targets.target import UNKNOWN, find_target, targets
+from tests.fixtures.small_unet import small_unet
 
 ORIN = "jetson-orin-nano-8gb"
 SLOW = Peaks({"fp32": 1e9, "fp16": 2e9, "int8": 4e9}, 1e15, "made up")
@@ -83,7 +83,7 @@ def test_a_precision_that_there_is_no_estimate_for() -> None:
 
 
 def test_this_machines_own_peaks() -> None:
-    from edge.backends.openvino import OpenVino
+    from edge.backends.openvino.backend import OpenVino
     from edge.latency.peaks import measure_peaks
 
     peaks = measure_peaks(1)

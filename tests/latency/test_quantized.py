@@ -6,16 +6,16 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from fixtures.discs import SIZE, disc_network
-from fixtures.zoo import squeeze_excite_hard_swish, transposed_and_concat, two_class_softmax
 
+from edge.graph.model import Model
 from edge.latency.estimate import Peaks, estimate, target_peaks
 from edge.latency.quantized import estimate_quantized
-from edge.model import Model
 from edge.quantization.calibrate import calibrate
 from edge.quantization.schemes import SCHEMES, plan_int8
 from edge.quantization.write import quantize
-from edge.target import find_target
+from edge.targets.target import find_target
+from tests.fixtures.discs import SIZE, disc_network
+from tests.fixtures.zoo import squeeze_excite_hard_swish, transposed_and_concat, two_class_softmax
 
 ORIN = find_target("jetson-orin-nano-8gb")
 SLOW = Peaks({"fp32": 1e9, "fp16": 2e9, "int8": 4e9}, 1e15, "made up")

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fixtures.small_unet import ROOT, TASK
 
 from edge.errors import InputError
-from edge.images import load_image_set
+from edge.images.image_set import load_image_set
 from edge.latency.stages import image_to_mask
+from tests.fixtures.small_unet import ROOT, TASK
 
 IMAGES = [sample.image for sample in load_image_set(ROOT / "calibration/dsb2018").split("val").spread(3)]
 

@@ -35,10 +35,10 @@ def test_a_network_of_one_image_says_so(tmp_path) -> None:
     from onnx import TensorProto, helper, numpy_helper
 
     from edge.backends.engine import Candidate
-    from edge.backends.openvino import OpenVino
-    from edge.model import Model
-    from edge.target import find_target
-    from edge.task import SegmentationTask
+    from edge.backends.openvino.backend import OpenVino
+    from edge.graph.model import Model
+    from edge.targets.target import find_target
+    from edge.task.task import SegmentationTask
 
     shape = numpy_helper.from_array(np.array([1, 3, 64]), "flat")
     back = numpy_helper.from_array(np.array([1, 3, 8, 8]), "square")

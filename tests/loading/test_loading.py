@@ -12,8 +12,8 @@ import onnx.version_converter
 import pytest
 
 from edge.errors import InputError
+from edge.graph.model import read_model
 from edge.loading import load_model
-from edge.model import read_model
 
 torch = pytest.importorskip("torch")
 from safetensors.torch import save_file  # noqa: E402
@@ -279,10 +279,10 @@ def test_an_older_operator_set_is_raised_with_the_same_output(folder: Path, tmp_
 
 
 def test_nodes_without_a_name_of_their_own_can_be_quantized(folder: Path, tmp_path: Path) -> None:
-    from edge.noise import noise_batch
     from edge.quantization.calibrate import calibrate
     from edge.quantization.schemes import find_scheme, plan_int8
     from edge.quantization.write import quantize
+    from edge.task.noise import noise_batch
 
     path = load_model(str(folder)).save(tmp_path / "tiny.onnx")
     proto = onnx.load(path)

@@ -8,10 +8,10 @@ import pytest
 
 from edge.backends.onnxruntime import reference
 from edge.errors import InputError
+from edge.graph.model import Model
 from edge.lowering import find_parser, lower, require_supported, unsupported
 from edge.lowering.parsers import parse_version
-from edge.model import Model
-from edge.task import SegmentationTask
+from edge.task.task import SegmentationTask
 
 VERSIONS = ("8.5", "8.6", "10.3", "10.9", "10.13", "10.16", "11.1")
 

@@ -15,8 +15,9 @@ sys.path.insert(0, str(MODELS))  # as ``python models/train.py`` has it
 
 torch = pytest.importorskip("torch")
 
-from network_examples import example  # noqa: E402
 from training.folder import TrainingFolder, find_networks, open_network  # noqa: E402
+
+from tests.fixtures.network_examples import example  # noqa: E402
 
 DROPPED_IN = "dropped_in"
 

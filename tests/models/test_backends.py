@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from network_examples import example
 from torch import nn
 from training.folder import TrainingFolder
 from training.weights import save_weights
@@ -16,9 +15,10 @@ from training.weights import save_weights
 from edge.backends import find_backend
 from edge.backends.engine import Candidate
 from edge.errors import MachineError
+from edge.graph.model import Model
 from edge.loading.module import load_module
-from edge.model import Model
-from edge.target import find_target
+from edge.targets.target import find_target
+from tests.fixtures.network_examples import example
 
 # Backend, a target it compiles for, and whether an engine for it runs on any machine.
 BUILDS = [("onnxruntime", "cpu", True), ("openvino", "cpu", True), ("tensorrt_rtx", "rtx-ampere", False)]

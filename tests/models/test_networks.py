@@ -9,7 +9,6 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from network_examples import SIDE, example
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -20,6 +19,7 @@ from training.weights import half_kernels, load_weights, save_weights
 from edge.files import read_toml
 from edge.loading.folder import MANIFEST, import_network
 from edge.loading.weights import load_weights as load_checkpoint
+from tests.fixtures.network_examples import SIDE, example
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 

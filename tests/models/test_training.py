@@ -20,7 +20,7 @@ from training.recipe import Recipe
 from training.serp import SelfEmbedding
 
 from edge.errors import InputError
-from edge.images import load_image_set
+from edge.images.image_set import load_image_set
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 

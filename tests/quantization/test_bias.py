@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from fixtures.discs import disc_network
-from fixtures.small_unet import images, small_unet
 
 from edge.backends.onnxruntime import Intermediates, reference
 from edge.quantization.bias import correct_biases, measure_shifts
 from edge.quantization.calibrate import calibrate
 from edge.quantization.schemes import SCHEMES, plan_int8
 from edge.quantization.write import quantize
+from tests.fixtures.discs import disc_network
+from tests.fixtures.small_unet import images, small_unet
 
 MODEL, SCHEME = small_unet(), replace(SCHEMES["openvino"], shared=False)
 RANGES = calibrate(MODEL, images(4), method="mse")

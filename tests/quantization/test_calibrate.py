@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fixtures.small_unet import images, small_litenext, small_unet
 
 from edge.backends.onnxruntime import Intermediates
 from edge.errors import InputError
 from edge.quantization.calibrate import TRIAL_IMAGES, _Spread, calibrate
 from edge.quantization.ranges import Convergence, read_ranges
+from tests.fixtures.small_unet import images, small_litenext, small_unet
 
 
 def test_extremes_are_those_of_the_data() -> None:

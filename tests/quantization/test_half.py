@@ -8,9 +8,9 @@ import pytest
 
 from edge.backends.onnxruntime import reference
 from edge.errors import InputError
-from edge.model import Model
+from edge.graph.model import Model
 from edge.quantization.half import MIN_SCALE, stays_float, to_half
-from edge.task import SegmentationTask
+from edge.task.task import SegmentationTask
 
 TASK = SegmentationTask(size=(8, 8))
 HEADER = '<ir_version: 9, opset_import: ["" : 20]> net (float[1,3,8,8] image) => (float[1,K,8,8] output)'

@@ -6,13 +6,13 @@ import numpy as np
 import onnx
 import pytest
 
+from edge.graph.model import Model
 from edge.lowering import unsupported
-from edge.model import Model
 from edge.quantization.calibrate import calibrate
 from edge.quantization.plan import INT8, PrecisionPlan
 from edge.quantization.schemes import SCHEMES, plan_int8
 from edge.quantization.write import quantize
-from edge.task import SegmentationTask
+from edge.task.task import SegmentationTask
 
 SCHEME = SCHEMES["tensorrt"]
 RANDOM = np.random.default_rng(0)

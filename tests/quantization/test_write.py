@@ -10,22 +10,22 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from fixtures.small_unet import images, small_litenext, small_unet
 from onnx import numpy_helper
 
 from edge.accuracy.sqnr import sqnr_db
 from edge.backends.engine import Candidate
 from edge.backends.onnxruntime import reference
-from edge.backends.openvino import OpenVino
+from edge.backends.openvino.backend import OpenVino
 from edge.errors import InputError
-from edge.model import Model
+from edge.graph.model import Model
 from edge.quantization.calibrate import calibrate
 from edge.quantization.grid import grid_for, quantize_weight
 from edge.quantization.plan import FLOAT, INT8, PrecisionPlan, read_plan
 from edge.quantization.ranges import Ranges
 from edge.quantization.schemes import SCHEMES, find_scheme, plan_int8
 from edge.quantization.write import quantize
-from edge.target import find_target
+from edge.targets.target import find_target
+from tests.fixtures.small_unet import images, small_litenext, small_unet
 
 NETWORKS = {"small_unet": small_unet, "small_litenext": small_litenext}
 

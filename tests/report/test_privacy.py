@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edge.report.privacy import without_names
-from tests.report.example import example
+from tests.fixtures.report_example import example
 
 
 def test_only_the_names_of_images_are_replaced() -> None:

@@ -9,9 +9,9 @@ from PIL import Image
 
 from edge.accuracy.counts import count, stack
 from edge.accuracy.evaluate import Evaluation
-from edge.images import load_image_set
+from edge.images.image_set import load_image_set
 from edge.report import image_scores, quantiles, worst_pictures
-from edge.task import SegmentationTask
+from edge.task.task import SegmentationTask
 
 TASK = SegmentationTask(size=(16, 16), classes=("cell",))
 

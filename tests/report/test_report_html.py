@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from example import example
 
 from edge.report import Picture, Report, merge_reports, plots, write_report
 from edge.report.html import render
 from edge.report.markdown import markdown
 from edge.report.pictures import MOST_PICTURES, plates
+from tests.fixtures.report_example import example
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = (
@@ -314,7 +314,7 @@ onload = () => {
 
 
 @dataclass(frozen=True)
-class Seen:
+class Evaluation:
     """What a browser made of a page 390 pixels wide."""
 
     look: dict[str, Any]
@@ -322,7 +322,7 @@ class Seen:
     requests: list[str]
 
 
-def browse(text: str, folder: Path, dark: bool = False) -> Seen:
+def browse(text: str, folder: Path, dark: bool = False) -> Evaluation:
     """Open a page in headless Chromium without a network, framed at a phone's width (windows cannot be that small)."""
     (folder / "report.html").write_text(text, encoding="utf-8")
     (folder / "probe.html").write_text(PROBE, encoding="utf-8")
@@ -345,7 +345,7 @@ def browse(text: str, folder: Path, dark: bool = False) -> Seen:
     params = [event["params"] for event in events if "params" in event]
     # What the browser asks for itself (its clock, its updates) has no origin.
     pages = [p["url"] for p in params if p.get("initiator", "not an origin") != "not an origin" and "url" in p]
-    return Seen(
+    return Evaluation(
         look=json.loads(look[1]),
         console=[line for line in done.stderr.splitlines() if ":CONSOLE" in line],
         requests=[url for url in pages if not url.startswith(("file:", "data:"))],

@@ -11,11 +11,11 @@ from typing import Any
 
 import jsonschema
 import pytest
-from example import example
 
 from edge.errors import InputError
 from edge.report import Report, read_report, write_merged, write_report
 from edge.report.store import faults, schema
+from tests.fixtures.report_example import example
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import math
 from dataclasses import replace
 
 import pytest
-from example import example
 
 from edge.report import words
+from tests.fixtures.report_example import example
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from runtime_kit import ROOT, Steps, build
+
+from tests.fixtures.runtime_kit import ROOT, Steps, build
 
 
 @pytest.fixture(scope="session")

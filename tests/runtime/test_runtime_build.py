@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from runtime_kit import ROOT, Steps, build
 
-from edge.task import SegmentationTask
+from edge.task.task import SegmentationTask
+from tests.fixtures.runtime_kit import ROOT, Steps, build
 
 
 def ctest(folder: Path) -> None:

@@ -6,9 +6,9 @@ import itertools
 
 import numpy as np
 import pytest
-from runtime_kit import Steps
 
-from edge.task import SegmentationTask
+from edge.task.task import SegmentationTask
+from tests.fixtures.runtime_kit import Steps
 
 SIZES = ((1, 1), (2, 1), (1, 7), (3, 2), (37, 53), (64, 48), (129, 200), (300, 31))
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from runtime_kit import ROOT, make_engine, write_reference
 
-from edge.backends.openvino import OpenVino
-from edge.images import load_image_set
-from edge.pictures import read_image
-from edge.segment import segment_images
-from edge.task import SegmentationTask
+from edge.backends.openvino.backend import OpenVino
+from edge.images.image_set import load_image_set
+from edge.images.pictures import read_image
+from edge.pipeline.segment import segment_images
+from edge.task.task import SegmentationTask
+from tests.fixtures.runtime_kit import ROOT, make_engine, write_reference
 
 Call = Callable[..., "object"]
 TASK = SegmentationTask((64, 64), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), classes=("nucleus",))

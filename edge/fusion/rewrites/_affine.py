@@ -9,7 +9,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from edge.fusion.conv import Conv, base, conv, read_any_conv, read_conv
-from edge.fusion.editor import Editor, integer, number
+from edge.graph.editor import Editor, integer, number
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from edge.fusion.editor import Editor, integer, text
 from edge.fusion.rewrites._affine import read_batch_norm
 from edge.fusion.rewrites._resize import read_upsample
+from edge.graph.editor import Editor, integer, text
 
 Placement = NDArray[np.int64]
 """``[C]``: where each channel of a map stands in the wider one."""

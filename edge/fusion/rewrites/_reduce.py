@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from edge.fusion.editor import Editor, integer, ints
+from edge.graph.editor import Editor, integer, ints
 
 
 def axes(editor: Editor, node: ir.Node) -> tuple[int, ...] | None:

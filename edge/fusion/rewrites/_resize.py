@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from edge.fusion.editor import Editor, Shape, text
+from edge.graph.editor import Editor, Shape, text
 
 
 @dataclass(frozen=True)

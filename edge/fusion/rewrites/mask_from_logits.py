@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from edge.fusion.editor import Editor, integer
 from edge.fusion.rewrite import rewrite
+from edge.graph.editor import Editor, integer
 
 
 def _apply(editor: Editor, node: ir.Node) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from edge.fusion.editor import Editor
+from edge.graph.editor import Editor
 from edge.lowering.parsers import Parser
 from edge.lowering.rewrite import Rewrite
 

@@ -20,7 +20,7 @@ import math
 import numpy as np
 import onnx_ir as ir
 
-from edge.fusion.editor import Editor, text
+from edge.graph.editor import Editor, text
 from edge.lowering.rewrite import Rewrite, float_input, take_over, where_lacking
 
 

@@ -17,7 +17,7 @@ import math
 import numpy as np
 import onnx_ir as ir
 
-from edge.fusion.editor import Editor, integer, number
+from edge.graph.editor import Editor, integer, number
 from edge.lowering.parsers import Parser
 from edge.lowering.rewrite import Rewrite, float_input, static_shape, take_over
 

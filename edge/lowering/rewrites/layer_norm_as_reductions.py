@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from edge.fusion.editor import Editor, integer, number
+from edge.graph.editor import Editor, integer, number
 from edge.lowering.rewrite import Rewrite, float_input, static_shape, take_over, where_lacking
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from edge.fusion.editor import Editor
+from edge.graph.editor import Editor
 from edge.lowering.rewrite import Rewrite, float_input, take_over, where_lacking
 
 

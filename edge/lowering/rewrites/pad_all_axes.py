@@ -14,7 +14,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edge.errors import InputError
-from edge.fusion.editor import Editor
+from edge.graph.editor import Editor
 from edge.lowering.rewrite import Rewrite, static_shape, where_opset_below
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from edge.errors import InputError
-from edge.fusion.editor import Editor
+from edge.graph.editor import Editor
 from edge.lowering.rewrite import Rewrite, where_opset_below
 
 # ReduceSum takes its axes as an input since opset 13, and 8.x reads that one.

@@ -15,7 +15,7 @@ import math
 import numpy as np
 import onnx_ir as ir
 
-from edge.fusion.editor import Editor, integer
+from edge.graph.editor import Editor, integer
 from edge.lowering.rewrite import Rewrite, static_shape, where_opset_below
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from edge.fusion.editor import Editor, number
+from edge.graph.editor import Editor, number
 from edge.lowering.rewrite import Rewrite, float_input, take_over, where_lacking
 
 

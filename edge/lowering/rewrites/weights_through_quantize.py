@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from edge.fusion.editor import Editor, integer
+from edge.graph.editor import Editor, integer
 from edge.lowering.parsers import Parser
 from edge.lowering.rewrite import Rewrite
 

@@ -1,0 +1,102 @@
+"""The command ``edge``: its table of contents, and how every error ends."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Annotated, NoReturn
+
+import typer
+
+from edge import __version__
+from edge.cli import engines, facts, runs, stages
+from edge.errors import MACHINE_FAULTS, EdgeError
+
+OUR_BUG = 70
+INTERRUPTED = 130  # what typer makes of Ctrl-C
+
+COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
+    ("deploy", runs.deploy, "the whole pipeline, and a report"),
+    ("build", engines.build, "one engine, no verdict"),
+    ("check", engines.check, "Dice, IoU and the gate, or a model's float scores"),
+    ("segment", engines.segment, "masks as PNG"),
+    ("profile", engines.profile, "latency; --against compares two engines"),
+    ("report", runs.report, "one report over several runs"),
+    ("bundle", runs.bundle, "pack a run for a device"),
+    ("verify", runs.verify, "on the device: build, check, profile, choose"),
+    ("estimate", facts.estimate, "a floor from the device's table, not measured"),
+    ("targets", facts.list_targets, "the devices there are"),
+    ("inspect", facts.inspect, "what a file or folder is"),
+    ("fuse", stages.fuse, "exact rewrites only"),
+    ("calibrate", stages.calibrate, "ranges from real training images"),
+    ("quantize", stages.quantize, "write the Q/DQ graph"),
+)
+
+app = typer.Typer(
+    name="edge",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _name, _command, _summary in COMMANDS:
+    app.command(_name, short_help=_summary)(_command)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"segedge {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        # Hidden: everyone expects it, and the help has to fit a screen of 25 lines.
+        typer.Option("--version", help="print the version", callback=_print_version, is_eager=True, hidden=True),
+    ] = False,
+) -> None:
+    """The fastest engine for your device that segments as well, with proof."""
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with 0, 1, 2, 3 or 70 (README), or 130 when interrupted."""
+    verbose = "-v" in sys.argv or "--verbose" in sys.argv
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is half-written is removed
+    try:
+        app()
+    except EdgeError as error:
+        if verbose:
+            traceback.print_exc()
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.exit(0)
+    except OSError as error:
+        if error.errno not in MACHINE_FAULTS:
+            _our_bug()
+        print(f"error: {error.filename or 'disk'}: {error.strerror}; free space or permissions there", file=sys.stderr)
+        sys.exit(3)
+    except MemoryError:
+        print("error: this machine ran out of memory; close other programs or use a smaller task size", file=sys.stderr)
+        sys.exit(3)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            print("interrupted; nothing was replaced", file=sys.stderr)
+        raise
+    except Exception:
+        _our_bug()
+    sys.exit(0)
+
+
+def _our_bug() -> NoReturn:
+    traceback.print_exc()
+    print("This is a bug in SegEdge. Please report it with the lines above and the command.", file=sys.stderr)
+    sys.exit(OUR_BUG)
+
+
+if __name__ == "__main__":
+    main()

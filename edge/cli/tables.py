@@ -1,0 +1,244 @@
+"""Results as text tables, as wide and as coloured as the terminal on stdout.
+
+``NO_COLOR`` and ``TERM=dumb`` are honoured (by rich). Nothing here decides anything: it shows what it is given.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from edge.report import words
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleRenderable
+    from rich.table import Table
+
+    from edge.accuracy.compare import Accuracy
+    from edge.accuracy.gate import Verdict
+    from edge.backends.engine import Layer
+    from edge.latency.statistics import Latency
+    from edge.pipeline.profile import Profiled
+    from edge.report.results import EngineRow, Report
+    from edge.targets.target import Target
+
+_PIPE_WIDTH = 140  # a pipe has no width; wide enough that no cell wraps
+_STATE_STYLES: Mapping[str, str] = {"passes": "green", "fails": "red", "not built": "yellow", "not scored": "yellow"}
+
+
+def report_text(report: Report) -> str:
+    """Every precision with its figures, why those that fail do, and the verdict."""
+    from rich.text import Text
+
+    reasons = [
+        Text.assemble((f"{row.name}: ", "bold"), reason) for row in report.engines for reason in row.gate.reasons
+    ]
+    closing = [Text(finding) for finding in words.findings(report)]
+    verdict = Text(words.verdict(report), style="bold green" if report.status == "passed" else "bold")
+    blank = [Text("")] if reasons or closing else []
+    return _text(_engines_table(report), *blank, *reasons, *closing, Text(""), verdict)
+
+
+def targets_text(targets: Iterable[Target]) -> str:
+    """Name, title, compiler, precisions and JetPack releases of each target."""
+    rows = [
+        (t.name, t.title, t.backend, " ".join(t.precisions), " ".join(j.version for j in t.jetpacks) or words.NONE)
+        for t in targets
+    ]
+    return _text(_table(("target", "device", "compiler", "precisions", "JetPack"), rows, left=5))
+
+
+def accuracy_text(rows: Sequence[tuple[str, Accuracy, Verdict]]) -> str:
+    """Scores of engines by name, with the gate's reasons below."""
+    from rich.text import Text
+
+    cells = [(name, *_accuracy_cells(accuracy), _passed(verdict.passed)) for name, accuracy, verdict in rows]
+    header = ("engine", "Dice", "kept", "IoU kept", "agreement", "SQNR", "parity", "gate")
+    full = [(name, *_full_cells(accuracy)) for name, accuracy, _ in rows]
+    full_header = ("engine", "pooled Dice", "pooled IoU", "HD95 px", "undefined", "detectable", "worst loss")
+    reasons = [Text(f"{name}: {reason}") for name, _, verdict in rows for reason in verdict.reasons]
+    evidence = [Text(words.evidence([accuracy for _, accuracy, _ in rows]))] if rows else []
+    strata = [block for name, accuracy, _ in rows for block in _strata_blocks(name, accuracy)]
+    blank = Text("")
+    return _text(_table(header, cells), *reasons, blank, _table(full_header, full), *evidence, *strata)
+
+
+def scores_text(scores: Mapping[str, float]) -> str:
+    """Plain means of a model without a reference: dice, iou, recall, precision."""
+    return _text(_table(tuple(scores), [tuple(words.score(value) for value in scores.values())], left=0))
+
+
+def latency_text(latencies: Mapping[str, Latency]) -> str:
+    """Percentiles in ms by engine name; warnings below."""
+    from rich.text import Text
+
+    header = ("engine", "p50 ms", "p90", "p95", "p99", "mean", "min", "CoV", "runs")
+    rows = [
+        (name, *(words.milliseconds(v) for v in (x.p50, x.p90, x.p95, x.p99, x.mean, x.min)),
+         words.percent(x.cov), words.number(x.n))
+        for name, x in latencies.items()
+    ]  # fmt: skip
+    warnings = [Text(f"{name}: {warning}", style="yellow") for name, x in latencies.items() for warning in x.warnings]
+    return _text(_table(header, rows), *warnings)
+
+
+def profile_text(found: Profiled) -> str:
+    """Latencies, the ratio, and whatever else was asked for, one block each."""
+    blocks = [latency_text(found.latencies)]
+    if found.ratio is not None:
+        low, high = found.ratio.ci95
+        interval = f"95 % interval {low:.3f} to {high:.3f}"
+        blocks.append(f"first / second: {found.ratio.ratio:.3f} ({interval}); below 1, the first is faster")
+    for name, memory in found.memory.items():
+        added = f"{words.size(memory.added_bytes)} of it by the compiler's libraries and the engine"
+        blocks.append(f"{name}: peak memory {words.size(memory.peak_bytes)} in a process of its own, {added}")
+    if found.pixels is not None:
+        routes = {"on the host": found.pixels.on_host, "inside the engine": found.pixels.in_engine}
+        blocks.append(
+            "pixels to mask (uint8 array at the network's size), not compute alone\n"
+            + latency_text({name: latency for name, latency in routes.items() if latency is not None})
+        )
+        if found.pixels.ratio is not None:
+            low, high = found.pixels.ratio.ci95
+            blocks.append(
+                f"inside / on the host: {found.pixels.ratio.ratio:.3f} (95 % interval {low:.3f} to {high:.3f}); "
+                f"same masks on {found.pixels.proven_on} images"
+            )
+        else:
+            blocks.append(f"not inside the engine: {found.pixels.reason}")
+    if found.stages is not None:
+        steps = {
+            name: value for name, value in vars(found.stages).items() if name not in ("images", "rounds", "warnings")
+        }
+        cells = [words.milliseconds(value) for value in steps.values()]
+        doubts = "".join(f"\nimage to mask: {warning}" for warning in found.stages.warnings)
+        blocks.append("image to mask, ms\n" + table_text(tuple(steps), [cells], left=0) + doubts)
+    if found.layers:
+        blocks.append(layers_text(found.layers))
+    if found.sweep:
+        rows = [
+            (r.batch, r.streams, words.milliseconds(r.images_per_second), words.milliseconds(r.request_p50_ms), r.note)
+            for r in found.sweep
+        ]
+        blocks.append(table_text(("batch", "streams", "images/s", "request p50 ms", "note"), rows, left=0))
+    return "\n\n".join(blocks)
+
+
+def layers_text(layers: Sequence[Layer], most: int = 20) -> str:
+    """The slowest layers, with precision and the reason where one was left float."""
+    ranked = sorted(layers, key=lambda layer: -(layer.ms or 0.0))
+    rows = [(x.name, x.op, x.precision, words.milliseconds(x.ms), x.reason) for x in ranked[:most]]
+    return _text(_table(("layer", "op", "precision", "ms", "why float"), rows, left=3))
+
+
+def table_text(header: Sequence[str], rows: Iterable[Sequence[Any]], left: int = 1) -> str:
+    """Any table; the first ``left`` columns are aligned left, the rest right."""
+    return _text(_table(header, [[words.plain(cell) for cell in row] for row in rows], left))
+
+
+def _engines_table(report: Report) -> Table:
+    columns: tuple[tuple[str, int], ...] = (  # heading, least terminal width that shows it
+        ("engine", 0), ("p50 ms", 0), ("p99", 80), ("× FP32", 0), ("Dice", 0), ("kept", 0), ("IoU kept", 92),
+        ("agreement", 104), ("SQNR", 124), ("parity", 72), ("size", 114), ("gate", 0),
+    )  # fmt: skip
+    width = _console().width
+    shown = [index for index, (_, least) in enumerate(columns) if width >= least]
+    rows = [[cells[index] for index in shown] for cells in (_engine_cells(report, row) for row in report.engines)]
+    return _table([columns[index][0] for index in shown], rows)
+
+
+def _engine_cells(report: Report, row: EngineRow) -> tuple[Any, ...]:
+    from rich.text import Text
+
+    latency, factor = row.latency_ms, words.speedup(row, words.baseline(report))
+    chosen = row.name == report.chosen
+    state = words.state(row)
+    doubt = "" if latency is None or latency.trustworthy else " ?"
+    dice, kept, iou, agreement, sqnr, parity = (
+        _accuracy_cells(row.accuracy) if row.accuracy is not None else (words.NONE,) * 6
+    )
+    return (
+        Text(f"{row.name} ◀" if chosen else row.name, style="bold" if chosen else ""),
+        words.milliseconds(latency.p50 if latency else None) + doubt,
+        words.milliseconds(latency.p99 if latency else None),
+        words.NONE if factor is None else f"{factor:.2f}",
+        dice, kept, iou, agreement, sqnr, parity,
+        words.size(row.bytes),
+        Text(state, style=_STATE_STYLES[state]),
+    )  # fmt: skip
+
+
+def _accuracy_cells(accuracy: Accuracy) -> tuple[str, ...]:
+    return (
+        words.score(accuracy.dice.mean),
+        words.percent(accuracy.dice.retained),
+        words.percent(accuracy.iou.retained),
+        words.score(accuracy.agreement),
+        words.decibels(accuracy.sqnr_db),
+        words.decibels(accuracy.parity_db),
+    )
+
+
+def _full_cells(accuracy: Accuracy) -> tuple[str, ...]:
+    return (
+        words.score(accuracy.dice.micro),
+        words.score(accuracy.iou.micro),
+        words.pixels(accuracy.hd95.mean if accuracy.hd95 else None),
+        words.undefined(accuracy.hd95),
+        words.score(accuracy.dice.detectable),
+        words.score(accuracy.worst_drop),
+    )
+
+
+def _strata_blocks(name: str, accuracy: Accuracy) -> list[ConsoleRenderable]:
+    """A stratum a row, and whether the gate looks at it."""
+    from rich.text import Text
+
+    from edge.accuracy.gate import FEWEST_IN_STRATUM
+
+    if not accuracy.strata:
+        return []
+    rows = [
+        (s.name, str(s.images), words.score(s.dice), words.score(s.reference_dice), words.percent(s.retained),
+         "yes" if s.images >= FEWEST_IN_STRATUM else f"no, under {FEWEST_IN_STRATUM} images")
+        for s in accuracy.strata
+    ]  # fmt: skip
+    header = (accuracy.strata_column or "stratum", "images", "Dice", "float model", "kept", "judged")
+    return [Text(""), Text(f"{name}, by {accuracy.strata_column}"), _table(header, rows)]
+
+
+def _passed(passed: bool) -> Any:
+    from rich.text import Text
+
+    state = "passes" if passed else "fails"
+    return Text(state, style=_STATE_STYLES[state])
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[Any]], left: int = 1) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, highlight=False)
+    for index, name in enumerate(header):
+        last_word = name in ("gate", "why float", "judged")
+        table.add_column(name, justify="left" if index < left or last_word else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _console() -> Console:
+    """On stdout: colours and width of the terminal there, or a wide plain page where it is not one."""
+    from rich.console import Console
+
+    live = sys.stdout.isatty()
+    return Console(file=sys.stdout, force_terminal=live, width=None if live else _PIPE_WIDTH, highlight=False)
+
+
+def _text(*parts: ConsoleRenderable) -> str:
+    console = _console()
+    with console.capture() as capture:
+        for part in parts:
+            console.print(part)
+    return "\n".join(line.rstrip() for line in capture.get().rstrip().split("\n"))

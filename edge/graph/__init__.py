@@ -1,0 +1,1 @@
+"""The network as an ONNX graph with its task, and what reads or edits graphs."""

@@ -1,0 +1,266 @@
+"""The model: an ONNX graph and the task that says what goes in and what comes out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir
+
+from edge.errors import InputError, first_line
+from edge.files import replaced_file
+from edge.task.task import METADATA_KEY, SegmentationTask
+
+_FACTS_KEY = "segedge.facts"
+_FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE)
+
+
+@dataclass(frozen=True)
+class Model:
+    """An ONNX graph plus its task. Stages take one and return a new one; nothing changes it in place.
+
+    Attributes:
+        proto: the graph. Treat it as read-only; edit a fresh copy from :meth:`to_ir`.
+        task: what the graph's input and output mean.
+        name: short name for tables and folders.
+        source: where it came from, as the user wrote it.
+        facts: figures that only the source knows (``parameters``: trainable, ``weights``: file hash).
+    """
+
+    proto: onnx.ModelProto
+    task: SegmentationTask
+    name: str
+    source: str = ""
+    facts: Mapping[str, Any] | None = None
+
+    @property
+    def input_name(self) -> str:
+        """Name of the single image input."""
+        return graph_inputs(self.proto)[0].name
+
+    @property
+    def output_name(self) -> str:
+        """Name of the output that the task reads."""
+        return self.task.output_name or self.proto.graph.output[0].name
+
+    @property
+    def opset(self) -> int:
+        """Version of the default operator set."""
+        return opset(self.proto)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hex SHA-256 of the serialized graph (deterministic), without metadata."""
+        bare = onnx.ModelProto()
+        bare.CopyFrom(self.proto)
+        del bare.metadata_props[:]
+        return hashlib.sha256(bare.SerializeToString(deterministic=True)).hexdigest()
+
+    def to_ir(self) -> onnx_ir.Model:
+        """A fresh ``onnx_ir`` copy of the graph, free to edit."""
+        return onnx_ir.from_proto(self.proto)
+
+    def with_ir(self, graph: onnx_ir.Model) -> Model:
+        """The same task over an edited graph."""
+        return replace(self, proto=onnx_ir.to_proto(graph))
+
+    def save(self, path: Path) -> Path:
+        """Write a self-describing ``.onnx`` (the task rides in its metadata), through a temporary sibling."""
+        proto = onnx.ModelProto()
+        proto.CopyFrom(self.proto)
+        del proto.metadata_props[:]
+        onnx.helper.set_model_props(
+            proto,
+            {
+                METADATA_KEY: self.task.to_json(),
+                _FACTS_KEY: json.dumps({"name": self.name, **(self.facts or {})}, sort_keys=True),
+            },
+        )
+        with replaced_file(path) as sibling:
+            sibling.write_bytes(proto.SerializeToString(deterministic=True))
+        return path
+
+
+def read_model(path: Path, task: SegmentationTask | None = None, default: SegmentationTask | None = None) -> Model:
+    """Read an ``.onnx`` file and check it against its task.
+
+    Args:
+        path: the file. External data must lie inside its folder.
+        task: overrides the task in the file's metadata.
+        default: for a file without one.
+
+    Raises:
+        InputError: missing, empty, truncated or not ONNX; weights with NaN; external data outside the folder;
+            no task; a task that contradicts the graph.
+    """
+    return model_of(read_graph(path), path, task, default)
+
+
+def model_of(
+    proto: onnx.ModelProto, path: Path, task: SegmentationTask | None = None, default: SegmentationTask | None = None
+) -> Model:
+    """A graph that was read from ``path``, with its task; see :func:`read_model`."""
+    metadata = {entry.key: entry.value for entry in proto.metadata_props}
+    facts = _table(path, _FACTS_KEY, metadata.get(_FACTS_KEY, "{}"))
+    if task is None and METADATA_KEY in metadata:
+        task = SegmentationTask.from_table(_table(path, METADATA_KEY, metadata[METADATA_KEY]), path)
+    task = task or default
+    if task is None:
+        raise InputError(f"{path}: says nothing about its task; add --task task.toml")
+    model = Model(proto, task, str(facts.pop("name", path.stem)), str(path), facts)
+    require_consistent(model, path)
+    return model
+
+
+def read_graph(path: Path) -> onnx.ModelProto:
+    """Read an ``.onnx`` file, whatever it is for.
+
+    Raises:
+        InputError: missing, empty, truncated or not ONNX; external data outside the folder.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; check the path")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: is empty; export the model again")
+    try:
+        proto = onnx.load(path, load_external_data=False)
+        _confine_external_data(path, proto)
+        onnx.load_external_data_for_model(proto, str(path.parent))
+        onnx.checker.check_model(proto)
+    except (InputError, PermissionError):
+        raise
+    except Exception as error:  # protobuf, checker and OS errors share no base
+        reason = first_line(error)
+        raise InputError(f"{path}: is not a sound ONNX file ({reason}); export the model again") from None
+    if not proto.graph.node or not proto.opset_import:
+        raise InputError(f"{path}: is not a sound ONNX file (no graph in it); export the model again")
+    return proto
+
+
+def opset(proto: onnx.ModelProto) -> int:
+    """Version of the default operator set."""
+    return int(next(o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")))
+
+
+def carries_task(proto: onnx.ModelProto) -> bool:
+    """Whether the file's metadata says what goes in and what comes out."""
+    return any(entry.key == METADATA_KEY for entry in proto.metadata_props)
+
+
+def require_consistent(model: Model, where: str | Path) -> None:
+    """Refuse a task that contradicts the graph, and weights that are not finite.
+
+    Raises:
+        InputError: names what differs.
+    """
+    task, inputs = model.task, graph_inputs(model.proto)
+    if len(inputs) != 1:
+        names = ", ".join(i.name for i in inputs)
+        raise InputError(f"{where}: the graph has {len(inputs)} inputs ({names}); export it with one image input")
+    outputs = {o.name: o for o in model.proto.graph.output}
+    if task.output_name is None and len(outputs) > 1:
+        raise InputError(f"{where}: the graph has outputs {', '.join(outputs)}; set output_name in the task")
+    if task.output_name is not None and task.output_name not in outputs:
+        raise InputError(
+            f"{where}: no output {task.output_name!r} in the graph (it has {', '.join(outputs)}); correct output_name"
+        )
+    output = outputs[model.output_name]
+    for kind, value in (("input", inputs[0]), ("output", output)):
+        _require_float32_batch_1(where, kind, value)
+    _require_shape(where, "input", inputs[0], (None, task.in_channels, *task.size), "channels or size")
+    _require_shape(where, "output", output, (None, task.maps, None, None), "classes")
+    for tensor in tensors(model.proto):
+        if tensor.data_type in _FLOATS and not np.isfinite(onnx.numpy_helper.to_array(tensor)).all():
+            raise InputError(f"{where}: weight {tensor.name!r} holds NaN or infinity; train or export it again")
+
+
+def graph_inputs(proto: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
+    """Inputs that are not weights (old files list both)."""
+    weights = {tensor.name for tensor in proto.graph.initializer}
+    return [value for value in proto.graph.input if value.name not in weights]
+
+
+def tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Every stored tensor: weights and attributes of the graph, of its subgraphs and of its functions."""
+    yield from _graph_tensors(proto.graph)
+    for function in proto.functions:
+        yield from _node_tensors(function.node)
+
+
+def _graph_tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    yield from graph.initializer
+    yield from _sparse_parts(graph.sparse_initializer)
+    yield from _node_tensors(graph.node)
+
+
+def _node_tensors(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorProto]:
+    for attribute in (a for node in nodes for a in node.attribute):
+        if attribute.HasField("t"):
+            yield attribute.t
+        yield from attribute.tensors
+        yield from _sparse_parts([*([attribute.sparse_tensor] if attribute.HasField("sparse_tensor") else ())])
+        yield from _sparse_parts(attribute.sparse_tensors)
+        for graph in (*([attribute.g] if attribute.HasField("g") else ()), *attribute.graphs):
+            yield from _graph_tensors(graph)
+
+
+def _sparse_parts(sparse: Iterable[onnx.SparseTensorProto]) -> Iterator[onnx.TensorProto]:
+    for tensor in sparse:
+        yield tensor.values
+        yield tensor.indices
+
+
+def _table(path: Path, key: str, text: str) -> dict[str, Any]:
+    try:
+        table = json.loads(text)
+    except json.JSONDecodeError:
+        table = None
+    if not isinstance(table, dict):
+        raise InputError(f"{path}: its metadata {key!r} is damaged; add --task task.toml, or export the model again")
+    return table
+
+
+def _require_float32_batch_1(where: str | Path, kind: str, value: onnx.ValueInfoProto) -> None:
+    tensor = value.type.tensor_type
+    if tensor.elem_type != onnx.TensorProto.FLOAT:
+        name = onnx.TensorProto.DataType.Name(tensor.elem_type).lower()
+        raise InputError(f"{where}: {kind} {value.name!r} is {name}; export it with float32 inputs and outputs")
+    batch = tensor.shape.dim[0].dim_value if tensor.shape.dim else 0
+    if batch > 1:
+        raise InputError(f"{where}: {kind} {value.name!r} has batch {batch}; export it with batch 1")
+
+
+def _require_shape(
+    where: str | Path, kind: str, value: onnx.ValueInfoProto, wanted: tuple[int | None, ...], key: str
+) -> None:
+    if not value.type.tensor_type.HasField("shape"):
+        return
+    dims = [d.dim_value if d.HasField("dim_value") else None for d in value.type.tensor_type.shape.dim]
+    same_rank = len(dims) == len(wanted)
+    if not same_rank or any(w and d and w != d for d, w in zip(dims, wanted, strict=True)):
+        shown, asked = ("x".join(str(d or "?") for d in shape) for shape in (dims, wanted))
+        raise InputError(
+            f"{where}: {kind} {value.name!r} is {shown}, but the task says {asked}; correct {key} in the task"
+        )
+
+
+def _confine_external_data(path: Path, proto: onnx.ModelProto) -> None:
+    root = path.parent.resolve()
+    for tensor in tensors(proto):
+        for entry in tensor.external_data:
+            if entry.key != "location":
+                continue
+            target = (root / entry.value).resolve()
+            if not target.is_relative_to(root):
+                raise InputError(
+                    f"{path}: external data {entry.value!r} lies outside the model's folder; move it inside"
+                )
+            if not target.is_file():
+                raise InputError(f"{path}: external data {entry.value!r} is missing; copy it beside the model")

@@ -1,0 +1,1 @@
+"""Image sets, and the files they are read from."""

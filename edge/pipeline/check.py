@@ -1,0 +1,85 @@
+"""Check an engine: the same images through the reference and through the real engine, and what the gate says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge.accuracy.compare import Accuracy, compare
+from edge.accuracy.evaluate import Evaluation, evaluate
+from edge.accuracy.gate import Criteria, Verdict, judge
+from edge.accuracy.sqnr import parity_db
+from edge.backends.engine import Engine, Runner
+from edge.graph.model import Model
+from edge.images.image_set import ImageSet
+
+PARITY_IMAGES = 12
+"""Parity asks whether the compiler computes what the graph says; a dozen images show that, and unoptimized ONNX
+Runtime is slow."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What checking one engine found.
+
+    Attributes:
+        evaluation: its masks, counts and outputs.
+        accuracy: against the reference.
+        verdict: the gate's.
+    """
+
+    evaluation: Evaluation
+    accuracy: Accuracy
+    verdict: Verdict
+
+
+def evaluate_reference(model: Model, images: ImageSet, advance: Callable[[], object] | None = None) -> Evaluation:
+    """The float model over the images, in ONNX Runtime without graph optimizations."""
+    from edge.backends.onnxruntime import reference
+
+    return evaluate(reference(model).run, images, model.task, advance)
+
+
+def measure_parity(runner: Runner, graph: Model, images: ImageSet) -> float:
+    """Decibels between an engine and ONNX Runtime (optimizations off) on the same graph, over a few of the images."""
+    from edge.backends.onnxruntime import reference
+
+    exact = reference(graph)
+    inputs = [graph.task.preprocess(sample.pixels())[None] for sample in images.spread(PARITY_IMAGES)]
+    expected = np.concatenate([exact.run(image) for image in inputs])
+    actual = np.concatenate([runner.run(image) for image in inputs])
+    return parity_db(expected, actual)
+
+
+def check_engine(
+    engine: Engine,
+    runner: Runner,
+    graph: Model | None,
+    images: ImageSet,
+    reference: Evaluation,
+    criteria: Criteria,
+    *,
+    allow_small: bool = False,
+    advance: Callable[[], object] | None = None,
+) -> Checked:
+    """Score a loaded engine on the images the reference was scored on.
+
+    Args:
+        engine: what was built.
+        runner: the same, loaded.
+        graph: what was compiled, for parity; None leaves parity out.
+        images: with masks.
+        reference: from :func:`evaluate_reference`, on the same images.
+        criteria: what it is judged by.
+        allow_small: judge on fewer than 20 images.
+        advance: called after each image.
+
+    Raises:
+        InputError: too few images, or images that do not decode.
+    """
+    evaluation = evaluate(runner.run, images, engine.task, advance)
+    parity = None if graph is None else measure_parity(runner, graph, images)
+    accuracy = compare(evaluation, reference, parity, criteria.strata, criteria.group)
+    return Checked(evaluation, accuracy, judge(criteria.gate, accuracy, engine.precision, engine.rest, allow_small))

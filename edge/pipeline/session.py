@@ -1,0 +1,185 @@
+"""A job: what the user asked for, looked up and checked before any time is spent on it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.accuracy.gate import Criteria, load_gate, require_enough
+from edge.backends import find_backend
+from edge.backends.engine import PRECISIONS
+from edge.errors import InputError
+from edge.graph.model import Model
+from edge.images.image_set import SPLITS, ImageSet, load_image_set, require_disjoint
+from edge.loading import load_model
+from edge.pipeline.progress import Progress
+from edge.targets.target import Target, find_target
+
+Advance = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for; field names are those of the command line."""
+
+    model: str
+    data: Path
+    target: str = "cpu"
+    precisions: tuple[str, ...] | None = None
+    gate: str = "99.9"
+    budget_seconds: float = 300.0
+    bias_correction: bool = False
+    out: Path | None = None
+    weights: Path | None = None
+    task: Path | None = None
+    jetpack: str | None = None
+    calibration_images: int = 64
+    threads: int | None = None
+    latency_seconds: float = 3.0
+    strata: str | None = None
+    group: str | None = None
+    allow_small: bool = False
+    report_images: bool = True
+    sweep: bool = False
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Images for three purposes, no picture in two of them.
+
+    Attributes:
+        calibration: of train; ranges are learned here.
+        search: val; decisions are made here.
+        evaluation: test; the verdict, scored once.
+    """
+
+    calibration: ImageSet
+    search: ImageSet
+    evaluation: ImageSet
+
+
+@dataclass
+class Clock:
+    """Seconds spent in each stage, told to whoever watches."""
+
+    progress: Progress
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str, total: int | None = None) -> Iterator[Advance]:
+        start = time.perf_counter()
+        self.progress.stage(name, total)
+        yield self.progress.advance
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+    def searching(self, doing: str, left: float) -> None:
+        """What a search of precisions is at, and the seconds left to it."""
+        self.progress.detail(f"search: {doing} ({left:.0f} s left)")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A request with everything in it looked up."""
+
+    request: Request
+    model: Model
+    target: Target
+    criteria: Criteria
+    splits: Splits
+    precisions: tuple[str, ...]
+    clock: Clock
+
+    @property
+    def folder_name(self) -> str:
+        """``NAME-TARGET``, of letters that are safe in a path whatever a file calls itself."""
+        return re.sub(r"[^A-Za-z0-9._-]+", "-", f"{self.model.name}-{self.target.name}").lstrip(".")
+
+    def inputs(self, images: ImageSet) -> Iterator[NDArray[np.float32]]:
+        """Preprocessed images, one ``[1, channels, height, width]`` at a time."""
+        return (self.model.task.preprocess(sample.pixels())[None] for sample in images)
+
+
+def prepare(request: Request, progress: Progress) -> Job:
+    """Look up, load and refuse early, before any time is spent.
+
+    Raises:
+        InputError: unknown target, JetPack, gate or precision; a model or an image set at fault.
+    """
+    target = find_target(request.target)
+    criteria = Criteria(load_gate(request.gate), request.strata, request.group)
+    if request.jetpack is not None:
+        target.find_jetpack(request.jetpack)
+    if request.sweep and not target.local:
+        raise InputError(f"--sweep: {target.name} is not this machine, so nothing is timed here; leave it out")
+    precisions = request.precisions or target.precisions
+    for name in precisions:
+        if name not in PRECISIONS:
+            raise InputError(f"--precisions {name}: unknown; known precisions are {', '.join(PRECISIONS)}")
+    find_backend(target.backend)
+    clock = Clock(progress)
+    with clock.stage("images"):
+        splits = split(open_images(request.data, progress), request.calibration_images)
+    require_enough(criteria.gate, len(splits.evaluation), request.allow_small)
+    require_column(splits.evaluation, request.strata, "--strata")
+    require_column(splits.evaluation, request.group, "--group")
+    with clock.stage("load"):
+        model = load_model(request.model, request.weights, request.task)
+    return Job(request, model, target, criteria, splits, tuple(dict.fromkeys(precisions)), clock)
+
+
+def open_images(root: Path, progress: Progress) -> ImageSet:
+    """Open an image set; where its folder names no splits, tell the user which were drawn.
+
+    Raises:
+        InputError: see :func:`edge.images.image_set.load_image_set`.
+    """
+    images = load_image_set(root)
+    if images.drawn:
+        members = {name: [sample.name for sample in images if sample.split == name] for name in SPLITS}
+        counts = ", ".join(f"{len(names)} {name}" for name, names in members.items())
+        progress.say(f"{root}: has no manifest.csv, so its images are split by a fixed seed: {counts} (-v lists them)")
+        for name, names in members.items():
+            progress.detail(f"{name}: {', '.join(names)}")
+    return images
+
+
+def require_column(images: ImageSet, column: str | None, option: str) -> None:
+    """Refuse a column that the manifest lacks.
+
+    Raises:
+        InputError: names the columns it has.
+    """
+    known = sorted({name for sample in images for name in sample.columns})
+    if column is not None and column not in known:
+        has = f"beside image, mask and split it has {', '.join(known) or 'none'}"
+        raise InputError(f"{images.root}: no column {column!r} for {option}; {has}")
+
+
+def split(images: ImageSet, calibration_images: int) -> Splits:
+    """Calibration from train, search on val, verdict on test; refused where one picture is in two of them.
+
+    Raises:
+        InputError: an empty split, or an overlap.
+    """
+    train, val, test = (images.split(name) for name in SPLITS)
+    require_disjoint([("training", train), ("search", val), ("evaluation", test)])
+    return Splits(calibration_set(train, calibration_images), val, test)
+
+
+def calibration_set(train: ImageSet, count: int) -> ImageSet:
+    """So many images spread over the train split.
+
+    Raises:
+        InputError: fewer than one asked for.
+    """
+    if count < 1:
+        raise InputError(f"--calibration-images {count}: must be at least 1")
+    return train.spread(count)

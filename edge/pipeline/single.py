@@ -1,0 +1,213 @@
+"""Single stages, from files to files: what the commands other than ``deploy`` call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.accuracy.compare import Accuracy, reference_scores
+from edge.accuracy.gate import Criteria, Verdict, load_gate, require_enough
+from edge.backends import find_backend
+from edge.backends.engine import MANIFEST, Engine, read_engine
+from edge.errors import InputError, MachineError
+from edge.fusion import Fused, fuse
+from edge.graph.model import Model
+from edge.images.pictures import read_image
+from edge.latency.estimate import Estimate, estimate
+from edge.latency.peaks import measure_peaks
+from edge.loading import load_model
+from edge.machine.cores import physical_cores
+from edge.pipeline.build import GRAPH, build_engine, compiled_graph
+from edge.pipeline.check import check_engine, evaluate_reference
+from edge.pipeline.pixels import PROOF_IMAGES, in_engine
+from edge.pipeline.progress import Progress
+from edge.pipeline.segment import segment_images
+from edge.pipeline.session import Request, calibration_set, open_images, prepare, require_column
+from edge.quantization.calibrate import calibrate
+from edge.quantization.plan import PrecisionPlan, read_plan
+from edge.quantization.ranges import Ranges, read_ranges
+from edge.quantization.schemes import find_scheme, plan_int8
+from edge.quantization.write import quantize
+from edge.search.candidates import local_candidates
+from edge.search.rewrites import fuse_for_target
+from edge.targets.target import find_target
+from edge.task.noise import noise_batch
+
+MANY_IMAGES = 500
+"""Compiling once more, with the task inside, takes as long as the host's share of some hundred images."""
+
+
+def build_single(request: Request, progress: Progress) -> Engine:
+    """One engine of one precision; calibrates as a run does.
+
+    Raises:
+        MachineError: the precision would not really run here.
+        InputError: the graph has nothing that could run in it.
+    """
+    job = prepare(request, progress)
+    precision = job.precisions[0]
+    if precision != "mixed" and (reason := find_backend(job.target.backend).refusal(precision, job.target)):
+        raise MachineError(f"--precision {precision}: {reason}; choose another precision")
+    out = request.out or Path("runs") / f"{job.folder_name}-{precision}"
+    with job.clock.stage("fuse"):
+        fused = fuse_for_target(job.model, job.target, list(job.inputs(job.splits.search.spread(2))), request.threads)
+    with job.clock.stage("calibrate", len(job.splits.calibration)) as advance:
+        ranges = calibrate(fused.model, job.inputs(job.splits.calibration), advance=advance)
+    with TemporaryDirectory() as scratch:
+        candidates, refusals, _ = local_candidates(job, fused.model, ranges, Path(scratch))
+    if refusals:
+        raise InputError(f"--precision {precision}: {refusals[0].reason}; choose another precision")
+    with job.clock.stage("build"):
+        return build_engine(candidates[0], job.target, out)
+
+
+def score_model(
+    model: str, data: Path, split: str, weights: Path | None, task: Path | None, progress: Progress
+) -> dict[str, float]:
+    """Float scores of a model on one split: dice, iou, recall, precision, and Dice and IoU over pooled pixels."""
+    if (Path(model) / MANIFEST).is_file():
+        raise InputError(f"{model}: is an engine; add --reference MODEL, the float model to compare it with")
+    images = open_images(data, progress).split(split)
+    loaded = load_model(model, weights, task)
+    progress.stage("check", len(images))
+    return reference_scores(evaluate_reference(loaded, images, progress.advance))
+
+
+def check_engines(
+    engines: Sequence[Path],
+    data: Path,
+    split: str,
+    reference: str,
+    weights: Path | None,
+    task: Path | None,
+    gate: str,
+    strata: str | None,
+    group: str | None,
+    allow_small: bool,
+    progress: Progress,
+) -> list[tuple[str, Accuracy, Verdict]]:
+    """Each engine against the float reference on the same images."""
+    criteria = Criteria(load_gate(gate), strata, group)
+    images = open_images(data, progress).split(split)
+    require_enough(criteria.gate, len(images), allow_small)
+    opened = [read_engine(path) for path in engines]
+    model = load_model(reference, weights, task, default=opened[0].task)
+    require_column(images, strata, "--strata")
+    require_column(images, group, "--group")
+    for engine in opened:
+        if (engine.task.size, engine.task.classes) != (model.task.size, model.task.classes):
+            raise InputError(
+                f"{engine.folder}: its task differs from {reference}'s in size or classes; compare like with like"
+            )
+    progress.stage("reference", len(images))
+    expected = evaluate_reference(model, images, progress.advance)
+    rows = []
+    for engine in opened:
+        progress.stage(f"check {engine.name}", len(images))
+        with closing(find_backend(engine.backend).load(engine)) as runner:
+            checked = check_engine(
+                engine,
+                runner,
+                _graph_of(engine),
+                images,
+                expected,
+                criteria,
+                allow_small=allow_small,
+                advance=progress.advance,
+            )
+        rows.append((str(engine.folder), checked.accuracy, checked.verdict))
+    return rows
+
+
+def _graph_of(engine: Engine) -> Model:
+    graph = compiled_graph(engine)
+    if graph is None:
+        raise InputError(
+            f"{engine.folder}: {GRAPH} is missing or was changed, so parity cannot be shown; build it again"
+        )
+    return graph
+
+
+def segment_with(
+    engine: Path, images: Sequence[Path], out: Path, threads: int | None, progress: Progress
+) -> list[Path]:
+    """Masks of images by one engine; where there are many, with its task inside, if that gives the same masks."""
+    opened = read_engine(engine)
+    progress.stage("segment", len(images))
+    with ExitStack() as stack:
+        runner = stack.enter_context(closing(find_backend(opened.backend).load(opened, threads)))
+        route = None
+        if len(images) >= MANY_IMAGES:
+            shown = [opened.task.resized(read_image(path)) for path in images[:PROOF_IMAGES]]
+            inside = in_engine(opened, runner, shown, threads)
+            progress.detail(f"task inside the engine: {inside.reason or f'same masks on {inside.images} images, used'}")
+            if inside.runner is not None:
+                route = stack.enter_context(closing(inside.runner)).run
+        return segment_images(runner, opened.task, images, out, route, progress.advance)
+
+
+def fuse_to_file(
+    model: str, weights: Path | None, task: Path | None, target: str, out: Path, threads: int | None, progress: Progress
+) -> Fused:
+    """Rewrite a model exactly and save the graph."""
+    found = find_target(target)
+    loaded = load_model(model, weights, task)
+    progress.stage("fuse")
+    fused = fuse_for_target(loaded, found, _noise(loaded), threads)
+    fused.model.save(out)
+    return fused
+
+
+def calibrate_to_file(
+    model: str, weights: Path | None, task: Path | None, data: Path, count: int, out: Path, progress: Progress
+) -> Ranges:
+    """Learn ranges from the train split and save them."""
+    images = calibration_set(open_images(data, progress).split("train"), count)
+    loaded = load_model(model, weights, task)
+    progress.stage("calibrate", len(images))
+    inputs = (loaded.task.preprocess(sample.pixels())[None] for sample in images)
+    ranges = calibrate(loaded, inputs, advance=progress.advance)
+    ranges.save(out)
+    return ranges
+
+
+def quantize_to_file(
+    model: str,
+    weights: Path | None,
+    task: Path | None,
+    ranges: Path,
+    scheme: str,
+    plan: Path | None,
+    out: Path,
+) -> PrecisionPlan:
+    """Write a Q/DQ graph by a plan, or by the scheme's own rules."""
+    loaded, rules = load_model(model, weights, task), find_scheme(scheme)
+    learned = read_ranges(ranges)
+    if learned.graph_sha256 != loaded.sha256:
+        raise InputError(f"{ranges}: was learned on another graph than {model}; calibrate this very graph")
+    used = read_plan(plan) if plan else plan_int8(loaded, rules)
+    quantize(loaded, learned, used, rules).save(out)
+    return used
+
+
+def estimate_model(
+    model: str, weights: Path | None, task: Path | None, target: str, precision: str, progress: Progress
+) -> Estimate:
+    """Roofline of the fused model at the target's peaks; this machine's are measured first."""
+    found = find_target(target)
+    loaded = load_model(model, weights, task)
+    progress.stage("estimate")
+    fused = fuse(loaded, None, _noise(loaded))
+    peaks = measure_peaks(physical_cores()) if found.local else None
+    # Where this CPU has no half precision, the rest of a quantized network runs in fp32.
+    rest = "fp32" if peaks and precision == "int8" and "fp16" not in peaks.operations else None
+    return estimate(fused.model, found, precision, peaks, rest)
+
+
+def _noise(model: Model) -> list[NDArray[np.float32]]:
+    return [noise_batch(model.task, seed) for seed in range(2)]

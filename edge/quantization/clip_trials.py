@@ -1,0 +1,120 @@
+"""Which clip serves a tensor best, measured where it matters: at the outputs of the nodes that read it.
+
+The tensor's own rounding error is a poor judge: outliers that a least-squares clip gives up may carry the signal. So
+each proposal is written into a copy of the graph as Q/DQ in front of a second copy of each consumer, and the graph
+itself sums the squared error of that consumer's output. Only those sums leave ONNX Runtime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from edge.backends.onnxruntime import Intermediates
+from edge.graph.model import Model
+from edge.quantization.graph import OPERATORS
+from edge.quantization.grid import Grid, grid_for
+
+_SAME = 0.03  # proposals closer than this are one
+_PREFIX = "segedge_trial"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Proposals for one tensor on one kind of grid.
+
+    Attributes:
+        tensor: its name.
+        steps: 127 for a signed grid, 255 for an unsigned one over the tensor's own range.
+        low, high: extremes seen.
+        proposals: method to magnitude, in order of preference among equals.
+    """
+
+    tensor: str
+    steps: int
+    low: float
+    high: float
+    proposals: Mapping[str, float]
+
+    def distinct(self) -> dict[str, float]:
+        """Proposals without near-duplicates, the first of equals kept."""
+        kept: dict[str, float] = {}
+        for method, amax in self.proposals.items():
+            if all(abs(amax - other) > _SAME * other for other in kept.values()):
+                kept[method] = amax
+        return kept
+
+    def grid(self, amax: float) -> Grid:
+        """The grid that a proposal comes to."""
+        return grid_for("int8" if self.steps <= 127 else "uint8-range", self.low, self.high, amax)
+
+
+def best_clips(model: Model, trials: Sequence[Trial], images: Sequence[NDArray[np.float32]]) -> list[str]:
+    """Method of least relative error for each trial, in order; the first proposal where nothing reads the tensor.
+
+    Args:
+        model: float graph.
+        trials: a tensor may occur once for each kind of grid.
+        images: ``[1, channels, height, width]`` float32 each.
+    """
+    proto, scores = _trial_graph(model, trials)
+    totals: list[dict[str, float]] = [dict.fromkeys(trial.distinct(), 0.0) for trial in trials]
+    if scores:
+        probe = Intermediates(Model(proto, model.task, model.name), list(scores))
+        for image in images:
+            for name, value in probe.run(image).items():
+                index, method = scores[name]
+                totals[index][method] += float(value.reshape(-1)[0])
+    return [min(total, key=total.__getitem__) for total in totals]
+
+
+def _trial_graph(model: Model, trials: Sequence[Trial]) -> tuple[onnx.ModelProto, dict[str, tuple[int, str]]]:
+    """The graph with all trials in it, and score name to index of its trial and method."""
+    proto = onnx.ModelProto()
+    proto.CopyFrom(model.proto)
+    readers: dict[str, list[onnx.NodeProto]] = {}
+    for node in model.proto.graph.node:
+        if node.op_type in OPERATORS:
+            for name in dict.fromkeys(node.input[:2]):
+                readers.setdefault(name, []).append(node)
+    scores: dict[str, tuple[int, str]] = {}
+    for index, trial in enumerate(trials):
+        for method, amax in trial.distinct().items():
+            stem = f"{_PREFIX}_{index}_{method}"
+            readers_here = readers.get(trial.tensor, [])
+            if readers_here:
+                _add_rounding(proto.graph, stem, trial.tensor, trial.grid(amax))
+            for number, node in enumerate(readers_here):
+                score = f"{stem}_{number}"
+                _add_score(proto.graph, score, node, trial.tensor, stem)
+                scores[score] = (index, method)
+    return proto, scores
+
+
+def _add_rounding(graph: onnx.GraphProto, stem: str, tensor: str, grid: Grid) -> None:
+    """``stem`` is ``tensor`` rounded to the grid."""
+    scale, zero, levels = f"{stem}_scale", f"{stem}_zero", f"{stem}_levels"
+    graph.initializer.append(numpy_helper.from_array(np.array(grid.scale, np.float32), scale))
+    graph.initializer.append(numpy_helper.from_array(np.array(grid.zero, grid.dtype), zero))
+    graph.node.append(helper.make_node("QuantizeLinear", [tensor, scale, zero], [levels]))
+    graph.node.append(helper.make_node("DequantizeLinear", [levels, scale, zero], [stem]))
+
+
+def _add_score(graph: onnx.GraphProto, score: str, node: onnx.NodeProto, tensor: str, rounded: str) -> None:
+    """``score`` is the squared error of a node's output, over its squared sum, when it reads ``rounded``."""
+    names = {part: f"{score}_{part}" for part in ("output", "error", "noise", "power")}
+    twin = onnx.NodeProto()
+    twin.CopyFrom(node)
+    twin.name = f"{score}_twin"
+    twin.input[:] = [rounded if name == tensor else name for name in node.input]
+    twin.output[:] = [names["output"]]
+    graph.node.append(twin)
+    graph.node.append(helper.make_node("Sub", [names["output"], node.output[0]], [names["error"]]))
+    graph.node.append(helper.make_node("ReduceSumSquare", [names["error"]], [names["noise"]], keepdims=0))
+    graph.node.append(helper.make_node("ReduceSumSquare", [node.output[0]], [names["power"]], keepdims=0))
+    graph.node.append(helper.make_node("Div", [names["noise"], names["power"]], [score]))

@@ -1,0 +1,1 @@
+"""Which graphs to build: candidates, their measurements, and the choice among them."""

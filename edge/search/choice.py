@@ -1,0 +1,157 @@
+"""Choosing the set of rewrites that is fastest on the target, by measuring sets and not single rewrites.
+
+Rewrites interact: one may pay only because another then applies, or because of the layout the compiler picks for the
+whole. So the search starts from everything that applies (each rewrite proposes only where its own cost model sees a
+gain) and takes away: first each rewrite alone, then together all that looked harmful, again from the new best until
+nothing helps. Then each alternative form is tried on top. What wins is measured once more beside the source and the
+always-safe set; a set that slows is undone.
+"""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.fusion.driver import Fused, fuse, rewritten, safe_rewrites
+from edge.fusion.registry import REWRITES
+from edge.graph.model import Model
+
+Timer = Callable[[Sequence[Model]], Sequence[float]]
+Names = tuple[str, ...]
+
+# Sets that differ by less are the same speed; then the one with fewer rewrites wins.
+_TIE = 0.01
+_MOST_ROUNDS = 4
+# Compiled graphs in memory at a time; each batch holds the reference again, so that drift cancels.
+_BATCH = 8
+SECONDS = 150.0
+
+
+def choose(model: Model, inputs: Sequence[NDArray[np.float32]], time: Timer, seconds: float = SECONDS) -> Fused:
+    """Fuse with the set of rewrites that the target runs fastest.
+
+    Args:
+        model: static shapes, batch 1.
+        inputs: images on which every step of the chosen set is proven.
+        time: milliseconds of each model on the target, interleaved in one run.
+        seconds: no further round starts after this long.
+
+    Returns:
+        The fused model, or the source untouched where nothing pays; ``milliseconds`` lists every set measured, in
+        terms of the source's own time.
+    """
+    search = _Search(model, time, clock.monotonic() + seconds)
+    best = search.run()
+    fused = fuse(model, best, inputs) if best is not None else Fused(model, (), 0.0)
+    return replace(fused, milliseconds=search.table())
+
+
+class _Search:
+    """Backward elimination over sets of rewrites. Sets are compared by their time over a reference's."""
+
+    def __init__(self, model: Model, time: Timer, deadline: float) -> None:
+        self.model = model
+        self.time = time
+        self.deadline = deadline
+        self.models: dict[Names, Model] = {}
+        self.graphs: dict[str, float] = {}  # sha256 of a graph to its time over the source's
+        self.source_ms = float("nan")
+
+    def run(self) -> Names | None:
+        """The best set, None where the source itself is fastest."""
+        safe = self._order(safe_rewrites())
+        everything = self._order((*safe, *(n for n, r in REWRITES.items() if r.kind == "optional" and not r.mask_only)))
+        applied = self._applied(everything)
+        full = self._order((*safe, *applied))
+        self._measure([safe, full])
+        best = min((safe, full), key=self._ratio)
+        if best != full:  # what pays in company may be hidden by one bad companion: look from the full set too
+            best = self._descend(full, safe)
+        best = self._with_alternatives(self._descend(best, safe))
+        return self._confirm(best, safe)
+
+    def _descend(self, start: Names, safe: Names) -> Names:
+        best = start
+        for _ in range(_MOST_ROUNDS):
+            if clock.monotonic() > self.deadline:
+                break
+            optional = [name for name in best if name not in safe]
+            without = {name: tuple(n for n in best if n != name) for name in optional}
+            self._measure(list(without.values()))
+            harmful = [name for name in optional if self._ratio(without[name]) < self._ratio(best) * (1 - _TIE / 2)]
+            options = [best, *without.values()]
+            if len(harmful) > 1:
+                together = tuple(n for n in best if n not in harmful)
+                self._measure([together])
+                options.append(together)
+            found = min(options, key=self._ratio)
+            if self._ratio(found) >= self._ratio(best) * (1 - _TIE / 2):
+                break
+            best = found
+        return best
+
+    def _with_alternatives(self, best: Names) -> Names:
+        """Other exact forms, each on top of the winner."""
+        options = [self._order((*best, name)) for name, r in REWRITES.items() if r.kind == "alternative"]
+        if clock.monotonic() > self.deadline:
+            return best
+        self._measure(options)
+        return min((best, *options), key=lambda names: self._ratio(names) * (1 if names == best else 1 + _TIE / 2))
+
+    def _confirm(self, best: Names, safe: Names) -> Names | None:
+        """Measure the winner again beside the source and the safe set, so that luck does not decide."""
+        others = [set_ for set_ in (best, safe) if self._graph(set_).sha256 != self.model.sha256]
+        distinct = list(dict.fromkeys(others))
+        if not distinct:
+            return safe
+        times = self.time([self.model, *(self._graph(set_) for set_ in distinct)])
+        scores = dict(zip(distinct, (t / times[0] for t in times[1:]), strict=True))
+        for names, score in scores.items():
+            self.graphs[self._graph(names).sha256] = score
+        winner = min(distinct, key=lambda names: scores[names])
+        if safe in scores and scores[safe] <= scores[winner] * (1 + _TIE):
+            winner = safe
+        # Equal speed keeps the rewritten graph only if it is no slower: the source needs no proof.
+        return winner if scores[winner] <= 1.0 else None
+
+    def _measure(self, sets: Sequence[Names]) -> None:
+        fresh: dict[str, Names] = {}
+        for names in sets:
+            digest = self._graph(names).sha256
+            if digest not in self.graphs and digest != self.model.sha256:
+                fresh.setdefault(digest, names)
+        self.graphs.setdefault(self.model.sha256, 1.0)
+        pending = list(fresh.values())
+        for start in range(0, len(pending), _BATCH):
+            batch = pending[start : start + _BATCH]
+            times = self.time([self.model, *(self._graph(names) for names in batch)])
+            self.source_ms = times[0]
+            for names, milliseconds in zip(batch, times[1:], strict=True):
+                self.graphs[self._graph(names).sha256] = milliseconds / times[0]
+
+    def _ratio(self, names: Names) -> float:
+        return self.graphs[self._graph(names).sha256]
+
+    def _graph(self, names: Names) -> Model:
+        if names not in self.models:
+            self.models[names] = rewritten(self.model, names)[0]
+        return self.models[names]
+
+    def _applied(self, names: Names) -> Names:
+        model, applied = rewritten(self.model, names)
+        self.models[names] = model
+        return tuple(applied)
+
+    def _order(self, names: Sequence[str]) -> Names:
+        return tuple(name for name in REWRITES if name in names)
+
+    def table(self) -> tuple[tuple[Names, float], ...]:
+        """Every set measured with its milliseconds, fastest first; the empty set is the source."""
+        rows = {names: self._ratio(names) for names, m in self.models.items() if m.sha256 in self.graphs}
+        rows[()] = 1.0
+        ordered = sorted(rows.items(), key=lambda row: row[1])
+        return tuple((names, ratio * self.source_ms) for names, ratio in ordered)

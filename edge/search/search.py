@@ -1,0 +1,360 @@
+"""Search: which nodes in INT8, over which float precision, is the fastest that still segments as well.
+
+The order of questions is what makes it quick, cheap ones first:
+
+1. **Where does INT8 pay?** Two profiles for each float precision (nothing in INT8, everything in INT8) give each
+   group's time both ways. Groups that do not gain are float from here on; a third profile, of what is left, catches
+   groups that gained only because their neighbours were in INT8 too. Where that saves little against INT8 everywhere,
+   both go on, since a profile is noisier than an engine's time.
+2. **Is that good enough?** One full evaluation on the search images. If it passes with room to spare, the search over
+   this float precision is over: no sensitivities are needed.
+3. **What hurts?** Otherwise one sweep puts each gainful group alone into INT8 and measures the noise it adds to the
+   clipped logits. Noise adds up, so sorting by time saved for noise added gives the time-harm front, and the gate is
+   met by a prefix of it: found by bisection, in log2(groups) evaluations. Leftover time tries the groups beyond it.
+   A plan that passes near a bar gets a sibling with half of its noise, and with a quarter if that is not enough, for
+   images that are not here. A float precision over which no plan can be as fast as one with room to spare is left out;
+   over one that fails by itself here, only a plan that is no further outside than it goes on, to a verdict of its own.
+4. **What is really fastest?** All plans that passed, and the float engines, timed interleaved. Plans that are not
+   faster than their float engine are dropped.
+
+NNCF's accuracy control asks 3 before 2, evaluates after each operation it reverts, and does not ask 1 or 4 at all.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from edge.backends.engine import Candidate
+from edge.quantization.plan import PrecisionPlan
+from edge.search.bench import GateResult
+from edge.search.plan_measurements import NOTHING, Chosen, PlanMeasurements
+from edge.search.sensitivity import Gain, Group, Harm
+
+Progress = Callable[[str, float], None]
+"""Called with what is being done and the seconds left of the budget."""
+
+_LEAST_SAVING = 0.002  # of the engine's time: below it a profile cannot tell a gain from noise
+_WORTHWHILE = 0.98  # of the float engine's time: what a plan must come to as a whole
+_LITTLE = 1.15  # expected times this close may turn out either way round: both plans go on
+_WORTH_TRYING = 0.05  # of what a plan saves: what a group beyond the front must add
+_ROOMY = 0.5  # of what a bar allows: a plan with less room gets safer siblings,
+_QUIETER: Mapping[str, float] = {"safe": 0.5, "safer": 0.25}  # which add such a share of its noise
+_ROUNDS = 2
+
+
+@dataclass(frozen=True)
+class AcceptedPlan:
+    """A plan worth building.
+
+    Attributes:
+        name: for tables: ``int8``, ``mixed-bf16``, ``mixed-bf16-safe``, ``mixed-bf16-safer``.
+        rest: precision of the nodes it leaves float.
+        plan: with a reason for every node left float.
+        candidate: ready to build.
+        ms: median on the target, interleaved with its rivals.
+        judged: the gate on the search images.
+    """
+
+    name: str
+    rest: str
+    plan: PrecisionPlan
+    candidate: Candidate
+    ms: float
+    judged: GateResult
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search came to.
+
+    Attributes:
+        plans: fastest first; they passed on the search images, or were there no worse than a float engine that failed.
+            Empty where INT8 pays nowhere.
+        float_ms: float precision to its engine's median, from the same interleaved run.
+        gains: float precision to group to its measured times.
+        harms: group to what it does alone; empty where the sweep was not needed.
+        evaluations: full evaluations of the search images that were made now (not remembered).
+        seconds: spent.
+        log: what was decided, in order, in words.
+    """
+
+    plans: tuple[AcceptedPlan, ...]
+    float_ms: Mapping[str, float]
+    gains: Mapping[str, Mapping[Group, Gain]]
+    harms: Mapping[Group, Harm]
+    evaluations: int
+    seconds: float
+    log: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Accepted:
+    name: str
+    rest: str
+    chosen: Chosen
+    judged: GateResult
+
+
+@dataclass
+class Search:
+    """The decisions, over any workbook.
+
+    Attributes:
+        book: measures and remembers.
+        budget_seconds, progress: see :func:`edge.search.local_search.search`.
+    """
+
+    book: PlanMeasurements
+    budget_seconds: float = 300.0
+    progress: Progress | None = None
+    _started: float = 0.0
+    _judge_seconds: float = 0.0
+    _log: list[str] = field(default_factory=list)
+    _least_ms: dict[str, float] = field(default_factory=dict)
+    _gains: dict[str, dict[Group, Gain]] = field(default_factory=dict)
+    _harms: dict[Group, Harm] = field(default_factory=dict)
+
+    def run(self, rests: Sequence[str]) -> SearchResult:
+        """Over these float precisions, see :func:`edge.search.local_search.search`."""
+        self._started = time.monotonic()
+        self.book.profile([(rest, chosen) for rest in rests for chosen in (NOTHING, self.book.everything)])
+        for rest in rests:
+            self._measure_gains(rest)
+        accepted: list[_Accepted] = []
+        for rest in sorted(rests, key=self._least_expected_ms):
+            passing = any(row.judged.passed for row in accepted)
+            if not passing or (self._left() > 0 and not self._beaten(rest, accepted)):
+                accepted += self._accept(rest)
+        return self._finish(rests, accepted)
+
+    # ------------------------------------------------------------------------------------------------- time
+
+    def _measure_gains(self, rest: str) -> None:
+        """Time of each group both ways; a group that does not pay keeps the measurement that said so."""
+        chosen, gains = self.book.everything, self._gains.setdefault(rest, {})
+        self._least_ms[rest] = _LEAST_SAVING * self.book.total_ms(rest, NOTHING)
+        for turn in range(_ROUNDS):
+            if not chosen or (turn and self._left() <= 0):
+                break
+            gains.update(self.book.gains(rest, chosen))
+            paying = frozenset(group for group in chosen if group in self._paying(rest))
+            if paying == chosen:
+                break
+            chosen = paying
+        self._say(f"{rest}: INT8 pays on {len(self._paying(rest))} of {len(self.book.groups)} groups")
+
+    def _paying(self, rest: str) -> list[Group]:
+        return [group for group, gain in self._gains[rest].items() if gain.pays(self._least_ms[rest])]
+
+    def _expected_ms(self, rest: str, chosen: Chosen) -> float:
+        """Milliseconds of a plan's engine, if its groups save what they were seen to save."""
+        return self.book.total_ms(rest, NOTHING) - sum(self._gains[rest][group].saved_ms for group in chosen)
+
+    def _least_expected_ms(self, rest: str) -> float:
+        """Milliseconds of the engine with INT8 wherever it pays."""
+        return self._expected_ms(rest, frozenset(self._paying(rest)))
+
+    def _beaten(self, rest: str, accepted: Sequence[_Accepted]) -> bool:
+        """Whether a plan with room to spare is expected to be clearly faster than any over this float precision."""
+        roomy = [self._expected_ms(row.rest, row.chosen) for row in accepted if row.judged.slack >= _ROOMY]
+        beaten = bool(roomy) and _LITTLE * min(roomy) < self._least_expected_ms(rest)
+        if beaten:
+            self._say(f"{rest}: INT8 over it is expected to be slower than what passes already")
+        return beaten
+
+    # --------------------------------------------------------------------------------------------- accuracy
+
+    def _accept(self, rest: str) -> list[_Accepted]:
+        """The fastest plan over one float precision that passes, and safer ones where it is near a bar."""
+        paying = self._paying(rest)
+        if not paying:
+            return []
+        everything, found = self.book.everything, list[_Accepted]()
+        close = self.book.total_ms(rest, everything) <= _LITTLE * self._least_expected_ms(rest)
+        if len(paying) < len(everything) and close and self._left() > 0:
+            judged = self._judge(rest, everything)
+            if judged.passed:
+                found.append(_Accepted(self._name(rest, everything), rest, everything, judged))
+        return found + self._accept_paying(rest, paying)
+
+    def _accept_paying(self, rest: str, paying: Sequence[Group]) -> list[_Accepted]:
+        full = frozenset(paying)
+        judged = self._judge(rest, full)
+        whole = _Accepted(self._name(rest, full), rest, full, judged)
+        if judged.passed and judged.slack >= _ROOMY:
+            return [whole]
+        if not judged.passed and rest != "fp32":
+            alone = self._judge(rest, NOTHING)
+            if not alone.passed:
+                return [whole] if judged.slack >= alone.slack else []
+        bisection = 0 if judged.passed else math.ceil(math.log2(len(paying) + 1))
+        self._sweep(rest, paying, reserve=self._judge_seconds * (bisection + len(_QUIETER)))
+        gains = self._gains[rest]
+        front = sorted(
+            (group for group in paying if group in self._harms),
+            key=lambda group: -gains[group].saved_ms / (self._harms[group].noise + 1e-12),
+        )
+        # Where the sweep ran out of time the whole front was never tried, only the larger full plan.
+        limit = len(front) if len(front) == len(full) else len(front) + 1
+        best = (full, judged) if judged.passed else self._bisect(rest, front, limit)
+        if best is None:
+            return []
+        chosen, judged = best if best[0] == full else self._extend(rest, *best)
+        return [_Accepted(self._name(rest, chosen), rest, chosen, judged), *self._safer(rest, chosen, judged, front)]
+
+    def _safer(self, rest: str, chosen: Chosen, judged: GateResult, front: Sequence[Group]) -> list[_Accepted]:
+        """Quieter siblings of a plan, until one is far enough from the bars."""
+        found: list[_Accepted] = []
+        slack = judged.slack
+        for name, share in _QUIETER.items():
+            quieter = self._quieter(chosen, front, share)
+            if slack >= _ROOMY or not quieter or self._left() <= 0:
+                break
+            sibling = self._judge(rest, quieter)
+            if sibling.passed and sibling.slack > slack:
+                found.append(_Accepted(f"{self._name(rest, quieter)}-{name}", rest, quieter, sibling))
+                slack = sibling.slack
+        return found
+
+    def _bisect(self, rest: str, front: Sequence[Group], limit: int) -> tuple[Chosen, GateResult] | None:
+        """The longest prefix of the front, below ``limit`` groups, that passes."""
+        best: tuple[Chosen, GateResult] | None = None
+        low, high = 0, limit  # ``low`` groups pass, ``high`` do not
+        while high - low > 1 and self._left() > 0:
+            middle = (low + high) // 2
+            judged = self._judge(rest, chosen := frozenset(front[:middle]))
+            if judged.passed:
+                low, best = middle, (chosen, judged)
+            else:
+                high = middle
+        return best
+
+    def _extend(self, rest: str, chosen: Chosen, judged: GateResult) -> tuple[Chosen, GateResult]:
+        """Try groups beyond the prefix one by one, the largest saving first, while there is time for siblings too."""
+        gains = self._gains[rest]
+        outside = sorted((g for g in self._paying(rest) if g not in chosen), key=lambda g: -gains[g].saved_ms)
+        least = _WORTH_TRYING * sum(gains[group].saved_ms for group in chosen)
+        for group in outside:
+            if self._left() <= len(_QUIETER) * self._judge_seconds or gains[group].saved_ms < least:
+                break
+            found = self._judge(rest, chosen | {group})
+            if found.passed:
+                chosen, judged = chosen | {group}, found
+        return chosen, judged
+
+    def _quieter(self, chosen: Chosen, front: Sequence[Group], share: float) -> Chosen:
+        """The best part of a plan that adds no more than a share of its noise, and what was not measured."""
+        kept = {group for group in chosen if group not in self._harms}
+        noise, allowed = 0.0, share * sum(self._harms[group].noise for group in chosen - kept)
+        for group in front:
+            if group in chosen and noise + self._harms[group].noise <= allowed:
+                kept.add(group)
+                noise += self._harms[group].noise
+        return frozenset(kept)
+
+    def _judge(self, rest: str, chosen: Chosen) -> GateResult:
+        start = time.monotonic()
+        judged = self.book.judge(rest, chosen)
+        self._judge_seconds = time.monotonic() - start  # the latest: the first one evaluates the float engine too
+        verdict = f"passes with {max(0.0, judged.slack):.0%} of the room left" if judged.passed else judged.reasons[0]
+        self._say(f"{rest}: {len(chosen)} groups in INT8, {judged.sqnr_db:.1f} dB: {verdict}")
+        return judged
+
+    def _sweep(self, rest: str, paying: Sequence[Group], reserve: float) -> None:
+        """Harm of each group not measured yet, the largest saving first, while there is time to use it.
+
+        Args:
+            rest, paying: what pays over this float precision.
+            reserve: seconds that using it takes; no more than half of what is left is kept for it.
+        """
+        gains = self._gains[rest]
+        wanted = sorted(paying, key=lambda group: -gains[group].saved_ms)
+        reserve = min(reserve, 0.5 * self._left())
+        for number, group in enumerate(wanted, start=1):
+            if self._left() <= reserve and not self.book.knows_harm(group):
+                self._say(f"out of time: harm of {number - 1} of {len(wanted)} groups is known")
+                return
+            self._harms[group] = self.book.harm(group)
+            self._tell(f"sensitivity {number}/{len(wanted)}")
+
+    # --------------------------------------------------------------------------------------------- the end
+
+    def _finish(self, rests: Sequence[str], accepted: Sequence[_Accepted]) -> SearchResult:
+        every = [*((rest, NOTHING) for rest in rests), *((row.rest, row.chosen) for row in accepted)]
+        times = self.book.milliseconds(every) if accepted else []
+        float_ms = dict(zip(rests, times, strict=False))
+        plans = []
+        for row, ms in zip(accepted, times[len(rests) :], strict=True):
+            kept = ms <= _WORTHWHILE * float_ms[row.rest]
+            outcome = "kept" if kept else "dropped, not faster than its float engine"
+            self._say(f"{row.name}: {_versus(ms, float_ms[row.rest], row.rest, self.book.measured)}: {outcome}")
+            if kept:
+                plan = self._plan(row.rest, row.chosen)
+                candidate = self.book.candidate(row.rest, row.chosen, row.name, plan)
+                plans.append(AcceptedPlan(row.name, row.rest, plan, candidate, ms, row.judged))
+        return SearchResult(
+            plans=tuple(sorted(plans, key=lambda planned: planned.ms)),
+            float_ms=float_ms,
+            gains=self._gains,
+            harms=self._harms,
+            evaluations=self.book.evaluations,
+            seconds=time.monotonic() - self._started,
+            log=tuple(self._log),
+        )
+
+    def _plan(self, rest: str, chosen: Chosen) -> PrecisionPlan:
+        reasons: dict[str, str] = {}
+        for group in self.book.groups:
+            if group not in chosen:
+                gain, found = self._gains[rest][group], self._harms.get(group)
+                phrase = _why_slow(rest, gain, self.book.measured) if not gain.pays(self._least_ms[rest]) else None
+                reasons.update(dict.fromkeys(group, phrase or _why_harmful(gain, found, self.book.measured)))
+        return self.book.plan.without(reasons)
+
+    def _name(self, rest: str, chosen: Chosen) -> str:
+        stem = "int8" if chosen == self.book.everything else "mixed"
+        return stem if rest == "fp32" else f"{stem}-{rest}"
+
+    def _left(self) -> float:
+        return self.budget_seconds - (time.monotonic() - self._started)
+
+    def _say(self, sentence: str) -> None:
+        self._log.append(sentence)
+        self._tell(sentence)
+
+    def _tell(self, what: str) -> None:
+        if self.progress is not None:
+            self.progress(what, max(0.0, self._left()))
+
+
+def _versus(ms: float, float_ms: float, rest: str, measured: bool) -> str:
+    if measured:
+        return f"{ms:.2f} ms against {float_ms:.2f} ms in {rest}"
+    return f"{100 * ms / float_ms:.0f} % of the time in {rest} by estimate"
+
+
+def _why_slow(rest: str, gain: Gain, measured: bool) -> str:
+    """Why a group that does not pay stayed float, in one phrase with its number."""
+    if gain.saved_ms > 0:
+        return f"INT8 saves only {_saving(gain, measured)}"
+    return f"INT8 is {gain.ratio:.1f}x {rest} {'here' if measured else 'by estimate'}"
+
+
+def _why_harmful(gain: Gain, found: Harm | None, measured: bool) -> str:
+    """Why a group that pays stayed float, in one phrase with its number."""
+    if found is None:
+        return f"INT8 saves {_saving(gain, measured)}, but there was no time to measure its harm"
+    decibels = 0.0 - 10.0 * np.log10(max(found.noise, 1e-20))
+    return f"INT8 alone costs {100 * found.disagreement:.2f} % agreement ({decibels:.0f} dB)"
+
+
+def _saving(gain: Gain, measured: bool) -> str:
+    if not measured:
+        return f"{100 * (1 - 1 / gain.ratio):.0f} % of this layer's time by estimate"
+    small = gain.saved_ms < 0.01
+    return f"{1e3 * gain.saved_ms:.0f} us here" if small else f"{gain.saved_ms:.2f} ms here"

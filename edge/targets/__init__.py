@@ -1,0 +1,1 @@
+"""Devices: a table each, and what is read from it."""

@@ -1,0 +1,1 @@
+"""What the network's input and output mean, and the arithmetic of it."""

@@ -1,0 +1,91 @@
+"""OpenVINO: what is built is what is said, precision is never silent, and a folder is complete by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.accuracy.sqnr import sqnr_db
+from edge.backends import find_backend
+from edge.backends.engine import Candidate, ConvCounts, read_engine
+from edge.backends.onnxruntime import reference
+from edge.backends.openvino.backend import OpenVino, _capabilities
+from edge.errors import InputError, MachineError
+from edge.graph.model import Model
+from edge.machine.cores import physical_cores
+from edge.targets.target import find_target
+from tests.fixtures.small_unet import images, small_unet
+
+CPU = find_target("cpu")
+HAS_BF16 = "BF16" in _capabilities()
+
+
+def test_fp32_engine_round_trip(tmp_path: Path) -> None:
+    model, backend = small_unet(), find_backend("openvino")
+    built = backend.build(Candidate("fp32", "fp32", "fp32", model), CPU, tmp_path)
+    engine = read_engine(tmp_path)
+    assert engine.convs == built.convs == ConvCounts(fp32=13)
+    assert set(engine.artefact_sha256) == {"model.xml", "model.bin"} and engine.graph_sha256 == model.sha256
+    runner = backend.load(engine, threads=1)
+    batch = np.concatenate(images(3, "val"))
+    outputs = runner.run(batch)
+    assert outputs.shape == (3, 1, 64, 64) and outputs.dtype == np.float32
+    assert sqnr_db(reference(model).run(batch), outputs) > 90.0
+    conditions = runner.conditions()
+    assert (conditions["precision_hint"], conditions["threads"], conditions["streams"]) == ("f32", 1, 1)
+    first = runner.run(batch[:1])
+    runner.run(batch[1:2])
+    assert np.array_equal(first, outputs[:1])  # not a view that the next run overwrites
+    runner.close()
+
+
+def test_layers_are_executed_ones_with_times(tmp_path: Path) -> None:
+    engine = OpenVino().build(Candidate("fp32", "fp32", "fp32", small_unet()), CPU, tmp_path)
+    layers = OpenVino().load(engine).layers()
+    assert sum(layer.op == "Convolution" for layer in layers) == 11
+    assert {layer.precision for layer in layers if layer.op in ("Convolution", "Deconvolution")} == {"fp32"}
+    assert all(layer.ms is not None and layer.ms >= 0 for layer in layers)
+    assert any("encoder.0.0" in layer.name or "encoder.0.1" in layer.name for layer in layers)
+
+
+@pytest.mark.skipif(not HAS_BF16, reason="this CPU has no BF16")
+def test_bf16_runs_as_bf16(tmp_path: Path) -> None:
+    engine = OpenVino().build(Candidate("bf16", "bf16", "bf16", small_unet()), CPU, tmp_path)
+    assert engine.convs == ConvCounts(bf16=13)
+    assert OpenVino().load(engine).conditions()["precision_hint"] == "bf16"
+
+
+def test_precisions_that_would_run_silently_otherwise_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.backends.openvino.backend._capabilities", lambda: frozenset({"FP32", "INT8", "BF16"}))
+    assert OpenVino().refusal("fp16", CPU) == "this CPU has no FP16 arithmetic: OpenVINO would silently run BF16"
+    assert [OpenVino().refusal(p, CPU) for p in ("fp32", "bf16", "int8", "mixed")] == [None] * 4
+    monkeypatch.setattr("edge.backends.openvino.backend._capabilities", lambda: frozenset({"FP32", "INT8"}))
+    assert "silently run FP32" in str(OpenVino().refusal("bf16", CPU))
+    with pytest.raises(MachineError, match="no BF16"):
+        OpenVino().build(Candidate("bf16", "bf16", "bf16", small_unet()), CPU, tmp_path)
+
+
+def test_a_graph_it_cannot_read_is_one_sentence(tmp_path: Path) -> None:
+    model = small_unet()
+    proto = type(model.proto).FromString(model.proto.SerializeToString())
+    proto.graph.node[0].op_type = "NoSuchOperator"
+    broken = Model(proto, model.task, "broken", "broken.onnx")
+    with pytest.raises(InputError, match=r"^broken.onnx: OpenVINO refuses the graph \(.+\); ") as caught:
+        OpenVino().build(Candidate("fp32", "fp32", "fp32", broken), CPU, tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_threads_default_to_physical_cores(tmp_path: Path) -> None:
+    for cpu, siblings in ((0, "0-1"), (1, "0-1"), (2, "2-3"), (3, "2-3")):
+        folder = tmp_path / f"sys/devices/system/cpu/cpu{cpu}/topology"
+        folder.mkdir(parents=True)
+        (folder / "thread_siblings_list").write_text(siblings)
+    quota = tmp_path / "sys/fs/cgroup/cpu.max"
+    quota.parent.mkdir(parents=True)
+    quota.write_text("100000 100000")
+    assert physical_cores(tmp_path) == 1
+    assert physical_cores() >= 1

@@ -1,0 +1,67 @@
+"""Deploying for a device that is not here, where INT8 everywhere is not good enough."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge.backends.engine import read_engine
+from edge.bundle.archive import unpack
+from edge.bundle.pack import pack
+from edge.pipeline.deploy import run_deploy
+from edge.pipeline.progress import NullProgress
+from edge.pipeline.session import Request
+from edge.quantization.plan import read_plan
+from edge.report import Report
+from edge.targets.target import find_target
+from tests.fixtures.discs import loud_disc_network, write_discs
+
+TARGET = "jetson-orin-nano-8gb"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("simulated")
+    write_discs(root / "discs", {"train": 6, "val": 6, "test": 24})
+    loud_disc_network().save(root / "loud.onnx")
+    return root
+
+
+@pytest.fixture(scope="module")
+def deployed(place: Path) -> tuple[Report, Path]:
+    request = Request(
+        model=str(place / "loud.onnx"), data=place / "discs", target=TARGET, out=place / "run", command="edge deploy"
+    )
+    return run_deploy(request, NullProgress())
+
+
+def test_a_mixed_plan_passes_where_int8_everywhere_fails(deployed: tuple[Report, Path]) -> None:
+    report, run = deployed
+    assert (report.status, report.chosen) == ("unconfirmed", None)
+    assert not report.engine("int8-fp16").gate.passed
+    mixed = report.engine("mixed-fp16")
+    assert mixed.gate.passed and mixed.precision == "mixed" and mixed.simulated
+    assert mixed.accuracy is not None and mixed.accuracy.dice.retained >= 0.999
+    assert read_plan(run / "plan.json").int8 == {"head/Conv"}
+    assert any(note.startswith("search: ") and "estimates" in note for note in report.notes)
+
+
+def test_every_float_layer_says_why_and_no_row_has_a_latency(deployed: tuple[Report, Path]) -> None:
+    report, _ = deployed
+    assert all(row.latency_ms is None for row in report.engines)
+    layers = {layer.name: layer for layer in report.engine("mixed-fp16").layers}
+    assert all(layer.ms is None for layer in layers.values())
+    assert "agreement" in layers["second/Conv"].reason and "input channels" in layers["first/Conv"].reason
+    assert layers["head/Conv"].reason == ""
+
+
+def test_the_plan_travels_to_the_device(deployed: tuple[Report, Path], place: Path) -> None:
+    report, run = deployed
+    archive = pack(run, find_target(TARGET), None, True, place / "loud.tar.gz", place / "discs")
+    manifest = unpack(archive, place / "unpacked")
+    (mixed,) = (c for c in manifest.candidates if c.name == "mixed-fp16")
+    assert (mixed.precision, mixed.rest, mixed.typed) == ("mixed", "fp16", True)
+    assert "agreement" in mixed.reasons["second/Conv"]
+    row = report.engine("mixed-fp16")
+    assert row.path is not None and read_engine(run / row.path).precision == "mixed"

@@ -1,0 +1,65 @@
+"""Choosing a set by measurement, with made-up clocks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from edge.fusion import choose
+from edge.graph.macs import count_macs
+from edge.graph.model import Model
+from tests.fixtures.graph_builder import Builder
+
+
+def _head(b: Builder) -> str:
+    """A graph on which several optional rewrites apply."""
+    joined = b.op("Concat", b.conv("x", 3, 8), b.resize(b.conv("x", 3, 8, 3, stride=2), 2), axis=1)
+    return b.conv(joined, 16, 2)
+
+
+def _ops(model: Model) -> list[str]:
+    return [node.op_type for node in model.proto.graph.node]
+
+
+def test_a_set_that_slows_is_undone() -> None:
+    b = Builder(3)
+    model = b.model(_head(b))
+    result = choose(model, b.inputs(), lambda models: [1.0 + (m.sha256 != model.sha256) for m in models])
+    assert result.model.sha256 == model.sha256 and not result.applied
+
+
+def test_rewrites_that_pay_only_together_are_found() -> None:
+    b = Builder(3)
+    model = b.model(_head(b))
+
+    def clock(models: Sequence[Model]) -> list[float]:
+        # Splitting alone costs; with the convolution below the resize it pays.
+        return [10.0 if "Concat" in _ops(m) else 5.0 if count_macs(m) < count_macs(model) else 12.0 for m in models]
+
+    result = choose(model, b.inputs(), clock)
+    assert {a.rewrite for a in result.applied} >= {"concat-conv-as-sum", "pointwise-below-resize"}
+    assert result.milliseconds[0][1] == 5.0 and result.max_error < 1e-5
+
+
+def test_one_bad_companion_is_dropped() -> None:
+    b = Builder(3)
+    joined = b.op("Concat", b.conv("x", 3, 8), b.conv("x", 3, 8, 3), axis=1)
+    y = b.conv(b.conv(b.op("Relu", b.conv(joined, 16, 16)), 16, 16, 3), 16, 1, 3)
+    model = b.model(y)
+
+    def clock(models: Sequence[Model]) -> list[float]:
+        return [10.0 + 2.0 * ("Concat" not in _ops(m)) - 3.0 * ("DepthToSpace" in _ops(m)) for m in models]
+
+    result = choose(model, b.inputs(), clock)
+    assert "Concat" in _ops(result.model) and "DepthToSpace" in _ops(result.model)
+
+
+def test_an_alternative_form_is_kept_only_where_it_is_faster() -> None:
+    b = Builder(3)
+    bank = b.op("MatMul", b.op("Reshape", b.op("GlobalAveragePool", "x"), b.weight([1, 3], np.int64)), b.random(3, 432))
+    model = b.model(b.op("Conv", "x", b.op("Reshape", bank, b.weight([16, 3, 3, 3], np.int64)), pads=[1] * 4))
+    fast = choose(model, b.inputs(), lambda models: [4.0 if "Expand" in _ops(m) else 5.0 for m in models])
+    slow = choose(model, b.inputs(), lambda models: [6.0 if "Expand" in _ops(m) else 5.0 for m in models])
+    assert [a.rewrite for a in fast.applied] == ["dynamic-conv-by-inputs"]
+    assert not slow.applied and "MatMul" in _ops(slow.model)

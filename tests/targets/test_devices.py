@@ -1,0 +1,70 @@
+"""The device table: what is refused early, and that every TensorRT it names is one that the toolkit can drive."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge.device.tensorrt_settings import BuildRequest, find_settings
+from edge.errors import InputError
+from edge.lowering import find_parser
+from edge.targets.target import UNKNOWN, find_target, targets
+
+JETSONS = [name for name in targets() if name.startswith("jetson-")]
+SM = {
+    "jetson-orin-nano-4gb": "8.7", "jetson-orin-nano-8gb": "8.7", "jetson-orin-nx-8gb": "8.7",
+    "jetson-orin-nx-16gb": "8.7", "jetson-agx-orin-32gb": "8.7", "jetson-agx-orin-64gb": "8.7",
+    "jetson-xavier-nx": "7.2", "jetson-agx-xavier": "7.2", "jetson-agx-thor": "11.0",
+    "rtx-turing": "7.5", "rtx-ampere": "8.6", "rtx-ada": "8.9", "rtx-blackwell": "12.0", "h200": "9.0",
+}  # fmt: skip
+
+
+def test_every_device_is_there_with_its_compute_capability() -> None:
+    assert {name: target.fact("sm") for name, target in targets().items() if name != "cpu"} == SM
+
+
+def test_a_fact_without_a_source_is_unknown() -> None:
+    for target in targets().values():
+        for name, fact in target.facts.items():
+            assert (fact.value == UNKNOWN) == (not fact.source), f"{target.name}: {name}"
+
+
+@pytest.mark.parametrize("name", JETSONS)
+def test_every_jetpack_ships_a_tensorrt_that_is_known(name: str) -> None:
+    target = find_target(name)
+    assert target.jetpacks
+    seen: set[str] = set()
+    for jetpack in target.jetpacks:
+        assert not seen & {jetpack.version, *jetpack.also}
+        seen |= {jetpack.version, *jetpack.also}
+        typed = find_parser(jetpack.tensorrt).typed
+        settings = find_settings(jetpack.tensorrt, BuildRequest(typed, int8=True, fp16=True, workspace=1))
+        assert settings.on == (() if typed else ("FP16", "INT8"))
+
+
+def test_jetpacks_are_found_by_any_release_that_ships_the_same() -> None:
+    nano = find_target("jetson-orin-nano-8gb")
+    assert [nano.find_jetpack(v).tensorrt for v in ("7.2", "6.2", "6.1", "6.0", "5.1.2")] == [
+        "10.16.2", "10.3.0", "10.3.0", "8.6.2", "8.5.2",
+    ]  # fmt: skip
+    assert nano.find_jetpack() is nano.jetpacks[0]
+    with pytest.raises(InputError, match=r"--jetpack 4\.6: jetson-orin-nano-8gb does not run it; it runs 7\.2"):
+        nano.find_jetpack("4.6")
+    with pytest.raises(InputError, match="it is not a Jetson"):
+        find_target("h200").find_jetpack("6.2")
+
+
+def test_a_dla_core_that_is_not_there_is_refused() -> None:
+    with pytest.raises(InputError, match="Jetson Orin Nano 8 GB has no DLA; leave it out"):
+        find_target("jetson-orin-nano-8gb").require_dla(0)
+    with pytest.raises(InputError, match="only 2 DLA cores"):
+        find_target("jetson-orin-nx-16gb").require_dla(2)
+    find_target("jetson-orin-nx-16gb").require_dla(1)
+    find_target("jetson-orin-nx-8gb").require_dla(0)  # how many it has is not known here: the device says so
+
+
+def test_a_tensorrt_that_the_jetpack_does_not_ship_is_refused() -> None:
+    nano = find_target("jetson-orin-nano-8gb")
+    nano.require_tensorrt("10.3", "6.2")
+    with pytest.raises(InputError, match=r"TensorRT 11\.4: JetPack 6\.2\.2 on Jetson Orin Nano 8 GB ships 10\.3\.0"):
+        nano.require_tensorrt("11.4", "6.2")
+    find_target("h200").require_tensorrt("11.4")
