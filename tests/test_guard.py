@@ -25,11 +25,9 @@ from edge.limits import Limits, limited, limits, parse_limits
 @pytest.mark.parametrize("fault", PARSER_FAULTS, ids=lambda fault: fault.__name__)
 def test_every_parser_fault_is_the_files_fault(fault):
     error = fault("utf-8", b"", 0, 1, "x") if fault is UnicodeDecodeError else fault("no such luck")
-    with pytest.raises(
-        InputError, match=r"^x.json: is not valid JSON \(.*(no such luck|nested too deeply).*\); make it again$"
-    ):
-        with parsing("x.json", "valid JSON", "make it again"):
-            raise error
+    sentence = r"^x.json: is not valid JSON \(.*(no such luck|nested too deeply).*\); make it again$"
+    with pytest.raises(InputError, match=sentence), parsing("x.json", "valid JSON", "make it again"):
+        raise error
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EACCES, errno.ENOMEM])
