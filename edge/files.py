@@ -1,4 +1,7 @@
-"""Files on disk: hashes, TOML, and writing so that a failure leaves nothing half-written."""
+"""Files on disk: hashes, TOML and JSON, and writing that survives a failure or a power cut whole or not at all.
+
+Whatever is replaced is written beside its place, flushed to the disk, then renamed.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +12,11 @@ import os
 import shutil
 import sys
 import uuid
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 
-from edge.errors import MACHINE_FAULTS, InputError, MachineError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from .errors import MACHINE_FAULTS, InputError, MachineError
 
 
 def sha256_bytes(data: bytes) -> str:
@@ -36,6 +33,11 @@ def sha256_file(path: Path) -> str:
     return digest.hexdigest()
 
 
+def sha256_table(table: Any) -> str:
+    """Hex SHA-256 of plain values, independent of key order."""
+    return sha256_bytes(json.dumps(table, sort_keys=True).encode())
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """Parse a TOML file.
 
@@ -43,6 +45,10 @@ def read_toml(path: Path) -> dict[str, Any]:
         InputError: missing, a folder, or not TOML.
         PermissionError: it may not be read, which is the machine's fault and not the file's.
     """
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
     try:
         return tomllib.loads(_read_text(path))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -60,6 +66,14 @@ def read_json(path: Path) -> Any:
         return json.loads(_read_text(path))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid JSON ({error}); make it again") from None
+
+
+def recover_json(path: Path) -> Any:
+    """Read a JSON file of our own, or None where it is missing or was cut short."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
 
 
 def read_document(path: Path, schema: str, remedy: str) -> dict[str, Any]:
@@ -97,7 +111,9 @@ def replaced_file(path: Path) -> Iterator[Path]:
         sibling = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
         try:
             yield sibling
+            _flush(sibling)
             os.replace(sibling, path)
+            _flush(path.parent)
         finally:
             sibling.unlink(missing_ok=True)
 
@@ -127,9 +143,13 @@ def replaced_folder(path: Path, marker: str) -> Iterator[Path]:
         _make_folder(fresh, path)
         try:
             yield fresh
+            for file in fresh.rglob("*"):
+                if file.is_file():
+                    _flush(file)
             if path.exists():
                 os.replace(path, old)
             os.replace(fresh, path)
+            _flush(path.parent)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
             if old.exists() and not path.exists():
@@ -139,10 +159,15 @@ def replaced_folder(path: Path, marker: str) -> Iterator[Path]:
             shutil.rmtree(old, ignore_errors=True)
 
 
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file through a temporary sibling."""
+    with replaced_file(path) as sibling:
+        sibling.write_bytes(data)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text through a temporary sibling."""
-    with replaced_file(path) as sibling:
-        sibling.write_text(text, encoding="utf-8")
+    write_bytes(path, text.encode("utf-8"))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -159,6 +184,18 @@ def _read_text(path: Path) -> str:
         raise
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+
+
+def _flush(path: Path) -> None:
+    """Make a file's contents, or a folder's renames, survive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems do not flush folders
+            raise
+    finally:
+        os.close(handle)
 
 
 def _make_folder(folder: Path, path: Path) -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib import import_module
+from typing import TYPE_CHECKING, Mapping
 
-from edge.backends.engine import Backend
-from edge.errors import InputError
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    from .engine import Backend
 
 # Name in engine.json and in targets/*.toml -> where its class is.
 _CLASSES: Mapping[str, tuple[str, str]] = {
-    "onnxruntime": ("edge.backends.onnxruntime", "OnnxRuntime"),
-    "openvino": ("edge.backends.openvino.backend", "OpenVino"),
-    "tensorrt": ("edge.backends.tensorrt.backend", "TensorRt"),
-    "tensorrt_rtx": ("edge.backends.tensorrt.rtx", "TensorRtRtx"),
-    "torch_tensorrt": ("edge.backends.tensorrt.torch", "TorchTensorRt"),
+    "onnxruntime": (".onnxruntime", "OnnxRuntime"),
+    "openvino": (".openvino.backend", "OpenVino"),
+    "tensorrt": (".tensorrt.backend", "TensorRt"),
+    "tensorrt_rtx": (".tensorrt.rtx", "TensorRtRtx"),
+    "torch_tensorrt": (".tensorrt.torch", "TorchTensorRt"),
 }
 
 
@@ -27,5 +29,5 @@ def find_backend(name: str) -> Backend:
     if name not in _CLASSES:
         raise InputError(f"backend {name!r}: unknown; known backends are {', '.join(_CLASSES)}")
     module, class_name = _CLASSES[name]
-    backend: Backend = getattr(import_module(module), class_name)()
+    backend: Backend = getattr(import_module(module, __package__), class_name)()
     return backend

@@ -18,7 +18,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edge.bundle.container import CHUNK, Deflater, Inflater, require_unchanged
-from edge.device.faults import BundleFault
 from edge.device.manifest import (
     DIGEST,
     LARGEST_MANIFEST,
@@ -105,7 +104,7 @@ def _opened(archive: Path) -> Iterator[Inflater]:
             yield Inflater(stream)
     except FileNotFoundError:
         raise InputError(f"{archive}: no such file; check the path") from None
-    except BundleFault as fault:
+    except InputError as fault:
         raise InputError(f"{archive}: {fault}") from None
 
 
@@ -144,35 +143,35 @@ def _unpack(source: Inflater, archive_bytes: int, folder: Path) -> Manifest:
         found, size = _next(source)
         _require_listed(found, wanted, done, manifest)
         if size != manifest.files[wanted][0]:
-            raise BundleFault(f"{wanted}: has another size than its manifest says; copy it again")
+            raise InputError(f"{wanted}: has another size than its manifest says; copy it again")
         _copy(source, size, manifest.files[wanted][1], wanted, folder)
         done.add(wanted)
     found, _ = _next(source)
     if found is not None:
         _require_listed(found, None, done, manifest)
     if source.read(_BLOCK) != bytes(_BLOCK):
-        raise BundleFault("has data behind its end; do not use it, and ask its sender")
+        raise InputError("has data behind its end; do not use it, and ask its sender")
     source.finish()
     return manifest
 
 
 def _require_listed(name: str | None, wanted: str | None, done: set[str], manifest: Manifest) -> None:
     if name is None:
-        raise BundleFault(f"{wanted}: is missing; copy the bundle again")
+        raise InputError(f"{wanted}: is missing; copy the bundle again")
     if name in done:
-        raise BundleFault(f"{name}: is in it twice; do not use it, and ask its sender")
+        raise InputError(f"{name}: is in it twice; do not use it, and ask its sender")
     if name not in manifest.files:
-        raise BundleFault(f"{name}: is in it but not in its manifest; do not use it, and ask its sender")
+        raise InputError(f"{name}: is in it but not in its manifest; do not use it, and ask its sender")
     if name != wanted:
-        raise BundleFault(f"{wanted}: is missing or out of order; make the bundle again")
+        raise InputError(f"{wanted}: is missing or out of order; make the bundle again")
 
 
 def _require_room(manifest: Manifest, archive_bytes: int, folder: Path) -> None:
     total = manifest.bytes
     if total > LARGEST_BUNDLE or len(manifest.files) > _MOST_FILES:
-        raise BundleFault(f"would unpack to {total / 1e9:.1f} GB in {len(manifest.files)} files; that is no bundle")
+        raise InputError(f"would unpack to {total / 1e9:.1f} GB in {len(manifest.files)} files; that is no bundle")
     if total > _FREE_RATIO and total > _LARGEST_RATIO * archive_bytes:
-        raise BundleFault(f"would unpack to {total / archive_bytes:.0f} times its size; that is no bundle")
+        raise InputError(f"would unpack to {total / archive_bytes:.0f} times its size; that is no bundle")
     free = shutil.disk_usage(folder).free
     if total > free:
         raise MachineError(f"{folder.parent}: {total / 1e6:.0f} MB needed, {free / 1e6:.0f} MB free; free the disk")
@@ -181,9 +180,9 @@ def _require_room(manifest: Manifest, archive_bytes: int, folder: Path) -> None:
 def _whole(source: Inflater, wanted: str, limit: int) -> bytes:
     name, size = _next(source)
     if name != wanted:
-        raise BundleFault(f"does not begin with {wanted}; make the bundle again")
+        raise InputError(f"does not begin with {wanted}; make the bundle again")
     if size > limit:
-        raise BundleFault(f"{wanted}: is far too large; that is no bundle")
+        raise InputError(f"{wanted}: is far too large; that is no bundle")
     data = b"".join(source.read(min(CHUNK, size - start)) for start in range(0, size, CHUNK))
     _skip_padding(source, size, wanted)
     return data
@@ -199,14 +198,14 @@ def _copy(source: Inflater, size: int, wanted: str, name: str, folder: Path) -> 
             digest.update(data)
             stream.write(data)
     if digest.hexdigest() != wanted:
-        raise BundleFault(f"{name}: differs from its hash; copy the bundle again")
+        raise InputError(f"{name}: differs from its hash; copy the bundle again")
     _skip_padding(source, size, name)
 
 
 def _skip_padding(source: Inflater, size: int, name: str) -> None:
     padding = _padding(size)
     if source.read(len(padding)) != padding:
-        raise BundleFault(f"{name}: has data in its padding; do not use it, and ask its sender")
+        raise InputError(f"{name}: has data in its padding; do not use it, and ask its sender")
 
 
 def _next(source: Inflater) -> tuple[str | None, int]:
@@ -217,12 +216,12 @@ def _next(source: Inflater) -> tuple[str | None, int]:
     name = block[:100].rstrip(b"\0").decode("ascii", "backslashreplace")
     kind = block[156:157]
     if kind in _KINDS:
-        raise BundleFault(f"{name!r} is {_KINDS[kind]}; a bundle holds plain files only, do not use it")
+        raise InputError(f"{name!r} is {_KINDS[kind]}; a bundle holds plain files only, do not use it")
     require_safe_name(name)
     size_field = block[124:136].rstrip(b"\0 ")
     if not size_field or any(digit not in b"01234567" for digit in size_field):
-        raise BundleFault(f"{name}: has no plain size; make the bundle again")
+        raise InputError(f"{name}: has no plain size; make the bundle again")
     size = int(size_field, 8)
     if block != _member(name, size):
-        raise BundleFault(f"{name}: has an unusual header; make the bundle again")
+        raise InputError(f"{name}: has an unusual header; make the bundle again")
     return name, size

@@ -11,7 +11,7 @@ import io
 import zlib
 from typing import IO
 
-from edge.device.faults import BundleFault
+from edge.errors import InputError
 
 CHUNK = 1 << 20
 _LEVEL = 6
@@ -61,16 +61,16 @@ def require_unchanged(stream: IO[bytes]) -> None:
     """Hash a whole file and leave it where the deflated data begin.
 
     Raises:
-        BundleFault: not ours, or changed.
+        InputError: not ours, or changed.
     """
     head = stream.read(len(_HEADER) + _DIGEST_BYTES)
     if not head.startswith(_HEADER) or len(head) != len(_HEADER) + _DIGEST_BYTES:
-        raise BundleFault("is not a SegEdge bundle, or its first bytes were changed; copy it again")
+        raise InputError("is not a SegEdge bundle, or its first bytes were changed; copy it again")
     digest = hashlib.sha256()
     while block := stream.read(CHUNK):
         digest.update(block)
     if digest.digest() != head[len(_HEADER) :]:
-        raise BundleFault("was changed since it was made (its hash differs); copy it again")
+        raise InputError("was changed since it was made (its hash differs); copy it again")
     stream.seek(len(head))
 
 
@@ -87,7 +87,7 @@ class Inflater:
         """``size`` bytes (at most a chunk).
 
         Raises:
-            BundleFault: the data end early or do not inflate.
+            InputError: the data end early or do not inflate.
         """
         parts, left = [], size
         while left:
@@ -96,9 +96,9 @@ class Inflater:
             try:
                 data = self._inflate.decompress(self._input, left)
             except zlib.error as error:
-                raise BundleFault(f"does not unpack ({error}); copy it again") from None
+                raise InputError(f"does not unpack ({error}); copy it again") from None
             if not data and (self._inflate.eof or not self._input):
-                raise BundleFault("ends too early; copy it again")
+                raise InputError("ends too early; copy it again")
             self._input = b"" if self._inflate.eof else self._inflate.unconsumed_tail
             parts.append(data)
             left -= len(data)
@@ -110,19 +110,19 @@ class Inflater:
         """Make sure that nothing but the right trailer follows.
 
         Raises:
-            BundleFault: more data, or a wrong trailer.
+            InputError: more data, or a wrong trailer.
         """
         while not self._inflate.eof:
             data = self._input or self._stream.read(CHUNK)
             if not data:
-                raise BundleFault("ends too early; copy it again")
+                raise InputError("ends too early; copy it again")
             try:
                 more = self._inflate.decompress(data, 1)
             except zlib.error as error:
-                raise BundleFault(f"does not unpack ({error}); copy it again") from None
+                raise InputError(f"does not unpack ({error}); copy it again") from None
             if more:
-                raise BundleFault("holds more than its manifest lists; do not use it, and ask its sender")
+                raise InputError("holds more than its manifest lists; do not use it, and ask its sender")
             self._input = self._inflate.unconsumed_tail
         trailer = self._inflate.unused_data + self._stream.read(9)
         if trailer != self._crc.to_bytes(4, "little") + (self._size & 0xFFFFFFFF).to_bytes(4, "little"):
-            raise BundleFault("has a wrong trailer, or something behind it; copy it again")
+            raise InputError("has a wrong trailer, or something behind it; copy it again")

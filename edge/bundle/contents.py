@@ -12,13 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import edge.device
 from edge.accuracy.compare import find_group
 from edge.backends.onnxruntime import reference as exact_runner
 from edge.bundle.expected import expected_files
-from edge.device.files import sha256_bytes
-from edge.device.manifest import PACKAGE
 from edge.device.pictures import IMAGES, MASKS, PROBES, REFERENCE
+from edge.files import sha256_bytes
 from edge.graph.model import Model
 from edge.images.image_set import ImageSet
 from edge.task.task import SegmentationTask
@@ -110,12 +108,6 @@ def parity_file(graph: Model, pixels: NDArray[np.uint8]) -> bytes:
     indices = np.unique(np.linspace(0, len(pixels) - 1, min(PARITY_IMAGES, len(pixels))).round().astype(np.int64))
     outputs = [runner.run(graph.task.normalized(pixels[i])[None])[0] for i in indices]
     return npz({"indices": indices, "outputs": np.stack(outputs).astype(np.float32)})
-
-
-def device_files() -> Files:
-    """The device's Python, as ``edge_bundle/``."""
-    folder = Path(edge.device.__file__).parent
-    return {f"{PACKAGE}/{path.name}": path.read_bytes() for path in sorted(folder.glob("*.py"))}
 
 
 def runtime_files() -> Files:

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.device.files import sha256_bytes
 from edge.device.pictures import EXPECTED, IMAGES, image_names
+from edge.files import sha256_bytes
 from edge.task.task import SegmentationTask
 
 SCHEMA = "segedge.reference/1"

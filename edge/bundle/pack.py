@@ -18,20 +18,20 @@ from edge.backends.engine import Engine
 from edge.bundle.archive import write_archive
 from edge.bundle.contents import (
     Files,
-    device_files,
     image_files,
     parity_file,
     probe_files,
     runtime_files,
 )
+from edge.bundle.portable import portable_files
 from edge.bundle.readme import readme
 from edge.bundle.source import Run, open_run
 from edge.bundle.stripped import holds_half, save_stripped
-from edge.device.files import sha256_bytes
 from edge.device.manifest import SCHEMA
 from edge.device.pictures import IMAGES
 from edge.device.preflight import generation
 from edge.errors import InputError
+from edge.files import sha256_bytes
 from edge.graph.model import Model
 from edge.lowering import lower
 from edge.targets.target import UNKNOWN, Target
@@ -77,7 +77,7 @@ def pack(
         candidates.append(_candidate(engine, graph, pixels, _reasons(found, engine.name), files))
     if not images and not any(row["precision"] == "fp32" for row in candidates):
         candidates.append(_float_reference(found, runs_on, pixels, files))
-    files.update(device_files())
+    files.update(portable_files())
     runtime = runtime_files()
     files.update(runtime)
     table = _manifest(found, target, runs_on, candidates, described, images)

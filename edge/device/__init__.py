@@ -1,7 +1,7 @@
-"""The half that also runs on the device: check the machine, build, prove, time, choose.
+"""What only a board does: check the machine, build, prove, time, choose, with the files that travel there.
 
-Standard library and numpy only (a compiler's own Python module apart), Python 3.8 syntax, nothing else of ``edge``:
-this folder is copied into every bundle as ``edge_bundle`` and started with ``python3 -m edge_bundle``.
+``edge/bundle/portable.py`` names them; a bundle carries them as ``edge_bundle``, started with
+``python3 -m edge_bundle``. This file is also that package's first.
 """
 
 import sys

@@ -9,11 +9,12 @@ import traceback
 from pathlib import Path
 from typing import Any, Sequence
 
-from .faults import DeviceFault
+from ..errors import EdgeError
 from .proof import Options
 from .verify import check_machine, look, verify
 
 PASSED, FAILED, OUR_BUG = 0, 1, 70
+_BUNDLE = Path(__file__).resolve().parent.parent.parent
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = {"verify": _verify, "preflight": _preflight, "info": _info}
     try:
         return commands[options.command](options)
-    except DeviceFault as fault:
+    except EdgeError as fault:
         print(f"error: {fault}", file=sys.stderr)
         return fault.exit_code
     except MemoryError:
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python3 -m edge_bundle", description=__doc__)
     parser.add_argument("command", choices=("verify", "preflight", "info"))
-    parser.add_argument("--bundle", type=Path, default=Path(__file__).resolve().parent.parent, help="unpacked bundle")
+    parser.add_argument("--bundle", type=Path, default=_BUNDLE, help="unpacked bundle")
     parser.add_argument("--out", type=Path, help="run folder to write (default: run, inside the bundle)")
     parser.add_argument("--work", type=Path, help="folder for engines and progress (default: work, inside the bundle)")
     parser.add_argument("--seconds", type=float, default=10.0, help="timing for each engine (default: 10)")

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Callable, Mapping
 
-from .files import read_json, replaced_folder, sha256_file, write_json
+from ..backends.compiler import Built, Identity, Toolkit
+from ..files import recover_json, replaced_folder, sha256_file, write_json
 from .manifest import Candidate, Manifest
-from .toolkit import Built, Identity, Toolkit
 
 _RECORD = "cache.json"
 Say = Callable[[str], None]
@@ -59,7 +59,7 @@ def obtain(
         say: told what is done, and why an old engine was not used.
 
     Raises:
-        DeviceFault: the compiler refuses.
+        EdgeError: the compiler refuses.
     """
     key = _key(manifest, candidate, identity)
     folder = work / "engines" / candidate.name
@@ -74,7 +74,7 @@ def obtain(
         say(f"{candidate.name}: building")
     cache = work / "cache"
     cache.mkdir(parents=True, exist_ok=True)
-    with replaced_folder(folder) as fresh:
+    with replaced_folder(folder, _RECORD) as fresh:
         built = toolkit.build(candidate, bundle / candidate.graph, fresh, cache, workspace)
         files = {name: sha256_file(fresh / name) for name in built.files}
         write_json(fresh / _RECORD, {"key": key, "built": asdict(built), "files": files})
@@ -93,7 +93,7 @@ def _key(manifest: Manifest, candidate: Candidate, identity: Identity) -> dict[s
 
 def _read(folder: Path) -> CachedEngine | None:
     """What a cache folder holds; None where it is empty, cut short, or not ours."""
-    table = read_json(folder / _RECORD)
+    table = recover_json(folder / _RECORD)
     try:
         row = table["built"]
         built = Built(**{**row, "files": tuple(row["files"]), "warnings": tuple(row["warnings"])})

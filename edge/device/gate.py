@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Iterator, Mapping
 
-from .faults import BundleFault
+from ..errors import InputError
 from .scores import CEILING_DB
 
 FEWEST_IMAGES = 20
@@ -17,10 +17,10 @@ def require_enough(gate: Mapping[str, Any] | None, images: int, allow_small: boo
     """Refuse a verdict on fewer than 20 images.
 
     Raises:
-        BundleFault: too few, and ``allow_small`` was not given.
+        InputError: too few, and ``allow_small`` was not given.
     """
     if gate is not None and images < FEWEST_IMAGES and not allow_small:
-        raise BundleFault(
+        raise InputError(
             f"{images} images are too few for gate {gate['name']} (at least {FEWEST_IMAGES}); add images, "
             "or accept the weaker evidence with --allow-small"
         )

@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Mapping
 
-from .faults import BundleFault, MachineFault
-from .files import parse_json, sha256_bytes, sha256_file
+from ..errors import InputError, MachineError
+from ..files import sha256_bytes, sha256_file
+from ..guard import parse_json
 
 SCHEMA = "edge.bundle/1"
 MANIFEST, DIGEST = "manifest.json", "manifest.sha256"
 PACKAGE = "edge_bundle"
+"""What the package of :mod:`edge.bundle.portable` is called on a board."""
+
 LARGEST_MANIFEST = 4 << 20
 RESULTS = ("run", "work", "build")
 """Folders that ``verify`` and CMake make inside an unpacked bundle; everything else must be listed."""
@@ -92,15 +95,15 @@ def require_safe_name(name: str) -> None:
     """Refuse anything but plain relative paths of plain characters.
 
     Raises:
-        BundleFault: names the path.
+        InputError: names the path.
     """
     shown = repr(name[:80])
     if name.startswith("/") or re.match(r"[A-Za-z]:", name) or ".." in name.split("/"):
-        raise BundleFault(f"path {shown} climbs out of the bundle; do not use it, and ask its sender")
+        raise InputError(f"path {shown} climbs out of the bundle; do not use it, and ask its sender")
     if len(name) > _LONGEST_NAME or not _SAFE_NAME.fullmatch(name):
-        raise BundleFault(f"path {shown} is not a plain relative path; make the bundle again")
+        raise InputError(f"path {shown} is not a plain relative path; make the bundle again")
     if name.split("/", 1)[0] in RESULTS:
-        raise BundleFault(f"path {shown} lies where results go; make the bundle again")
+        raise InputError(f"path {shown} lies where results go; make the bundle again")
 
 
 def digest_line(manifest: bytes) -> bytes:
@@ -112,33 +115,33 @@ def parse_manifest(manifest: bytes, digest: bytes) -> Manifest:
     """Check a manifest's hash, then its form.
 
     Raises:
-        BundleFault: changed, not of our schema, of a newer one, or incomplete.
+        InputError: changed, not of our schema, of a newer one, or incomplete.
     """
     if digest != digest_line(manifest):
-        raise BundleFault(f"{MANIFEST}: differs from its hash; copy the bundle again")
-    table = parse_json(manifest, MANIFEST)
+        raise InputError(f"{MANIFEST}: differs from its hash; copy the bundle again")
+    table = parse_json(manifest, MANIFEST, "copy the bundle again")
     if not isinstance(table, dict):
-        raise BundleFault(f"{MANIFEST}: is not a table; make the bundle again")
+        raise InputError(f"{MANIFEST}: is not a table; make the bundle again")
     _require_schema(table.get("schema"))
     try:
         return _build(table, sha256_bytes(manifest))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BundleFault(f"{MANIFEST}: is incomplete ({error!r:.80}); make the bundle again") from None
+        raise InputError(f"{MANIFEST}: is incomplete ({error!r:.80}); make the bundle again") from None
 
 
 def read_manifest(folder: Path) -> Manifest:
     """Read the manifest of an unpacked bundle.
 
     Raises:
-        BundleFault: as :func:`parse_manifest`, or this is not a bundle.
+        InputError: as :func:`parse_manifest`, or this is not a bundle.
     """
     data = []
     for name, limit in ((MANIFEST, LARGEST_MANIFEST), (DIGEST, 1024)):
         path = folder / name
         if not path.is_file() or path.is_symlink():
-            raise BundleFault(f"{folder}: is not an unpacked bundle (no {name}); unpack one here")
+            raise InputError(f"{folder}: is not an unpacked bundle (no {name}); unpack one here")
         if path.stat().st_size > limit:
-            raise BundleFault(f"{path}: is far too large; copy the bundle again")
+            raise InputError(f"{path}: is far too large; copy the bundle again")
         data.append(path.read_bytes())
     return parse_manifest(data[0], data[1])
 
@@ -147,23 +150,23 @@ def check_folder(folder: Path) -> Manifest:
     """Compare every file of an unpacked bundle with its manifest, before anything is deserialized.
 
     Raises:
-        BundleFault: a file is missing, was changed, is not listed, or is no plain file.
-        MachineFault: a file that this user may not read.
+        InputError: a file is missing, was changed, is not listed, or is no plain file.
+        MachineError: a file that this user may not read.
     """
     manifest = read_manifest(folder)
     found = _files(folder)
     extra = sorted(set(found) - set(manifest.files) - {MANIFEST, DIGEST})
     if extra:
-        raise BundleFault(f"{extra[0]}: is not part of the bundle; remove it or unpack again")
+        raise InputError(f"{extra[0]}: is not part of the bundle; remove it or unpack again")
     for name, (size, digest) in sorted(manifest.files.items()):
         if name not in found:
-            raise BundleFault(f"{name}: is missing; unpack the bundle again")
+            raise InputError(f"{name}: is missing; unpack the bundle again")
         try:
             same = found[name] == size and sha256_file(folder / name) == digest
         except OSError as error:
-            raise MachineFault(f"{name}: cannot be read ({error.strerror}); check permissions") from None
+            raise MachineError(f"{name}: cannot be read ({error.strerror}); check permissions") from None
         if not same:
-            raise BundleFault(f"{name}: was changed since the bundle was made; unpack it again")
+            raise InputError(f"{name}: was changed since the bundle was made; unpack it again")
     return manifest
 
 
@@ -173,15 +176,15 @@ def _files(folder: Path) -> dict[str, int]:
         here = Path(root)
         for name in list(folders):
             relative = (here / name).relative_to(folder).as_posix()
-            if relative in RESULTS or relative == PACKAGE + "/__pycache__":
+            if relative in RESULTS or (name == "__pycache__" and relative.startswith(PACKAGE + "/")):
                 folders.remove(name)
             elif (here / name).is_symlink():
-                raise BundleFault(f"{relative}: is a link; unpack the bundle again")
+                raise InputError(f"{relative}: is a link; unpack the bundle again")
         for name in names:
             status = (here / name).lstat()
             relative = (here / name).relative_to(folder).as_posix()
             if not stat.S_ISREG(status.st_mode):
-                raise BundleFault(f"{relative}: is not a plain file; unpack the bundle again")
+                raise InputError(f"{relative}: is not a plain file; unpack the bundle again")
             sizes[relative] = status.st_size
     return sizes
 
@@ -191,8 +194,8 @@ def _require_schema(schema: Any) -> None:
         return
     kind, _, version = str(schema).partition("/")
     if kind == SCHEMA.partition("/")[0] and version.isdigit() and int(version) > int(SCHEMA.partition("/")[2]):
-        raise BundleFault(f"{MANIFEST}: schema {schema!s:.40} is newer than this SegEdge; upgrade it")
-    raise BundleFault(f"{MANIFEST}: schema {schema!r:.40} is not {SCHEMA}; make the bundle again")
+        raise InputError(f"{MANIFEST}: schema {schema!s:.40} is newer than this SegEdge; upgrade it")
+    raise InputError(f"{MANIFEST}: schema {schema!r:.40} is not {SCHEMA}; make the bundle again")
 
 
 def _build(table: Mapping[str, Any], sha256: str) -> Manifest:

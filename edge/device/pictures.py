@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator
 
 import numpy as np
 
-from .faults import BundleFault
-from .files import sha256_bytes
+from ..errors import InputError
+from ..files import sha256_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -89,12 +89,12 @@ def supplied(folder: Path, task: Task) -> Pictures:
     are read as SegEdge reads them: 16-bit grey divided by 257, upright by EXIF, palettes of masks as indices.
 
     Raises:
-        BundleFault: none there, or one that does not read.
+        InputError: none there, or one that does not read.
     """
     root = folder / "images" if (folder / "images").is_dir() else folder
     files = sorted(p for p in root.glob("*") if p.suffix.lower() in _SUFFIXES) if root.is_dir() else []
     if not files:
-        raise BundleFault(f"{root}: holds no images ({', '.join(_SUFFIXES)}); give a folder that does")
+        raise InputError(f"{root}: holds no images ({', '.join(_SUFFIXES)}); give a folder that does")
     masks_of = {p.stem: p for p in (folder / "masks").glob("*") if p.suffix.lower() in _SUFFIXES}
     pixels, masks, shapes = [], [], []
     for file in files:
@@ -128,24 +128,24 @@ def _column(table: Any) -> tuple[str, tuple[str, ...]] | None:
 
 def _mask(file: Path | None, image: Path, shape: tuple[int, int], task: Task) -> NDArray[np.uint8]:
     if file is None:
-        raise BundleFault(f"{image}: has no mask of the same stem; add it, or leave masks/ out altogether")
+        raise InputError(f"{image}: has no mask of the same stem; add it, or leave masks/ out altogether")
     values = _levels(_read(file, _pillow_mask), file)
     if values.shape != shape:
-        raise BundleFault(f"{file}: has another size than its image; make them the same")
+        raise InputError(f"{file}: has another size than its image; make them the same")
     levels = np.unique(values)
     if task.maps <= 2:
         if len(levels[levels != 0]) > 1:
-            raise BundleFault(f"{file}: {len(levels)} levels in the mask of a two-level task; make it 0 and another")
+            raise InputError(f"{file}: {len(levels)} levels in the mask of a two-level task; make it 0 and another")
         return (values != 0).astype(np.uint8)
     if int(levels.max()) >= task.maps or int(levels.min()) < 0:
-        raise BundleFault(f"{file}: class index {int(levels.max())}, but there are {task.maps} classes")
+        raise InputError(f"{file}: class index {int(levels.max())}, but there are {task.maps} classes")
     return values.astype(np.uint8)
 
 
 def _levels(values: NDArray[Any], file: Path) -> NDArray[np.int64]:
     """``[h, w]``: a colour that is not grey counts as one 24-bit level."""
     if values.dtype.kind not in "bui" or values.ndim not in (2, 3) or (values.ndim == 3 and values.shape[2] != 3):
-        raise BundleFault(f"{file}: is {values.dtype} {values.shape}; give whole numbers, [h, w]")
+        raise InputError(f"{file}: is {values.dtype} {values.shape}; give whole numbers, [h, w]")
     wide = values.astype(np.int64)
     if wide.ndim == 2:
         return wide
@@ -156,7 +156,7 @@ def _levels(values: NDArray[Any], file: Path) -> NDArray[np.int64]:
 def _image(file: Path) -> NDArray[np.uint8]:
     image = _read(file, _pillow_image)
     if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
-        raise BundleFault(f"{file}: is {image.dtype} {image.shape}; give uint8 [h, w] or [h, w, 3]")
+        raise InputError(f"{file}: is {image.dtype} {image.shape}; give uint8 [h, w] or [h, w, 3]")
     return image
 
 
@@ -165,10 +165,10 @@ def _read(file: Path, decode: Callable[[Path], Any]) -> NDArray[Any]:
     reader: Callable[[Path], Any] = {".npy": _npy, ".pgm": _netpbm, ".ppm": _netpbm}.get(file.suffix.lower(), decode)
     try:
         return np.asarray(reader(file))
-    except BundleFault:
+    except InputError:
         raise
     except Exception as error:  # decoders share no base
-        raise BundleFault(f"{file}: does not read as an image ({error}); replace or remove it") from None
+        raise InputError(f"{file}: does not read as an image ({error}); replace or remove it") from None
 
 
 def _npy(file: Path) -> Any:
@@ -179,7 +179,7 @@ def _netpbm(file: Path) -> Any:
     data = file.read_bytes()
     match = _NETPBM.match(data)
     if match is None or int(match.group(4)) != 255:
-        raise BundleFault(f"{file}: is no binary 8-bit PGM or PPM; convert it")
+        raise InputError(f"{file}: is no binary 8-bit PGM or PPM; convert it")
     planes = 3 if match.group(1) == b"P6" else 1
     width, height = int(match.group(2)), int(match.group(3))
     values = np.frombuffer(data, np.uint8, height * width * planes, match.end())
@@ -191,10 +191,10 @@ def _pillow_image(file: Path) -> Any:
     if image.mode.startswith("I"):
         values = np.asarray(image).astype(np.int64)
         if values.min() < 0 or values.max() > 65535:
-            raise BundleFault(f"{file}: pixel values do not fit 16 bits; convert it to 8- or 16-bit grey")
+            raise InputError(f"{file}: pixel values do not fit 16 bits; convert it to 8- or 16-bit grey")
         return ((values + 128) // 257).astype(np.uint8)
     if image.mode == "F":
-        raise BundleFault(f"{file}: floating-point pixels have no fixed range; convert it to 8- or 16-bit")
+        raise InputError(f"{file}: floating-point pixels have no fixed range; convert it to 8- or 16-bit")
     return np.asarray(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB"))
 
 
@@ -211,6 +211,6 @@ def _decoded(file: Path) -> Any:
     try:
         from PIL import Image, ImageOps
     except ImportError:
-        raise BundleFault(f"{file}: needs Pillow to decode; install it, or convert to .npy, .pgm or .ppm") from None
+        raise InputError(f"{file}: needs Pillow to decode; install it, or convert to .npy, .pgm or .ppm") from None
     with Image.open(str(file)) as image:
         return ImageOps.exif_transpose(image)

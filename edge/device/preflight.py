@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Mapping
 
-from .faults import MachineFault
-from .jetson import tensorrt_of
-from .machine import Machine
+from ..errors import MachineError
+from ..machine.jetson import tensorrt_of
+from ..machine.machine import Machine
 from .manifest import PACKAGE, Manifest
 
 _LEAST_FREE = 700 << 20
@@ -43,21 +43,21 @@ def require_target(manifest: Manifest, machine: Machine) -> None:
     """Refuse a machine that is not the target, without importing anything.
 
     Raises:
-        MachineFault: one sentence: what this is, what the bundle is for, what to do.
+        MachineError: one sentence: what this is, what the bundle is for, what to do.
     """
     wanted = manifest.runs_on
     title = manifest.target.get("title", manifest.target.get("name"))
     if machine.architecture != wanted["architecture"]:
-        raise MachineFault(
+        raise MachineError(
             f"this machine is {machine.architecture} ({machine.model}), the bundle is for {title}; "
             f"unpack it there and run python3 -m {PACKAGE} verify"
         )
     if wanted["kind"] != "jetson":
         return
     if machine.module is None:
-        raise MachineFault(f"this board ({machine.model}) is no Jetson that SegEdge knows; the bundle is for {title}")
+        raise MachineError(f"this board ({machine.model}) is no Jetson that SegEdge knows; the bundle is for {title}")
     if machine.module.target != wanted["module"]:
-        raise MachineFault(
+        raise MachineError(
             f"this is a {machine.module.title}, the bundle is for {title}; "
             f"make one with edge bundle --target {machine.module.target}"
         )
@@ -74,14 +74,14 @@ def preflight(manifest: Manifest, machine: Machine, toolkit: Mapping[str, Any], 
         folder: where results go.
 
     Raises:
-        MachineFault: not the target, or too little of something.
+        MachineError: not the target, or too little of something.
     """
     require_target(manifest, machine)
     warnings = _version_warnings(manifest, toolkit)
     largest = max(manifest.files[c.graph][0] for c in manifest.candidates)
     needed = _LEAST_FREE + _MEMORY_PER_BYTE * largest
     if machine.free_bytes and machine.free_bytes < needed:
-        raise MachineFault(
+        raise MachineError(
             f"{machine.free_bytes / 1e9:.1f} GB of memory free, {needed / 1e9:.1f} GB needed to build; close other "
             "programs (sudo systemctl isolate multi-user.target frees the desktop's share)"
         )
@@ -89,7 +89,7 @@ def preflight(manifest: Manifest, machine: Machine, toolkit: Mapping[str, Any], 
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(str(folder)).free
     if free < disk:
-        raise MachineFault(
+        raise MachineError(
             f"{folder}: {free / 1e6:.0f} MB free, {disk / 1e6:.0f} MB needed; free the disk or set --out"
         )
     warnings += _clock_warnings(manifest, machine)
@@ -101,11 +101,11 @@ def _require_jetpack(wanted: Mapping[str, Any], machine: Machine) -> None:
     expected = wanted.get("tensorrt")
     shipped = machine.tensorrt or (tensorrt_of(machine.l4t) if machine.l4t else None)
     if machine.l4t is None:
-        raise MachineFault("this Jetson names no Jetson Linux release (/etc/nv_tegra_release); install JetPack")
+        raise MachineError("this Jetson names no Jetson Linux release (/etc/nv_tegra_release); install JetPack")
     if expected and shipped and generation(shipped) != generation(expected):
         here = f"JetPack {machine.jetpack}" if machine.jetpack else f"Jetson Linux {machine.l4t}"
         advice = f"make one with --jetpack {machine.jetpack}" if machine.jetpack else "make one for it"
-        raise MachineFault(
+        raise MachineError(
             f"this board runs {here} with TensorRT {_short(shipped)}, the bundle was made for JetPack "
             f"{wanted.get('jetpack')} with TensorRT {expected}; {advice}"
         )
@@ -123,7 +123,7 @@ def _version_warnings(manifest: Manifest, toolkit: Mapping[str, Any]) -> list[st
     if not expected or not found or _short(expected) == _short(found):
         return []
     if manifest.runs_on["kind"] == "jetson" and generation(expected) != generation(found):
-        raise MachineFault(
+        raise MachineError(
             f"{name} here is {_short(found)}, the graphs were made for {_short(expected)}; "
             "use the Python module that came with JetPack, or make a bundle with the right --jetpack"
         )

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator, Sequence
 
 import numpy as np
 
+from ..backends.compiler import Identity, Runner, Toolkit
+from ..errors import EdgeError
+from ..files import recover_json, sha256_table, write_json
+from ..machine.machine import ROOT, read_machine
+from ..machine.rails import IDLE_S, Meter, Power, energy, find_rails
 from .engines import CachedEngine
-from .faults import DeviceFault
-from .files import read_json, sha256_table, write_json
 from .gate import judge
-from .machine import ROOT, read_machine
 from .manifest import Candidate, Manifest
 from .pictures import PROBES, Pictures, bundled
-from .power import IDLE_S, Meter, Power, energy, find_rails
 from .scores import Evaluation, compare, per_image_dice, see, sqnr_db
 from .task import Task
 from .timing import measure
-from .toolkit import Identity, Runner, Toolkit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,17 +82,17 @@ def prove(
     reference: Evaluation,
     truth: Sequence[NDArray[np.uint8]],
     idle: Power | None,
-) -> tuple[dict[str, Any] | None, DeviceFault | None]:
+) -> tuple[dict[str, Any] | None, EdgeError | None]:
     """Accuracy, verdict and latency of one engine; taken from disk where an interrupted run left it."""
     path = job.progress(kept)
-    earlier = read_json(path)
+    earlier = recover_json(path)
     if isinstance(earlier, dict):
         job.say(f"{candidate.name}: checked and timed before the interruption")
         return earlier, None
     try:
         with loaded(job, candidate, kept) as runner:
             proof = _measure(job, candidate, runner, reference, truth, idle)
-    except DeviceFault as fault:
+    except EdgeError as fault:
         return None, fault
     write_json(path, proof)
     return proof, None

@@ -12,12 +12,12 @@ from typing import Any, Mapping, Sequence
 
 import numpy as np
 
+from ..backends.compiler import Identity
+from ..files import replaced_folder, sha256_table, write_json
+from ..machine.machine import Machine, affinity
 from .engines import CachedEngine
-from .files import replaced_folder, sha256_table, write_json
-from .machine import Machine, affinity
 from .manifest import PACKAGE, Candidate, Manifest
 from .pictures import Pictures
-from .toolkit import Identity
 
 REPORT, ENGINE = "report.json", "engine.json"
 _SCHEMA, _ENGINE_SCHEMA = "edge.report/1", "edge.engine/1"
@@ -138,7 +138,7 @@ def write_run(
     out: Path, report: Mapping[str, Any], manifest: Manifest, kept: Mapping[str, CachedEngine], bundle: Path
 ) -> None:
     """Write the run folder, swapped in whole: the report, and every engine with its graph."""
-    with replaced_folder(out) as fresh:
+    with replaced_folder(out, REPORT) as fresh:
         for candidate in manifest.candidates:
             if candidate.name in kept:
                 folder = fresh / "engines" / candidate.name

@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, Mapping
 
-from .faults import BundleFault, DeviceFault, MachineFault
+from ..errors import EdgeError, InputError, MachineError
 from .manifest import Manifest
 from .pictures import EXPECTED
 
@@ -26,20 +26,20 @@ def require_runtime(program: Path, manifest: Manifest, own_images: bool) -> None
     """Refuse early what would fail after an hour of building.
 
     Raises:
-        BundleFault: the bundle has nothing for the runtime to compare with.
-        MachineFault: no such program, or one without the bundle's backend.
+        InputError: the bundle has nothing for the runtime to compare with.
+        MachineError: no such program, or one without the bundle's backend.
     """
     if not (program.is_file() and os.access(str(program), os.X_OK)):
-        raise MachineFault(
+        raise MachineError(
             f"--runtime {program}: is no program; make it with cmake -B build && cmake --build build in the bundle"
         )
     if own_images:
-        raise BundleFault("--runtime compares on the bundled images; leave out --images or --runtime")
+        raise InputError("--runtime compares on the bundled images; leave out --images or --runtime")
     if EXPECTED not in manifest.files:
-        raise BundleFault(f"--runtime: this bundle has no {EXPECTED}; make it again, with images")
+        raise InputError(f"--runtime: this bundle has no {EXPECTED}; make it again, with images")
     backends = _answer(program, "info")["backends"]
     if manifest.backend not in backends:
-        raise MachineFault(
+        raise MachineError(
             f"{program}: was built without {manifest.backend} (it has {', '.join(backends) or 'no backend'}); install "
             "it and build the runtime again"
         )
@@ -54,8 +54,8 @@ def runtime_agreement(program: Path, engine: Path, bundle: Path) -> float:
         bundle: unpacked bundle.
 
     Raises:
-        MachineFault: the runtime cannot run here.
-        BundleFault: it refuses the engine or the reference.
+        MachineError: the runtime cannot run here.
+        InputError: it refuses the engine or the reference.
     """
     return float(_answer(program, "verify", engine, bundle)["agreement"])
 
@@ -88,7 +88,7 @@ def _answer(program: Path, command: str, *words: Path) -> dict[str, Any]:
     try:
         done = subprocess.run(line, capture_output=True, check=False, timeout=_LONGEST_S)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise MachineFault(f"{program}: does not run here ({error}); build it again on this machine") from None
+        raise MachineError(f"{program}: does not run here ({error}); build it again on this machine") from None
     if done.returncode not in (0, 1):
         raise _fault(program, done.returncode, done.stderr.decode("utf-8", "replace"))
     field, kinds = _ANSWERS[command]
@@ -98,12 +98,12 @@ def _answer(program: Path, command: str, *words: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError):
         sound = False
     if not sound:
-        raise MachineFault(f"{program}: does not answer as segedge-run does; build it again from this bundle")
+        raise MachineError(f"{program}: does not answer as segedge-run does; build it again from this bundle")
     return dict(table)
 
 
-def _fault(program: Path, code: int, said: str) -> DeviceFault:
+def _fault(program: Path, code: int, said: str) -> EdgeError:
     lines = [line for line in said.splitlines() if line.strip()]
     reason = lines[-1].replace("error: ", "", 1) if lines else f"it ended with code {code}"
-    kind = BundleFault if code == 2 else MachineFault
+    kind = InputError if code == 2 else MachineError
     return kind(f"{program}: {reason}")

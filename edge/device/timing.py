@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Callable, Sequence
 
 import numpy as np
 
-from .machine import ROOT, text
-from .toolkit import Timing
+from ..backends.compiler import Timing
+from ..machine.machine import ROOT, text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING, Any, Iterator, Sequence
 
 import numpy as np
 
+from ..backends.compiler import Identity, Toolkit, find_toolkit
+from ..errors import EdgeError, InputError, MachineError
+from ..files import replaced_folder
+from ..machine.machine import ROOT, Machine, read_machine
 from .engines import CachedEngine, obtain
-from .faults import BundleFault, DeviceFault, MachineFault
-from .files import replaced_folder
 from .gate import require_enough
-from .machine import ROOT, Machine, read_machine
 from .manifest import Candidate, Manifest, check_folder
 from .pictures import Pictures, bundled, bundled_reference, supplied
 from .preflight import Preflight, preflight, require_target
 from .proof import Job, Options, Say, loaded, measure_idle, prove
-from .report import REPORT, assemble, choose, engine_row, environment, failed_row, write_engine, write_run
+from .report import ENGINE, REPORT, assemble, choose, engine_row, environment, failed_row, write_engine, write_run
 from .runtime import require_runtime, runtime_agreement, runtime_verdict
 from .scores import Evaluation, per_image_dice, reference_scores, see
 from .task import Task, read_task
-from .toolkit import Identity, Toolkit, find_toolkit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,7 +37,7 @@ def look(folder: Path, root: Path = ROOT) -> tuple[Manifest, Machine]:
     """Check a bundle's files and read the machine, without any compiler.
 
     Raises:
-        BundleFault: the bundle is damaged.
+        InputError: the bundle is damaged.
     """
     return check_folder(folder), read_machine(root)
 
@@ -48,8 +48,8 @@ def check_machine(
     """Bundle, machine and compiler, or one sentence why not.
 
     Raises:
-        BundleFault: the bundle is damaged.
-        MachineFault: this machine is not the target or lacks something.
+        InputError: the bundle is damaged.
+        MachineError: this machine is not the target or lacks something.
     """
     manifest, machine = look(folder, root)
     require_target(manifest, machine)
@@ -73,7 +73,7 @@ def verify(folder: Path, work: Path, out: Path, options: Options, say: Say) -> d
         The report, as written to ``out/report.json``.
 
     Raises:
-        BundleFault, MachineFault: one sentence each; an earlier run at ``out`` is kept.
+        InputError, MachineError: one sentence each; an earlier run at ``out`` is kept.
     """
     _require_own_folders(folder, work, out)
     clock: dict[str, float] = {}
@@ -106,7 +106,7 @@ def verify(folder: Path, work: Path, out: Path, options: Options, say: Say) -> d
                 proof, fault = prove(job, candidate, kept[candidate.name], reference, truth, idle)
         if proof is None:
             rows.append(failed_row(candidate, manifest.backend, gate["name"] if gate else "none", str(fault)))
-            refused[candidate.name] = fault or BundleFault("no proof")
+            refused[candidate.name] = fault or InputError("no proof")
         else:
             rows.append(engine_row(candidate, manifest.backend, kept[candidate.name], proof))
             if options.runtime is not None:
@@ -141,22 +141,22 @@ def _require_own_folders(folder: Path, work: Path, out: Path) -> None:
     bundle, results, kept = folder.resolve(), out.resolve(), work.resolve()
     for path, place, own in ((out, results, "run"), (work, kept, "work")):
         if place == bundle or (bundle in place.parents and place != bundle / own):
-            raise BundleFault(f"{path}: lies among the bundle's files; give a folder outside, or {folder / own}")
+            raise InputError(f"{path}: lies among the bundle's files; give a folder outside, or {folder / own}")
     if results in bundle.parents or results == kept or results in kept.parents:
-        raise BundleFault(f"{out}: holds the bundle or its work, and a run replaces it; give a folder of its own")
+        raise InputError(f"{out}: holds the bundle or its work, and a run replaces it; give a folder of its own")
     if out.exists() and not (out.is_dir() and ((out / REPORT).is_file() or not any(out.iterdir()))):
-        raise BundleFault(f"{out}: holds something else (no {REPORT} in it); choose another --out")
+        raise InputError(f"{out}: holds something else (no {REPORT} in it); choose another --out")
 
 
 def _pictures(folder: Path, manifest: Manifest, task: Task, options: Options) -> Pictures:
     if options.images is not None:
         return supplied(options.images, task)
     if not manifest.data["images"]:
-        raise BundleFault("this bundle carries no images; add --images FOLDER with some of this device's own")
+        raise InputError("this bundle carries no images; add --images FOLDER with some of this device's own")
     return bundled(folder, manifest)
 
 
-def _build_all(job: Job, workspace: int) -> tuple[dict[str, CachedEngine], dict[str, DeviceFault]]:
+def _build_all(job: Job, workspace: int) -> tuple[dict[str, CachedEngine], dict[str, EdgeError]]:
     kept, refused = {}, {}
     for candidate in job.manifest.candidates:
         if not candidate.candidate and job.options.images is None:
@@ -165,7 +165,7 @@ def _build_all(job: Job, workspace: int) -> tuple[dict[str, CachedEngine], dict[
             kept[candidate.name] = obtain(
                 job.toolkit, job.identity, job.manifest, candidate, job.bundle, job.work, workspace, job.say
             )
-        except DeviceFault as fault:
+        except EdgeError as fault:
             refused[candidate.name] = fault
     return kept, refused
 
@@ -185,7 +185,7 @@ def _reference(job: Job, kept: dict[str, CachedEngine]) -> tuple[Evaluation, Seq
 def _float_engine(job: Job, kept: dict[str, CachedEngine]) -> NDArray[np.float32]:
     floats = [c for c in job.manifest.candidates if c.precision == "fp32" and c.name in kept]
     if not floats:
-        raise BundleFault("no FP32 engine could be built to compare with; check the bundled images instead")
+        raise InputError("no FP32 engine could be built to compare with; check the bundled images instead")
     job.say(f"{floats[0].name}: running it as the reference")
     with loaded(job, floats[0], kept[floats[0].name]) as runner:
         return np.concatenate([runner.run(image) for image in job.pictures.inputs(job.task)])
@@ -197,7 +197,7 @@ def _witnessed(
     """An engine's verdict once the C++ runtime was asked as well."""
     job.say(f"{candidate.name}: checking it in the C++ runtime")
     folder = job.work / "runtime" / candidate.name
-    with replaced_folder(folder) as fresh:
+    with replaced_folder(folder, ENGINE) as fresh:
         write_engine(fresh, candidate, job.manifest, kept, job.bundle)
     try:
         check, sentence = runtime_verdict(row["accuracy"]["agreement"], runtime_agreement(program, folder, job.bundle))
@@ -208,9 +208,9 @@ def _witnessed(
     return {**gate, "passed": not reasons, "reasons": reasons, "checks": [*gate["checks"], check]}
 
 
-def _require_any(rows: Sequence[dict[str, Any]], refused: dict[str, DeviceFault]) -> None:
+def _require_any(rows: Sequence[dict[str, Any]], refused: dict[str, EdgeError]) -> None:
     """Where this machine, not the networks, is why there is no engine at all, say so with its exit code."""
-    machine = [fault for fault in refused.values() if isinstance(fault, MachineFault)]
+    machine = [fault for fault in refused.values() if isinstance(fault, MachineError)]
     if machine and all(row["path"] is None for row in rows):
         raise machine[0]
 

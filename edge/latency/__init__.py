@@ -1,0 +1,1 @@
+"""How long an engine takes: timing, statistics, and what a run costs in energy and memory."""

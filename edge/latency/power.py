@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.device.power import Meter, find_rails
+from edge.machine.rails import Meter, find_rails
 
 SETTLE_S = 0.5
 

@@ -11,13 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edge.bundle.archive import is_archive, peek, unpack
-from edge.device.faults import DeviceFault, MachineFault
 from edge.device.manifest import read_manifest
 from edge.device.preflight import require_target
 from edge.device.proof import Options
 from edge.device.verify import look
 from edge.device.verify import verify as verify_on_device
-from edge.errors import InputError, MachineError
+from edge.errors import EdgeError, InputError, MachineError
 from edge.report.results import Report
 from edge.report.store import read_report
 from edge.report.write import write_report
@@ -88,9 +87,9 @@ def device_faults(where: Path) -> Iterator[None]:
     """The device's faults as SegEdge's errors, with the same exit codes."""
     try:
         yield
-    except MachineFault as fault:
+    except MachineError as fault:
         raise MachineError(str(fault)) from None
-    except DeviceFault as fault:
+    except EdgeError as fault:
         raise InputError(str(fault) if str(fault).startswith(f"{where}: ") else f"{where}: {fault}") from None
 
 

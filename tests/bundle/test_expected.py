@@ -7,7 +7,7 @@ import pytest
 
 from edge.bundle.contents import npz
 from edge.bundle.expected import expected_files
-from edge.device.files import sha256_bytes
+from edge.files import sha256_bytes
 from edge.task.task import SegmentationTask
 
 

@@ -8,7 +8,6 @@ import pytest
 
 from edge.bundle.archive import unpack
 from edge.bundle.pack import pack, warnings
-from edge.device.faults import BundleFault
 from edge.device.manifest import check_folder
 from edge.device.pictures import bundled, bundled_reference
 from edge.device.scores import mean, see
@@ -121,7 +120,7 @@ def test_500_single_byte_mutations_of_an_unpacked_bundle(unpacked):
         bad = bytearray(good)
         bad[generator.randrange(len(bad))] ^= generator.randrange(1, 256)
         path.write_bytes(bad)
-        with pytest.raises(BundleFault):
+        with pytest.raises(InputError):
             check_folder(folder)
         path.write_bytes(good)
     check_folder(folder)
@@ -130,16 +129,16 @@ def test_500_single_byte_mutations_of_an_unpacked_bundle(unpacked):
 def test_unpacked_folders_are_checked_for_strangers(unpacked):
     _, folder = unpacked
     (folder / "spare.txt").write_text("x")
-    with pytest.raises(BundleFault, match=r"spare\.txt: is not part of the bundle"):
+    with pytest.raises(InputError, match=r"spare\.txt: is not part of the bundle"):
         check_folder(folder)
     (folder / "spare.txt").unlink()
     moved = folder.parent / "graph.onnx"
     graph = folder / "candidates/int8/graph.onnx"
     graph.rename(moved)
-    with pytest.raises(BundleFault, match="is missing"):
+    with pytest.raises(InputError, match="is missing"):
         check_folder(folder)
     graph.symlink_to(moved)
-    with pytest.raises(BundleFault, match="is not a plain file"):
+    with pytest.raises(InputError, match="is not a plain file"):
         check_folder(folder)
     graph.unlink()
     moved.rename(graph)

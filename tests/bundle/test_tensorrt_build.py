@@ -5,17 +5,16 @@ import json
 import numpy as np
 import pytest
 
+from edge.backends.compiler import find_toolkit
+from edge.backends.tensorrt.compiler import TensorRtRtxToolkit, TensorRtToolkit
+from edge.backends.tensorrt.plan import plan_version
 from edge.bundle.archive import unpack
 from edge.bundle.pack import pack
 from edge.device.engines import obtain
-from edge.device.faults import BundleFault, MachineFault
-from edge.device.machine import read_machine
 from edge.device.manifest import check_folder
 from edge.device.pictures import bundled
-from edge.device.tensorrt_gpu import TensorRtRtxToolkit, TensorRtToolkit
-from edge.device.tensorrt_plan import plan_version
-from edge.device.toolkit import find_toolkit
 from edge.errors import InputError, MachineError
+from edge.machine.machine import read_machine
 from edge.pipeline.verify import verify
 from edge.targets.target import find_target
 from tests.fixtures.bundle_example import SIZE, picture_set, tiny_unet
@@ -108,7 +107,7 @@ def test_a_graph_that_is_not_one_is_refused_in_a_sentence(bundle, tmp_path):
     (tmp_path / "g.onnx").write_bytes(b"not a graph")
     (tmp_path / "out").mkdir()
     toolkit = TensorRtRtxToolkit(capabilities=("SM86",))
-    with pytest.raises(BundleFault, match="cannot read the graph"):
+    with pytest.raises(InputError, match="cannot read the graph"):
         toolkit.build(manifest.candidates[0], tmp_path / "g.onnx", tmp_path / "out", tmp_path, 256 << 20)
 
 
@@ -124,10 +123,10 @@ def test_verify_here_is_exit_code_3_and_one_sentence(bundle, tmp_path):
 
 
 def test_a_jetson_without_the_python_module_is_told_what_to_install(monkeypatch):
-    monkeypatch.setattr("edge.device.tensorrt_gpu.import_module", _missing)
-    with pytest.raises(MachineFault, match="sudo apt install python3-libnvinfer"):
+    monkeypatch.setattr("edge.backends.tensorrt.compiler.import_module", _missing)
+    with pytest.raises(MachineError, match="sudo apt install python3-libnvinfer"):
         TensorRtToolkit().identity()
-    with pytest.raises(BundleFault, match="does not run from a bundle"):
+    with pytest.raises(InputError, match="does not run from a bundle"):
         find_toolkit("torch_tensorrt")
 
 

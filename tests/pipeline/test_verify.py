@@ -17,7 +17,6 @@ from edge.bundle.pack import pack
 from edge.device import proof
 from edge.device import verify as device
 from edge.device.engines import CachedEngine
-from edge.device.faults import BundleFault
 from edge.device.proof import Options
 from edge.errors import InputError, MachineError
 from edge.images.image_set import load_image_set
@@ -90,7 +89,7 @@ def test_no_run_replaces_the_bundle_its_work_or_anything_but_a_run(packed, tmp_p
     unpack(packed, folder)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("dear")
-    with pytest.raises(BundleFault, match=fault):
+    with pytest.raises(InputError, match=fault):
         device.verify(folder, tmp_path / work, tmp_path / out, QUICK, lambda _: None)
     assert (folder / "manifest.json").is_file() and (tmp_path / "mine" / "thesis.txt").is_file()
 
@@ -186,13 +185,13 @@ def test_engines_of_another_compiler_device_or_graph_are_built_again(finished, t
 def test_a_compiler_that_refuses_one_graph_does_not_end_the_run(packed, tmp_path, monkeypatch):
     folder = tmp_path / "b"
     unpack(packed, folder)
-    from edge.device import openvino_cpu
+    from edge.backends.openvino import compiler as openvino_cpu
 
     real = openvino_cpu.OpenVinoToolkit.build
 
     def refuse(self, candidate, *rest):
         if candidate.name == "int8":
-            raise BundleFault("OpenVINO refuses graph int8 (no such operator)")
+            raise InputError("OpenVINO refuses graph int8 (no such operator)")
         return real(self, candidate, *rest)
 
     monkeypatch.setattr(openvino_cpu.OpenVinoToolkit, "build", refuse)
@@ -206,7 +205,7 @@ def test_a_wrong_engine_is_not_chosen(packed, tmp_path, monkeypatch):
     """An engine that computes something else is fast and fails."""
     folder = tmp_path / "b"
     unpack(packed, folder)
-    from edge.device import openvino_cpu
+    from edge.backends.openvino import compiler as openvino_cpu
 
     real = openvino_cpu._OpenVinoRunner.run
     monkeypatch.setattr(openvino_cpu._OpenVinoRunner, "run", lambda self, image: real(self, image[..., ::-1].copy()))
@@ -251,7 +250,7 @@ def test_bad_bundles_are_refused_with_exit_code_2(tmp_path):
 
 
 def test_another_machine_is_exit_code_3_and_one_sentence(packed, tmp_path, monkeypatch):
-    import edge.device.machine as machine
+    import edge.machine.machine as machine
 
     monkeypatch.setattr(machine.platform, "machine", lambda: "aarch64")
     with pytest.raises(MachineError, match=r"this machine is aarch64 .*, the bundle is for .*CPU.*; unpack it there"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge.device.tensorrt_settings import BuildRequest, find_settings
+from edge.backends.tensorrt.settings import BuildRequest, find_settings
 from edge.errors import InputError
 from edge.lowering import find_parser
 from edge.targets.target import UNKNOWN, find_target, targets

@@ -1,7 +1,7 @@
 """TensorRT 8.5 to 11, on the machine whose GPU the engine is for.
 
 A Jetson's engine is built on that Jetson, by the code in ``edge/device`` that this file also uses. What differs between
-versions is one table, :mod:`edge.device.tensorrt_settings`.
+versions is one table, :mod:`edge.backends.tensorrt.settings`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from edge.backends.engine import Candidate, Engine
+from edge.backends.tensorrt.build import make_logger
+from edge.backends.tensorrt.cuda import open_cuda
 from edge.backends.tensorrt.engine import EngineRunner, audit, compile_plan, faults, load_plan, write_engine
-from edge.device.cuda import open_cuda
-from edge.device.tensorrt_build import make_logger
-from edge.device.tensorrt_plan import PlanLayer, inspector_layers
-from edge.device.tensorrt_settings import ENTERPRISE
+from edge.backends.tensorrt.plan import PlanLayer, inspector_layers
+from edge.backends.tensorrt.settings import ENTERPRISE
 from edge.errors import MachineError
 from edge.targets.target import UNKNOWN, Target
 

@@ -12,12 +12,11 @@ import onnx
 from numpy.typing import NDArray
 
 from edge.backends.engine import Candidate, ConvCounts, Engine, Layer
-from edge.device.cuda import Cuda, open_cuda
-from edge.device.faults import BundleFault, MachineFault
-from edge.device.tensorrt_build import Built, build_plan
-from edge.device.tensorrt_plan import PlanLayer, convolution_precisions, count_precisions, plan_version
-from edge.device.tensorrt_run import RunTimes, TensorRtRunner
-from edge.device.tensorrt_settings import BuildRequest, find_settings
+from edge.backends.tensorrt.build import Built, build_plan
+from edge.backends.tensorrt.cuda import Cuda, open_cuda
+from edge.backends.tensorrt.plan import PlanLayer, convolution_precisions, count_precisions, plan_version
+from edge.backends.tensorrt.run import RunTimes, TensorRtRunner
+from edge.backends.tensorrt.settings import BuildRequest, find_settings
 from edge.errors import InputError, MachineError
 from edge.files import sha256_file
 from edge.graph.model import Model
@@ -39,9 +38,9 @@ def faults(where: str | Path) -> Iterator[None]:
     """
     try:
         yield
-    except BundleFault as fault:
+    except InputError as fault:
         raise InputError(f"{where}: {fault}") from None
-    except MachineFault as fault:
+    except MachineError as fault:
         raise MachineError(f"{where}: {fault}") from None
 
 

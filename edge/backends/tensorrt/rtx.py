@@ -13,8 +13,8 @@ from typing import Any
 
 from edge.backends.engine import Candidate, ConvCounts, Engine
 from edge.backends.tensorrt.engine import EngineRunner, audit, compile_plan, load_plan, write_engine
-from edge.device.tensorrt_plan import count_precisions, rtx_layers
-from edge.device.tensorrt_settings import RTX
+from edge.backends.tensorrt.plan import count_precisions, rtx_layers
+from edge.backends.tensorrt.settings import RTX
 from edge.errors import InputError, MachineError
 from edge.targets.target import Target
 

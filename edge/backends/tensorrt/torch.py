@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from edge.backends.engine import Candidate, Engine
 from edge.backends.tensorrt.backend import import_tensorrt, require_gpu
+from edge.backends.tensorrt.build import Built
 from edge.backends.tensorrt.engine import EngineRunner, audit, load_plan, write_engine
-from edge.device.tensorrt_build import Built
 from edge.errors import InputError, MachineError
 from edge.graph.model import Model
 from edge.targets.target import Target

@@ -11,9 +11,8 @@ import pytest
 from edge.backends import find_backend
 from edge.backends.engine import Candidate
 from edge.backends.tensorrt.backend import TensorRt
+from edge.backends.tensorrt.cuda import open_cuda
 from edge.backends.tensorrt.torch import PAIRS, TorchTensorRt, load_network, require_pair
-from edge.device.cuda import open_cuda
-from edge.device.faults import MachineFault
 from edge.errors import InputError, MachineError
 from edge.graph.model import Model
 from edge.targets.target import find_target
@@ -33,7 +32,7 @@ def _model(source: str = "net.onnx") -> Model:
 def _no_gpu() -> str:
     try:
         open_cuda()
-    except MachineFault as fault:
+    except MachineError as fault:
         return str(fault)
     return ""
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from edge.backends.engine import Candidate, read_engine
+from edge.backends.tensorrt.build import build_plan
 from edge.backends.tensorrt.engine import convolutions
 from edge.backends.tensorrt.rtx import TensorRtRtx
-from edge.device.tensorrt_build import build_plan
-from edge.device.tensorrt_settings import RTX, BuildRequest, find_settings
+from edge.backends.tensorrt.settings import RTX, BuildRequest, find_settings
 from edge.errors import InputError, MachineError
 from edge.quantization.plan import PrecisionPlan
 from edge.quantization.schemes import SCHEMES, plan_int8
@@ -99,7 +99,7 @@ def test_what_the_parser_refuses_is_a_reason(tmp_path: Path) -> None:
 
 
 def test_dynamic_inputs_without_a_profile_are_refused() -> None:
-    from edge.device.faults import BundleFault
+    from edge.errors import InputError
 
     graph = made("unet")[1]["fp32"].model.to_ir()
     from onnx_ir import Shape, to_proto
@@ -110,5 +110,5 @@ def test_dynamic_inputs_without_a_profile_are_refused() -> None:
             output.shape = None
     proto = to_proto(graph)
     settings = find_settings(trt.__version__, BuildRequest(False, False, False, 1 << 28), RTX)
-    with pytest.raises(BundleFault, match="give it a profile"):
+    with pytest.raises(InputError, match="give it a profile"):
         build_plan(trt, proto.SerializeToString(), settings, capabilities=("SM86",))

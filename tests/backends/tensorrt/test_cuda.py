@@ -7,8 +7,8 @@ marked ``needs_gpu`` use the real library.
 import numpy as np
 import pytest
 
-from edge.device.cuda import CudaRuntime, find_library, open_cuda
-from edge.device.faults import MachineFault
+from edge.backends.tensorrt.cuda import CudaRuntime, find_library, open_cuda
+from edge.errors import MachineError
 
 
 def test_memory_goes_there_and_back_and_is_freed(library):
@@ -55,7 +55,7 @@ def test_a_graph_is_recorded_or_done_without(library):
 
 
 def test_a_failed_call_says_which_and_why(library):
-    with pytest.raises(MachineFault, match="cudaMalloc failed: out of memory"):
+    with pytest.raises(MachineError, match="cudaMalloc failed: out of memory"):
         CudaRuntime(library).malloc(1 << 41)
 
 
@@ -67,9 +67,9 @@ def test_a_machine_without_a_gpu_is_told_so():
     else:
         try:
             open_cuda()
-        except MachineFault as fault:
+        except MachineError as fault:
             assert "driver" in str(fault) or "GPU" in str(fault)
             return
         pytest.skip("there is a GPU here")
-    with pytest.raises(MachineFault, match="libcudart"):
+    with pytest.raises(MachineError, match="libcudart"):
         open_cuda("cudart")

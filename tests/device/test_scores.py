@@ -9,8 +9,8 @@ from edge.accuracy.compare import reference_scores as host_reference_scores
 from edge.accuracy.counts import count, stack
 from edge.accuracy.evaluate import Evaluation
 from edge.device import gate, scores
-from edge.device.faults import BundleFault
 from edge.device.task import read_task
+from edge.errors import InputError
 from edge.report.codec import encode
 from edge.task.task import SegmentationTask
 
@@ -97,7 +97,7 @@ def test_bad_engines_fail_with_the_same_sentences():
 
 def test_parity_bars_and_least_images_are_the_same():
     assert dict(gate.PARITY_DB) == dict(host_gate.PARITY_DB)
-    with pytest.raises(BundleFault, match="19 images are too few"):
+    with pytest.raises(InputError, match="19 images are too few"):
         gate.require_enough({"name": "99.9"}, 19)
     gate.require_enough({"name": "99.9"}, 19, allow_small=True)
     gate.require_enough(None, 1)

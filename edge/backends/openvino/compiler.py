@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, Iterator, Mapping
 
 import numpy as np
 
-from .faults import BundleFault, MachineFault
-from .machine import ROOT, affinity, read_machine, text
-from .toolkit import Built, Identity, Runner, Timing, Toolkit, no_convs
+from ...errors import InputError, MachineError
+from ...machine.machine import ROOT, affinity, read_machine, text
+from ..compiler import Built, Identity, Runner, Timing, Toolkit, no_convs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .manifest import Candidate
-    from .task import Task
+    from ...device.manifest import Candidate
+    from ...device.task import Task
 
 _ARTEFACT, _WEIGHTS = "model.xml", "model.bin"
 _HINTS = {"fp32": ("f32", "FP32"), "bf16": ("bf16", "BF16"), "fp16": ("f16", "FP16")}
@@ -55,7 +55,7 @@ class OpenVinoToolkit(Toolkit):
             openvino.save_model(network, str(folder / _ARTEFACT), compress_to_fp16=False)
         except RuntimeError as error:
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-            raise BundleFault(f"OpenVINO refuses graph {candidate.name} ({lines[-1][:200]})") from None
+            raise InputError(f"OpenVINO refuses graph {candidate.name} ({lines[-1][:200]})") from None
         seconds = time.perf_counter() - start
         counts = no_convs()
         for node in _nodes(compiled):
@@ -74,7 +74,7 @@ class OpenVinoToolkit(Toolkit):
             try:
                 import openvino
             except ImportError:
-                raise MachineFault("OpenVINO is not installed; pip install openvino numpy") from None
+                raise MachineError("OpenVINO is not installed; pip install openvino numpy") from None
             self._core = openvino.Core()
         return self._core
 
@@ -148,7 +148,7 @@ def _compile(core: Any, network: Any, rest: str, profile: bool = False) -> Any:
 def _require(core: Any, rest: str) -> None:
     wanted = _HINTS[rest][1]
     if wanted not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        raise MachineFault(f"this CPU has no {wanted} arithmetic: OpenVINO would silently run another precision")
+        raise MachineError(f"this CPU has no {wanted} arithmetic: OpenVINO would silently run another precision")
 
 
 def _nodes(compiled: Any) -> Iterator[dict[str, str]]:

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from edge.device.faults import BundleFault, MachineFault
 from edge.device.runtime import TOLERANCE, require_runtime, runtime_agreement, runtime_verdict
+from edge.errors import InputError, MachineError
 
 SHELL = shutil.which("sh")
 
@@ -22,28 +22,28 @@ def test_refused_before_anything_is_built(tmp_path):
     bundle = SimpleNamespace(files={"data/reference.json": (1, "0" * 64)}, backend="openvino")
     (tmp_path / "plain").write_text("no program")
     for name in ("none", "plain"):
-        with pytest.raises(MachineFault, match="is no program; make it with cmake"):
+        with pytest.raises(MachineError, match="is no program; make it with cmake"):
             require_runtime(tmp_path / name, bundle, False)
     program = script_in(tmp_path, """echo '{"version": "0.1.0", "backends": ["openvino"]}'""")
-    with pytest.raises(BundleFault, match="leave out --images or --runtime"):
+    with pytest.raises(InputError, match="leave out --images or --runtime"):
         require_runtime(program, bundle, True)
-    with pytest.raises(BundleFault, match=r"has no data/reference\.json; make it again"):
+    with pytest.raises(InputError, match=r"has no data/reference\.json; make it again"):
         require_runtime(program, SimpleNamespace(files={}), False)
     require_runtime(program, bundle, False)
     bundle.backend = "tensorrt"
-    with pytest.raises(MachineFault, match=r"was built without tensorrt \(it has openvino\); install it"):
+    with pytest.raises(MachineError, match=r"was built without tensorrt \(it has openvino\); install it"):
         require_runtime(program, bundle, False)
 
 
 @pytest.mark.parametrize(
     ("script", "fault", "words"),
     [
-        ("echo 'error: x: needs the backend tensorrt' >&2; exit 3", MachineFault, "x: needs the backend tensorrt"),
-        ("echo 'error: y: was changed' >&2; exit 2", BundleFault, "y: was changed"),
-        ("echo '{\"agreement\": null}'", MachineFault, "does not answer as segedge-run does"),
-        ("echo '[]'", MachineFault, "does not answer as segedge-run does"),
-        ("echo hello", MachineFault, "does not answer as segedge-run does"),
-        ("exit 139", MachineFault, "ended with code 139"),
+        ("echo 'error: x: needs the backend tensorrt' >&2; exit 3", MachineError, "x: needs the backend tensorrt"),
+        ("echo 'error: y: was changed' >&2; exit 2", InputError, "y: was changed"),
+        ("echo '{\"agreement\": null}'", MachineError, "does not answer as segedge-run does"),
+        ("echo '[]'", MachineError, "does not answer as segedge-run does"),
+        ("echo hello", MachineError, "does not answer as segedge-run does"),
+        ("exit 139", MachineError, "ended with code 139"),
     ],
 )
 def test_what_a_program_says_is_passed_on(tmp_path, script, fault, words):

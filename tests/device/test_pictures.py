@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge.device.faults import BundleFault
 from edge.device.pictures import supplied
 from edge.device.task import read_task
+from edge.errors import InputError
 from edge.images.image_set import load_image_set
 from edge.task.task import SegmentationTask
 
@@ -43,10 +43,10 @@ def test_masks_of_equal_stems(tmp_path):
     found = supplied(tmp_path, TASK)
     assert np.array_equal(found.masks[0], mask // 255)
     np.save(tmp_path / "images/b.npy", image)
-    with pytest.raises(BundleFault, match=r"b\.npy: has no mask of the same stem"):
+    with pytest.raises(InputError, match=r"b\.npy: has no mask of the same stem"):
         supplied(tmp_path, TASK)
     np.save(tmp_path / "masks/b.npy", mask[1:])
-    with pytest.raises(BundleFault, match="another size"):
+    with pytest.raises(InputError, match="another size"):
         supplied(tmp_path, TASK)
 
 
@@ -62,14 +62,14 @@ def test_masks_of_equal_stems(tmp_path):
 )
 def test_bad_images_are_one_sentence(tmp_path, name, contents, words):
     (tmp_path / name).write_bytes(contents)
-    with pytest.raises(BundleFault, match=words) as caught:
+    with pytest.raises(InputError, match=words) as caught:
         supplied(tmp_path, TASK)
     assert "\n" not in str(caught.value)
 
 
 def test_pickles_are_never_loaded(tmp_path):
     np.save(tmp_path / "a.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    with pytest.raises(BundleFault, match="does not read as an image"):
+    with pytest.raises(InputError, match="does not read as an image"):
         supplied(tmp_path, TASK)
 
 
@@ -97,5 +97,5 @@ def test_a_mask_of_several_levels_is_refused(tmp_path):
         (tmp_path / folder).mkdir()
     Image.fromarray(np.zeros((9, 8, 3), np.uint8)).save(tmp_path / "images/a.png")
     Image.fromarray(np.arange(72, dtype=np.uint8).reshape(9, 8)).save(tmp_path / "masks/a.png")
-    with pytest.raises(BundleFault, match=r"a\.png: 72 levels in the mask of a two-level task"):
+    with pytest.raises(InputError, match=r"a\.png: 72 levels in the mask of a two-level task"):
         supplied(tmp_path, TASK)

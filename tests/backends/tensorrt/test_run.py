@@ -9,9 +9,9 @@ import ctypes
 import numpy as np
 import pytest
 
-from edge.device.cuda import CudaRuntime, open_cuda
-from edge.device.faults import BundleFault, MachineFault
-from edge.device.tensorrt_run import TensorRtRunner
+from edge.backends.tensorrt.cuda import CudaRuntime, open_cuda
+from edge.backends.tensorrt.run import TensorRtRunner
+from edge.errors import InputError, MachineError
 
 
 class Context:
@@ -155,9 +155,9 @@ def test_a_plan_never_brings_code_for_this_cpu(cuda):
 def test_dynamic_inputs_are_given_a_shape_inside_the_profile(cuda, library, monkeypatch):
     before = library.stub_live()
     monkeypatch.setattr(Trt, "shape", (1, 1, -1, -1))
-    with pytest.raises(BundleFault, match="'x' is dynamic: say its shape"):
+    with pytest.raises(InputError, match="'x' is dynamic: say its shape"):
         TensorRtRunner(Trt, b"plan", cuda)
-    with pytest.raises(BundleFault, match=r"shape \(1, 1, 9, 4\) is not between"):
+    with pytest.raises(InputError, match=r"shape \(1, 1, 9, 4\) is not between"):
         TensorRtRunner(Trt, b"plan", cuda, shapes={"x": (1, 1, 9, 4)})
     assert library.stub_live() == before
     runner = TensorRtRunner(Trt, b"plan", cuda, shapes={"x": (1, 1, 4, 4)})
@@ -167,15 +167,15 @@ def test_dynamic_inputs_are_given_a_shape_inside_the_profile(cuda, library, monk
 
 def test_a_plan_for_another_machine_is_refused(cuda):
     header = b"ftrt" + bytes(20) + bytes((8, 6, 2, 3))
-    with pytest.raises(MachineFault, match=r"built by TensorRT 8\.6\.2\.3, this is 10\.3\.0.*wrong device"):
+    with pytest.raises(MachineError, match=r"built by TensorRT 8\.6\.2\.3, this is 10\.3\.0.*wrong device"):
         TensorRtRunner(Trt, header, cuda)
-    with pytest.raises(MachineFault, match="cannot load the engine: wrong device; build it again here"):
+    with pytest.raises(MachineError, match="cannot load the engine: wrong device; build it again here"):
         TensorRtRunner(Trt, b"other", cuda)
 
 
 def test_an_image_of_another_shape_is_refused(cuda):
     runner = TensorRtRunner(Trt, b"plan", cuda, graph=False)
-    with pytest.raises(BundleFault, match=r"is \(1, 1, 3, 3\), the engine takes \(1, 1, 2, 3\)"):
+    with pytest.raises(InputError, match=r"is \(1, 1, 3, 3\), the engine takes \(1, 1, 2, 3\)"):
         runner.run({"x": np.zeros((1, 1, 3, 3))})
     runner.close()
 
@@ -184,7 +184,7 @@ def test_an_image_of_another_shape_is_refused(cuda):
 def test_a_real_gpu_copies_and_times():
     try:
         cuda = open_cuda()
-    except MachineFault as fault:
+    except MachineError as fault:
         pytest.skip(str(fault))
     stream, array = cuda.stream(), cuda.pinned((1024, 1024), np.float32)
     array[...] = 7

@@ -1,4 +1,7 @@
-"""The compilers a device may have, behind one small interface. Their modules are imported when first asked for."""
+"""Compilers behind one small interface that also runs on a board: a graph's file in, an artefact and its runner out.
+
+Their modules are imported when first asked for.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,18 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Mapping
 
-from .faults import BundleFault
+from ..errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .manifest import Candidate
-    from .task import Task
+    from ..device.manifest import Candidate
+    from ..device.task import Task
 
 _MODULES = {
-    "openvino": ("openvino_cpu", "OpenVinoToolkit"),
-    "tensorrt": ("tensorrt_gpu", "TensorRtToolkit"),
-    "tensorrt_rtx": ("tensorrt_gpu", "TensorRtRtxToolkit"),
+    "openvino": (".openvino.compiler", "OpenVinoToolkit"),
+    "tensorrt": (".tensorrt.compiler", "TensorRtToolkit"),
+    "tensorrt_rtx": (".tensorrt.compiler", "TensorRtRtxToolkit"),
 }
 
 
@@ -96,7 +99,7 @@ class Toolkit:
         """Which compiler, on what.
 
         Raises:
-            MachineFault: it is not installed, or there is no device for it.
+            MachineError: it is not installed, or there is no device for it.
         """
         raise NotImplementedError
 
@@ -111,8 +114,8 @@ class Toolkit:
             workspace: bytes of scratch memory the builder may use.
 
         Raises:
-            BundleFault: the compiler refuses the graph.
-            MachineFault: this machine cannot build.
+            InputError: the compiler refuses the graph.
+            MachineError: this machine cannot build.
         """
         raise NotImplementedError
 
@@ -120,7 +123,7 @@ class Toolkit:
         """Make an engine ready to run.
 
         Raises:
-            MachineFault: this machine cannot run it.
+            MachineError: this machine cannot run it.
         """
         raise NotImplementedError
 
@@ -129,12 +132,12 @@ def find_toolkit(backend: str) -> Toolkit:
     """The toolkit for a backend's name.
 
     Raises:
-        BundleFault: a backend that does not run on devices.
+        InputError: a backend that does not run on devices.
     """
     if backend not in _MODULES:
-        raise BundleFault(f"backend {backend!r} does not run from a bundle; known are {', '.join(_MODULES)}")
+        raise InputError(f"backend {backend!r} does not run from a bundle; known are {', '.join(_MODULES)}")
     module, name = _MODULES[backend]
-    toolkit: Toolkit = getattr(import_module("." + module, __package__), name)()
+    toolkit: Toolkit = getattr(import_module(module, __package__), name)()
     return toolkit
 
 

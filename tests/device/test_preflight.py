@@ -6,12 +6,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from edge.device.faults import MachineFault
-from edge.device.machine import read_machine
 from edge.device.manifest import Candidate, Manifest
 from edge.device.preflight import generation, preflight, require_target
+from edge.errors import MachineError
+from edge.machine.machine import read_machine
 from edge.targets.target import find_target
-from tests.device.test_device_machine import AGX_ORIN, ORIN_NANO, THOR, XAVIER_NX
+from tests.machine.test_machine import AGX_ORIN, ORIN_NANO, THOR, XAVIER_NX
 
 GRAPH = "candidates/int8/graph.onnx"
 
@@ -69,7 +69,7 @@ def test_fixed_clocks_at_full_power_give_no_warning(tmp_path):
     ],
 )
 def test_another_board_is_one_sentence(manifest, tree, architecture, words):
-    with pytest.raises(MachineFault) as caught:
+    with pytest.raises(MachineError) as caught:
         require_target(manifest, read_machine(tree, architecture))
     message = str(caught.value)
     assert words in message and "\n" not in message and message.count(". ") == 0
@@ -79,7 +79,7 @@ def test_another_board_is_one_sentence(manifest, tree, architecture, words):
 def test_no_jetson_at_all(tmp_path):
     shutil.copytree(ORIN_NANO, tmp_path / "t")
     (tmp_path / "t/proc/device-tree/compatible").write_text("raspberrypi,5-model-b\0brcm,bcm2712\0")
-    with pytest.raises(MachineFault, match="is no Jetson that SegEdge knows"):
+    with pytest.raises(MachineError, match="is no Jetson that SegEdge knows"):
         require_target(bundle(), read_machine(tmp_path / "t", "aarch64"))
 
 
@@ -87,7 +87,7 @@ def test_jetson_without_a_release(tmp_path):
     shutil.copytree(ORIN_NANO, tmp_path / "t")
     (tmp_path / "t/etc/nv_tegra_release").unlink()
     (tmp_path / "t/var/lib/dpkg/status").unlink()
-    with pytest.raises(MachineFault, match="names no Jetson Linux release"):
+    with pytest.raises(MachineError, match="names no Jetson Linux release"):
         require_target(bundle(), read_machine(tmp_path / "t", "aarch64"))
 
 
@@ -95,15 +95,15 @@ def test_versions(tmp_path):
     machine = read_machine(ORIN_NANO, "aarch64")
     found = preflight(bundle(), machine, toolkit("10.7.0"), tmp_path)
     assert "TensorRT here is 10.7, the graphs were made for 10.3; they are checked all the same" in found.warnings
-    with pytest.raises(MachineFault, match="use the Python module that came with JetPack"):
+    with pytest.raises(MachineError, match="use the Python module that came with JetPack"):
         preflight(bundle(), machine, toolkit("8.6.2"), tmp_path)
     assert [generation(v) for v in ("8.5.2.2", "8.6.1", "10.3.0", "10.16", "11.4")] == ["8.5", "8.6", "10", "10", "11"]
 
 
 def test_too_little_memory_or_disk(tmp_path, monkeypatch):
     machine = read_machine(ORIN_NANO, "aarch64")
-    with pytest.raises(MachineFault, match=r"0\.5 GB of memory free, 0\.8 GB needed"):
+    with pytest.raises(MachineError, match=r"0\.5 GB of memory free, 0\.8 GB needed"):
         preflight(bundle(), replace(machine, free_bytes=500_000_000), toolkit(), tmp_path)
     monkeypatch.setattr("edge.device.preflight.shutil.disk_usage", lambda _: SimpleNamespace(free=10_000_000))
-    with pytest.raises(MachineFault, match="10 MB free, 226 MB needed; free the disk"):
+    with pytest.raises(MachineError, match="10 MB free, 226 MB needed; free the disk"):
         preflight(bundle(), machine, toolkit(), tmp_path)

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Tuple
 
-from .faults import BundleFault
+from ...errors import InputError
 
 Version = Tuple[int, int]
 
@@ -96,11 +96,11 @@ def parse_version(text: str) -> Version:
     """``"10.16.2.5"`` to ``(10, 16)``.
 
     Raises:
-        BundleFault: not a version.
+        InputError: not a version.
     """
     found = re.match(r"(\d+)\.(\d+)", text)
     if found is None:
-        raise BundleFault(f"TensorRT {text!r}: not a version")
+        raise InputError(f"TensorRT {text!r}: not a version")
     return int(found.group(1)), int(found.group(2))
 
 
@@ -119,19 +119,19 @@ def find_settings(version: str, wish: BuildRequest, flavour: str = ENTERPRISE) -
         flavour: ``tensorrt`` or ``tensorrt_rtx``.
 
     Raises:
-        BundleFault: this version cannot build that, in one sentence.
+        InputError: this version cannot build that, in one sentence.
     """
     number = parse_version(version)
     if flavour == RTX:
         return _rtx_settings(number, wish)
     if number < _OLDEST or number >= _UNREAD or number[0] == _UNRELEASED:
-        raise BundleFault(f"TensorRT {version}: only 8.5 to 11 are known, without 9; install one of those")
+        raise InputError(f"TensorRT {version}: only 8.5 to 11 are known, without 9; install one of those")
     can_type = has(number, "NetworkDefinitionCreationFlag.STRONGLY_TYPED")
     can_flag = has(number, "BuilderFlag.FP16")
     if wish.typed and not can_type:
-        raise BundleFault(f"TensorRT {version} is not strongly typed: give it the FP32 graph")
+        raise InputError(f"TensorRT {version} is not strongly typed: give it the FP32 graph")
     if wish.fp16 and not wish.typed and not can_flag:
-        raise BundleFault(f"TensorRT {version} has no FP16 flag: FP16 must be written into the graph")
+        raise InputError(f"TensorRT {version} has no FP16 flag: FP16 must be written into the graph")
     _require_dla(number, version, wish)
     strong = wish.typed or not can_flag
     flags: tuple[str, ...] = ("FP16",) if wish.fp16 else ()
@@ -157,11 +157,11 @@ def find_settings(version: str, wish: BuildRequest, flavour: str = ENTERPRISE) -
 
 def _rtx_settings(number: Version, wish: BuildRequest) -> Settings:
     if number[0] != _RTX_READ[0]:
-        raise BundleFault("TensorRT for RTX {}.{}: only 1.x is known".format(*number))
+        raise InputError("TensorRT for RTX {}.{}: only 1.x is known".format(*number))
     if wish.fp16 and not wish.typed:
-        raise BundleFault("TensorRT for RTX has no FP16 flag: FP16 must be written into the graph")
+        raise InputError("TensorRT for RTX has no FP16 flag: FP16 must be written into the graph")
     if wish.dla_core is not None:
-        raise BundleFault("TensorRT for RTX has no DLA: leave the DLA core out")
+        raise InputError("TensorRT for RTX has no DLA: leave the DLA core out")
     return Settings(
         network_flags=("STRONGLY_TYPED",),
         parser_flags=(),
@@ -183,12 +183,12 @@ def _require_dla(number: Version, version: str, wish: BuildRequest) -> None:
         return
     mode = [mode for first, mode in _DLA if first <= number][-1]
     if not mode:
-        raise BundleFault(f"TensorRT {version} has no DLA (10.8 to 11.3 have none): leave the DLA core out")
+        raise InputError(f"TensorRT {version} has no DLA (10.8 to 11.3 have none): leave the DLA core out")
     if wish.int8 and mode == "weak":
-        raise BundleFault(f"TensorRT {version} takes no Q/DQ on the DLA: build FP16 there, or INT8 on the GPU")
+        raise InputError(f"TensorRT {version} takes no Q/DQ on the DLA: build FP16 there, or INT8 on the GPU")
     if wish.typed != (mode == "typed"):
         form = "a typed graph" if mode == "typed" else "the FP32 graph with the FP16 flag"
-        raise BundleFault(f"TensorRT {version} wants {form} for the DLA")
+        raise InputError(f"TensorRT {version} wants {form} for the DLA")
 
 
 def _first(number: Version, prefix: str, names: tuple[str, ...]) -> str:

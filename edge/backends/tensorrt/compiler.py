@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...errors import MachineError
+from ...files import write_bytes
+from ...machine.machine import affinity
+from ..compiler import Built, Identity, Runner, Timing, Toolkit, no_convs
+from .build import build_plan
 from .cuda import Cuda, open_cuda
-from .faults import MachineFault
-from .files import write_bytes
-from .machine import affinity
-from .tensorrt_build import build_plan
-from .tensorrt_plan import PlanLayer, inspector_layers, rtx_layers
-from .tensorrt_run import TensorRtRunner
-from .tensorrt_settings import ENTERPRISE, RTX, BuildRequest, find_settings
-from .toolkit import Built, Identity, Runner, Timing, Toolkit, no_convs
+from .plan import PlanLayer, inspector_layers, rtx_layers
+from .run import TensorRtRunner
+from .settings import ENTERPRISE, RTX, BuildRequest, find_settings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .manifest import Candidate
-    from .task import Task
+    from ...device.manifest import Candidate
+    from ...device.task import Task
 
 _ARTEFACT, _TIMINGS = "model.plan", "timing.cache"
 
@@ -71,7 +71,7 @@ class TensorRtToolkit(Toolkit):
     def _count(self, plan: bytes) -> dict[str, int]:
         """Convolutions by precision, from the inspector of the plan just built."""
         trt = self._module()
-        from .tensorrt_build import make_logger
+        from .build import make_logger
 
         engine = trt.Runtime(make_logger(trt)).deserialize_cuda_engine(plan)
         if engine is None:
@@ -84,7 +84,7 @@ class TensorRtToolkit(Toolkit):
             try:
                 self._trt = import_module(self.flavour)
             except ImportError:
-                raise MachineFault(f"{self.title} has no Python module here; {self.install}") from None
+                raise MachineError(f"{self.title} has no Python module here; {self.install}") from None
         return self._trt
 
     def _device(self) -> Cuda:

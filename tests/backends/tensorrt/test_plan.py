@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from edge.device.tensorrt_plan import (
+from edge.backends.tensorrt.plan import (
     convolution_precisions,
     count_precisions,
     inspector_layers,

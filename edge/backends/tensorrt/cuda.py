@@ -13,7 +13,7 @@ from typing import Any, Callable, Sequence
 
 import numpy as np
 
-from .faults import MachineFault
+from ...errors import MachineError
 
 _LIBRARIES = ("libcudart.so.13", "libcudart.so.12", "libcudart.so.11.0", "libcudart.so")
 _FOLDERS = ("", "/usr/local/cuda/lib64/")
@@ -111,7 +111,7 @@ def open_cuda(prefer: str = "") -> Cuda:
         prefer: ``pycuda`` or ``cudart``; "" takes libcudart and falls back on pycuda.
 
     Raises:
-        MachineFault: no driver, no GPU, or neither library.
+        MachineError: no driver, no GPU, or neither library.
     """
     if prefer == "pycuda":
         return PyCuda()
@@ -119,11 +119,11 @@ def open_cuda(prefer: str = "") -> Cuda:
         return CudaRuntime(find_library())
     except OSError:
         if prefer == "cudart":
-            raise MachineFault("libcudart is missing: install the CUDA runtime") from None
+            raise MachineError("libcudart is missing: install the CUDA runtime") from None
     try:
         return PyCuda()
     except ImportError:
-        raise MachineFault(
+        raise MachineError(
             "neither libcudart nor pycuda is here: install the CUDA runtime, or pip install pycuda"
         ) from None
 
@@ -159,7 +159,7 @@ class CudaRuntime(Cuda):
         count = ctypes.c_int()
         self._call("cudaGetDeviceCount", ctypes.byref(count))
         if not count.value:
-            raise MachineFault(_NO_DRIVER[100])
+            raise MachineError(_NO_DRIVER[100])
 
     def malloc(self, size: int) -> int:
         return self._made("cudaMalloc", ctypes.c_size_t(size))
@@ -263,7 +263,7 @@ class CudaRuntime(Cuda):
         if status:
             text = self._library.cudaGetErrorString(ctypes.c_int(status))
             reason = _NO_DRIVER.get(status) or "{} failed: {}".format(function, (text or b"unknown error").decode())
-            raise MachineFault(reason)
+            raise MachineError(reason)
 
 
 class PyCuda(Cuda):
@@ -271,7 +271,7 @@ class PyCuda(Cuda):
 
     Raises:
         ImportError: pycuda is not installed.
-        MachineFault: no driver or no GPU.
+        MachineError: no driver or no GPU.
     """
 
     name = "pycuda"
@@ -283,7 +283,7 @@ class PyCuda(Cuda):
             driver.init()
             self._device = driver.Device(0)
         except driver.Error as error:
-            raise MachineFault(f"there is no usable NVIDIA GPU on this machine ({error})") from None
+            raise MachineError(f"there is no usable NVIDIA GPU on this machine ({error})") from None
         self._driver = driver
         self._context = self._device.retain_primary_context()
         self._context.push()
@@ -334,10 +334,10 @@ class PyCuda(Cuda):
         return None
 
     def launch(self, graph: int, stream: int) -> None:
-        raise MachineFault("pycuda has no CUDA graphs: run without one")
+        raise MachineError("pycuda has no CUDA graphs: run without one")
 
     def free_graph(self, graph: int) -> None:
-        raise MachineFault("pycuda has no CUDA graphs: run without one")
+        raise MachineError("pycuda has no CUDA graphs: run without one")
 
     def capability(self) -> tuple[int, int]:
         major, minor = self._device.compute_capability()

@@ -9,8 +9,8 @@ import time
 from dataclasses import dataclass
 from typing import Any, Mapping, Sequence, Tuple
 
-from .faults import BundleFault, MachineFault
-from .tensorrt_settings import Settings
+from ...errors import InputError, MachineError
+from .settings import Settings
 
 Shape = Tuple[int, ...]
 _KEPT_LINES = 20
@@ -61,13 +61,13 @@ def build_plan(
         profiles: shapes of dynamic inputs by name.
 
     Raises:
-        BundleFault: the parser or the builder refuses the graph, or an input is dynamic and has no profile.
-        MachineFault: this TensorRT lacks something that the table says it has.
+        InputError: the parser or the builder refuses the graph, or an input is dynamic and has no profile.
+        MachineError: this TensorRT lacks something that the table says it has.
     """
     log = make_logger(trt)
     builder = trt.Builder(log)
     if builder is None:
-        raise MachineFault("TensorRT could not start its builder: " + log.last())
+        raise MachineError("TensorRT could not start its builder: " + log.last())
     if settings.plugins:
         trt.init_libnvinfer_plugins(log, "")
     network = builder.create_network(_bits(trt, "NetworkDefinitionCreationFlag", settings.network_flags))
@@ -76,7 +76,7 @@ def build_plan(
         parser.set_flag(_member(trt, "OnnxParserFlag", flag))
     if not parser.parse(graph):
         faults = [str(parser.get_error(i)) for i in range(parser.num_errors)]
-        raise BundleFault("TensorRT {} cannot read the graph: {}".format(trt.__version__, "; ".join(faults)[:500]))
+        raise InputError("TensorRT {} cannot read the graph: {}".format(trt.__version__, "; ".join(faults)[:500]))
     config = _configure(trt, builder, settings, capabilities)
     _add_profiles(builder, network, config, profiles or {})
     cache = None
@@ -87,7 +87,7 @@ def build_plan(
     plan = builder.build_serialized_network(network, config)
     seconds = time.perf_counter() - start
     if plan is None:
-        raise BundleFault(f"TensorRT {trt.__version__} cannot build the graph: {log.last()}")
+        raise InputError(f"TensorRT {trt.__version__} cannot build the graph: {log.last()}")
     kept = bytes(config.get_timing_cache().serialize()) if cache is not None else None
     return Built(bytes(plan), kept, seconds, tuple(log.warnings))
 
@@ -127,7 +127,7 @@ def _configure(trt: Any, builder: Any, settings: Settings, capabilities: Sequenc
         setattr(config, name, value)
     if settings.dla_core is not None:
         if settings.dla_core >= builder.num_DLA_cores:
-            raise MachineFault(f"this device has {builder.num_DLA_cores} DLA cores: leave DLA out")
+            raise MachineError(f"this device has {builder.num_DLA_cores} DLA cores: leave DLA out")
         config.default_device_type = trt.DeviceType.DLA
         config.DLA_core = settings.dla_core
     if capabilities:
@@ -146,7 +146,7 @@ def _add_profiles(builder: Any, network: Any, config: Any, profiles: Mapping[str
     for tensor in dynamic:
         shapes = profiles.get(tensor.name)
         if shapes is None:
-            raise BundleFault(
+            raise InputError(
                 f"input {tensor.name!r} has the dynamic shape {tuple(tensor.shape)}: "
                 "give it a profile, or export static shapes"
             )
@@ -164,5 +164,5 @@ def _bits(trt: Any, enum: str, names: Sequence[str]) -> int:
 def _member(trt: Any, enum: str, name: str) -> Any:
     found = getattr(getattr(trt, enum, None), name, None)
     if found is None:
-        raise MachineFault(f"TensorRT {trt.__version__} has no {enum}.{name}: its version is not the one it says")
+        raise MachineError(f"TensorRT {trt.__version__} has no {enum}.{name}: its version is not the one it says")
     return found

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.device.jetson import MODULES, find_module, jetpack_of, tensorrt_of
-from edge.device.machine import read_machine
-from edge.device.power import Meter, Power, energy, find_rails, total_rails
+from edge.machine.jetson import MODULES, find_module, jetpack_of, tensorrt_of
+from edge.machine.machine import read_machine
+from edge.machine.rails import Meter, Power, energy, find_rails, total_rails
 from edge.targets.target import targets
 
 TREES = Path(__file__).parent / "trees"

@@ -14,10 +14,10 @@ from typing import Any, Mapping
 
 import numpy as np
 
+from ...errors import InputError, MachineError
+from .build import make_logger
 from .cuda import Cuda
-from .faults import BundleFault, MachineFault
-from .tensorrt_build import make_logger
-from .tensorrt_plan import PlanLayer, inspector_layers, plan_version
+from .plan import PlanLayer, inspector_layers, plan_version
 
 # By name: `trt.nptype` knows no INT64 on 8.x and no BF16 anywhere.
 _TYPES = {
@@ -60,8 +60,8 @@ class TensorRtRunner:
         shapes: input name to shape, for inputs that are dynamic; it must lie in the plan's profile.
 
     Raises:
-        MachineFault: the plan is not for this GPU or this TensorRT, or memory is short.
-        BundleFault: a dynamic input without a shape, or one outside the profile.
+        MachineError: the plan is not for this GPU or this TensorRT, or memory is short.
+        InputError: a dynamic input without a shape, or one outside the profile.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class TensorRtRunner:
         self._runtime, self._engine = _load(trt, plan, self._log)
         self._context = self._engine.create_execution_context()
         if self._context is None:
-            raise MachineFault("this GPU has not enough memory for the engine: " + self._log.last())
+            raise MachineError("this GPU has not enough memory for the engine: " + self._log.last())
         self._closed = False
         self._graph: int | None = None
         self._stream = cuda.stream()
@@ -211,19 +211,19 @@ class TensorRtRunner:
     def _set_shape(self, name: str, shape: tuple[int, ...] | None) -> None:
         low, _, high = (tuple(bound) for bound in self._engine.get_tensor_profile_shape(name, 0))
         if shape is None:
-            raise BundleFault(f"input {name!r} is dynamic: say its shape, between {low} and {high}")
+            raise InputError(f"input {name!r} is dynamic: say its shape, between {low} and {high}")
         inside = len(shape) == len(low) and all(low[i] <= size <= high[i] for i, size in enumerate(shape))
         if not inside or not self._context.set_input_shape(name, shape):
-            raise BundleFault(f"input {name!r}: shape {shape} is not between {low} and {high}")
+            raise InputError(f"input {name!r}: shape {shape} is not between {low} and {high}")
 
     def _address(self, context: Any) -> None:
         for buffer in (*self._inputs, *self._outputs):
             if not context.set_tensor_address(buffer.name, buffer.device):
-                raise MachineFault(f"TensorRT refuses the memory of {buffer.name!r}: {self._log.last()}")
+                raise MachineError(f"TensorRT refuses the memory of {buffer.name!r}: {self._log.last()}")
 
     def _enqueue(self) -> None:
         if not self._context.execute_async_v3(self._stream):
-            raise MachineFault("TensorRT could not run the engine: " + self._log.last())
+            raise MachineError("TensorRT could not run the engine: " + self._log.last())
 
     def _launch(self) -> None:
         if self._graph is None:
@@ -235,7 +235,7 @@ class TensorRtRunner:
         for buffer in self._inputs:
             image = np.asarray(images[buffer.name])
             if image.shape != buffer.host.shape:
-                raise BundleFault(f"input {buffer.name!r} is {image.shape}, the engine takes {buffer.host.shape}")
+                raise InputError(f"input {buffer.name!r} is {image.shape}, the engine takes {buffer.host.shape}")
             buffer.host[...] = image
 
 
@@ -249,12 +249,12 @@ def _load(trt: Any, plan: bytes, log: Any) -> tuple[Any, Any]:
     if engine is None:
         built = plan_version(plan)
         by = f" (it was built by TensorRT {built}, this is {trt.__version__})" if built else ""
-        raise MachineFault(f"this machine cannot load the engine{by}: {log.last()}; build it again here")
+        raise MachineError(f"this machine cannot load the engine{by}: {log.last()}; build it again here")
     return runtime, engine
 
 
 def _numpy_type(kind: Any, tensor: str) -> Any:
     name = str(kind).rsplit(".", 1)[-1]
     if name not in _TYPES:
-        raise BundleFault(f"{tensor!r} has the type {name}: cast inputs and outputs to float32 in the graph")
+        raise InputError(f"{tensor!r} has the type {name}: cast inputs and outputs to float32 in the graph")
     return _TYPES[name]

@@ -2,8 +2,8 @@
 
 import pytest
 
-from edge.device.faults import BundleFault
-from edge.device.tensorrt_settings import ENTERPRISE, RTX, BuildRequest, Settings, find_settings, has, parse_version
+from edge.backends.tensorrt.settings import ENTERPRISE, RTX, BuildRequest, Settings, find_settings, has, parse_version
+from edge.errors import InputError
 
 VERSIONS = ("8.5.2.2", "8.5.3.1", "8.6.1", "8.6.2.3", "10.0.1", "10.1", "10.3.0", "10.7", "10.9", "10.13.3.9",
             "10.16.2", "11.0", "11.1", "11.4.1")  # fmt: skip
@@ -29,7 +29,7 @@ def test_weak_typing_takes_flags_and_an_explicit_batch(version):
     assert find_settings(version, wish(int8=True)).on == ("INT8",)
     assert settings.plugins and settings.timing_cache and settings.io_list == "Bindings"
     assert settings.memory_size == "device_memory_size"
-    with pytest.raises(BundleFault, match="not strongly typed"):
+    with pytest.raises(InputError, match="not strongly typed"):
         find_settings(version, wish(typed=True, fp16=True))
 
 
@@ -50,7 +50,7 @@ def test_a_float_graph_still_builds_by_flags_on_10(version):
 def test_11_has_no_flags_left(version):
     assert find_settings(version, wish(int8=True)).network_flags == ("STRONGLY_TYPED",)
     assert find_settings(version, wish()).io_list == "I/O Tensors"
-    with pytest.raises(BundleFault, match="FP16 must be written into the graph"):
+    with pytest.raises(InputError, match="FP16 must be written into the graph"):
         find_settings(version, wish(fp16=True))
 
 
@@ -65,7 +65,7 @@ def test_names_come_and_go_where_the_table_says():
 
 @pytest.mark.parametrize("version", ["8.4.1", "7.1.3", "9.0", "9.3.1", "12.0"])
 def test_other_versions_are_refused(version):
-    with pytest.raises(BundleFault, match=r"only 8\.5 to 11 are known"):
+    with pytest.raises(InputError, match=r"only 8\.5 to 11 are known"):
         find_settings(version, wish())
 
 
@@ -81,7 +81,7 @@ def test_other_versions_are_refused(version):
     ],
 )
 def test_dla_is_refused_where_it_cannot_be(version, asked, words):
-    with pytest.raises(BundleFault, match=words):
+    with pytest.raises(InputError, match=words):
         find_settings(version, asked)
 
 
@@ -94,15 +94,15 @@ def test_rtx_is_always_typed_and_keeps_no_timing_cache():
     settings = find_settings("1.7.1.116", wish(typed=True, int8=True, fp16=True), RTX)
     assert settings.network_flags == ("STRONGLY_TYPED",) and not settings.timing_cache and settings.on == ()
     for asked, words in ((wish(fp16=True), "written into the graph"), (wish(dla=0), "no DLA")):
-        with pytest.raises(BundleFault, match=words):
+        with pytest.raises(InputError, match=words):
             find_settings("1.7.1", asked, RTX)
-    with pytest.raises(BundleFault, match=r"only 1\.x"):
+    with pytest.raises(InputError, match=r"only 1\.x"):
         find_settings("2.0", wish(), RTX)
-    with pytest.raises(BundleFault, match=r"only 8\.5 to 11"):
+    with pytest.raises(InputError, match=r"only 8\.5 to 11"):
         find_settings("1.7.1", wish(), ENTERPRISE)
 
 
 def test_versions_are_parsed():
     assert parse_version("10.16.2.5") == (10, 16)
-    with pytest.raises(BundleFault, match="not a version"):
+    with pytest.raises(InputError, match="not a version"):
         parse_version("newest")

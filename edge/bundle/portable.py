@@ -1,0 +1,68 @@
+"""The files of this package that travel to a board, where they are the package ``edge_bundle`` with the same folders.
+
+They hold themselves to Python 3.8 (JetPack 5), the standard library and numpy 1.17, import one another by relative
+imports only, and import anything else inside the function that needs it. ``tests/bundle/test_portable.py`` holds this
+list to that, and ``pyproject.toml`` has ruff check it for 3.8.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge.device.manifest import PACKAGE
+
+PORTABLE = (
+    "arrays.py",
+    "errors.py",
+    "files.py",
+    "guard.py",
+    "limits.py",
+    "backends/__init__.py",
+    "backends/compiler.py",
+    "backends/openvino/__init__.py",
+    "backends/openvino/compiler.py",
+    "backends/tensorrt/__init__.py",
+    "backends/tensorrt/build.py",
+    "backends/tensorrt/compiler.py",
+    "backends/tensorrt/cuda.py",
+    "backends/tensorrt/plan.py",
+    "backends/tensorrt/run.py",
+    "backends/tensorrt/settings.py",
+    "device/__init__.py",
+    "device/__main__.py",
+    "device/engines.py",
+    "device/gate.py",
+    "device/manifest.py",
+    "device/pictures.py",
+    "device/preflight.py",
+    "device/proof.py",
+    "device/report.py",
+    "device/resample.py",
+    "device/runtime.py",
+    "device/scores.py",
+    "device/task.py",
+    "device/timing.py",
+    "device/verify.py",
+    "machine/__init__.py",
+    "machine/jetson.py",
+    "machine/machine.py",
+    "machine/rails.py",
+)
+"""Paths relative to ``edge/``."""
+
+_START = '''"""Starts :mod:`.device`."""
+
+import sys
+
+from .device.__main__ import main
+
+sys.exit(main())
+'''
+
+
+def portable_files() -> dict[str, bytes]:
+    """The package for a board: path in a bundle to contents."""
+    root = Path(__file__).resolve().parent.parent
+    package = {f"{PACKAGE}/{name}": (root / name).read_bytes() for name in PORTABLE}
+    first = (root / "device" / "__init__.py").read_bytes()  # says so where Python is too old
+    return {f"{PACKAGE}/__init__.py": first, f"{PACKAGE}/__main__.py": _START.encode(), **package}
