@@ -117,7 +117,7 @@ def test_the_old_run_comes_back_where_the_swap_fails(tmp_path: Path, monkeypatch
         really(source, target)
 
     monkeypatch.setattr(os, "replace", replace)
-    with pytest.raises(OSError, match="Input/output"), replaced_folder(run, "report.json") as fresh:
+    with pytest.raises(MachineError, match="Input/output"), replaced_folder(run, "report.json") as fresh:
         (fresh / "report.json").write_text("new")
     assert (run / "report.json").read_text() == "old"
     assert names(tmp_path) == ["one"]
