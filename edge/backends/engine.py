@@ -111,6 +111,47 @@ class Engine:
     versions: Mapping[str, str]
     runs_on: Mapping[str, Any]
 
+    @classmethod
+    def for_candidate(
+        cls,
+        candidate: Candidate,
+        target: Target,
+        folder: Path,
+        *,
+        backend: str,
+        artefacts: tuple[str, ...],
+        build_seconds: float,
+        convs: ConvCounts,
+        versions: Mapping[str, str],
+        runs_on: Mapping[str, Any],
+    ) -> Engine:
+        """Describe what a compiler left in ``folder``, and write ``engine.json`` there.
+
+        Args:
+            candidate: what was compiled.
+            target: what it was compiled for.
+            folder: holds the artefacts.
+            backend: module name in ``edge.backends``.
+            artefacts: file names; the first is what the runtime loads.
+            build_seconds, convs, versions, runs_on: see the attributes.
+        """
+        return cls(
+            folder=folder,
+            name=candidate.name,
+            precision=candidate.precision,
+            rest=candidate.rest,
+            backend=backend,
+            target=target.name,
+            task=candidate.model.task,
+            artefact=artefacts[0],
+            graph_sha256=candidate.model.sha256,
+            artefact_sha256={name: sha256_file(folder / name) for name in artefacts},
+            build_seconds=build_seconds,
+            convs=convs,
+            versions=dict(versions),
+            runs_on=dict(runs_on),
+        ).write()
+
     @property
     def bytes(self) -> int:
         """Size of the artefact files."""

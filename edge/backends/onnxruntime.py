@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.backends.engine import Candidate, ConvCounts, Engine, Layer
+from edge.backends.native import machine_fault
 from edge.errors import InputError, MachineError
-from edge.files import sha256_file
 from edge.graph.model import Model
 from edge.machine.cores import physical_cores
 from edge.targets.target import Target
@@ -61,23 +61,18 @@ class OnnxRuntime:
         """
         start = time.perf_counter()
         counts = _count_convolutions(candidate.model)
-        path = candidate.model.save(folder / ARTEFACT)
-        return Engine(
-            folder=folder,
-            name=candidate.name,
-            precision=candidate.precision,
-            rest=candidate.rest,
+        candidate.model.save(folder / ARTEFACT)
+        return Engine.for_candidate(
+            candidate,
+            target,
+            folder,
             backend=self.name,
-            target=target.name,
-            task=candidate.model.task,
-            artefact=ARTEFACT,
-            graph_sha256=candidate.model.sha256,
-            artefact_sha256={ARTEFACT: sha256_file(path)},
+            artefacts=(ARTEFACT,),
             build_seconds=time.perf_counter() - start,
             convs=counts,
             versions=_versions(),
             runs_on={"provider": _PROVIDERS[0]},
-        ).write()
+        )
 
     def load(self, engine: Engine, threads: int | None = None) -> OnnxRuntimeRunner:
         """Open a session with graph optimizations on."""
@@ -190,6 +185,9 @@ def _session(
     try:
         return onnxruntime.InferenceSession(graph, options, providers=list(_PROVIDERS))
     except Exception as error:  # its errors share no public base
+        fault = machine_fault(where, str(error))
+        if fault is not None:
+            raise fault from None
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"{where}: ONNX Runtime refuses the graph ({reason}); export the model again") from None
 

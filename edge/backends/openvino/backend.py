@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.backends.engine import Candidate, Engine, Layer, PixelRunner
+from edge.backends.openvino.faults import as_edge_error, openvino_faults
 from edge.backends.openvino.network import (
     DEVICE,
     compile_network,
@@ -37,8 +37,7 @@ from edge.backends.openvino.network import (
     version,
 )
 from edge.backends.openvino.pixels import OpenVinoPixels
-from edge.errors import InputError, MachineError
-from edge.files import sha256_file
+from edge.errors import MachineError
 from edge.machine.cores import physical_cores
 from edge.targets.target import Target
 
@@ -72,27 +71,22 @@ class OpenVino:
         """
         _require(candidate.rest)
         start = time.perf_counter()
-        with _faults(candidate.model.source or candidate.model.name):
+        with openvino_faults(candidate.model.source or candidate.model.name):
             network = read_network(candidate.model)
             compiled = compile_network(network, candidate.rest, physical_cores())
             save_network(network, folder / ARTEFACT)
         seconds = time.perf_counter() - start
-        return Engine(
-            folder=folder,
-            name=candidate.name,
-            precision=candidate.precision,
-            rest=candidate.rest,
+        return Engine.for_candidate(
+            candidate,
+            target,
+            folder,
             backend=self.name,
-            target=target.name,
-            task=candidate.model.task,
-            artefact=ARTEFACT,
-            graph_sha256=candidate.model.sha256,
-            artefact_sha256={name: sha256_file(folder / name) for name in (ARTEFACT, WEIGHTS)},
+            artefacts=(ARTEFACT, WEIGHTS),
             build_seconds=seconds,
             convs=count_convolutions(compiled),
             versions={"openvino": version()},
             runs_on={"device": DEVICE, "architecture": platform.machine(), "capability": _CAPABILITIES[candidate.rest]},
-        ).write()
+        )
 
     def load(self, engine: Engine, threads: int | None = None) -> OpenVinoRunner:
         """Compile the IR for this CPU.
@@ -101,7 +95,7 @@ class OpenVino:
             MachineError: OpenVINO is not installed, or this CPU lacks the engine's precision.
         """
         _require(engine.rest)
-        with _faults(str(engine.folder / engine.artefact)):
+        with openvino_faults(str(engine.folder / engine.artefact)):
             network = core().read_model(str(engine.folder / engine.artefact))
             return OpenVinoRunner(network, engine.rest, threads or physical_cores(), engine.task.output_name)
 
@@ -113,7 +107,7 @@ class OpenVino:
             InputError: the task does not fit the network's input or output.
         """
         _require(engine.rest)
-        with _faults(str(engine.folder / engine.artefact)):
+        with openvino_faults(str(engine.folder / engine.artefact)):
             network = core().read_model(str(engine.folder / engine.artefact))
             return OpenVinoPixels(network, engine.rest, threads or physical_cores(), engine.task)
 
@@ -143,7 +137,10 @@ class OpenVinoRunner:
         if len(batch) > 1:
             return np.concatenate([self.run(image[None]) for image in batch])
         image = np.ascontiguousarray(batch, np.float32)
-        results = self._request.infer({0: image}, share_inputs=True, share_outputs=True)
+        try:
+            results = self._request.infer({0: image}, share_inputs=True, share_outputs=True)
+        except RuntimeError as error:
+            raise as_edge_error("the engine", error) from error
         return np.array(results[self._port])  # a copy: the request writes over its own buffer on the next run
 
     def layers(self) -> tuple[Layer, ...]:
@@ -172,15 +169,3 @@ def _capabilities() -> frozenset[str]:
 def _require(rest: str) -> None:
     if _CAPABILITIES[rest] not in _capabilities():
         raise MachineError(f"this CPU has no {_CAPABILITIES[rest]} arithmetic; build the engine for fp32 instead")
-
-
-@contextmanager
-def _faults(where: str) -> Iterator[None]:
-    """OpenVINO's errors as one sentence."""
-    try:
-        yield
-    except RuntimeError as error:
-        lines = [line.strip() for line in str(error).splitlines()]
-        telling = [line for line in lines if line and not line.startswith(("Exception", "Check", "FrontEnd", "Model "))]
-        reason = telling[0].rstrip(":") if telling else type(error).__name__
-        raise InputError(f"{where}: OpenVINO refuses the graph ({reason}); export the model again") from error

@@ -18,7 +18,6 @@ from edge.backends.tensorrt.plan import PlanLayer, convolution_precisions, count
 from edge.backends.tensorrt.run import RunTimes, TensorRtRunner
 from edge.backends.tensorrt.settings import BuildRequest, find_settings
 from edge.errors import InputError, MachineError
-from edge.files import sha256_file
 from edge.graph.model import Model
 from edge.targets.target import Target
 
@@ -90,22 +89,17 @@ def write_engine(
 ) -> Engine:
     """Store a plan as an engine folder."""
     (folder / ARTEFACT).write_bytes(built.plan)
-    return Engine(
-        folder=folder,
-        name=candidate.name,
-        precision=candidate.precision,
-        rest=candidate.rest,
+    return Engine.for_candidate(
+        candidate,
+        target,
+        folder,
         backend=backend,
-        target=target.name,
-        task=candidate.model.task,
-        artefact=ARTEFACT,
-        graph_sha256=candidate.model.sha256,
-        artefact_sha256={ARTEFACT: sha256_file(folder / ARTEFACT)},
+        artefacts=(ARTEFACT,),
         build_seconds=built.seconds,
         convs=ConvCounts(**count_precisions(precisions.values())),
-        versions=dict(versions),
+        versions=versions,
         runs_on={**runs_on, "plan": plan_version(built.plan) or "unknown"},
-    ).write()
+    )
 
 
 def load_plan(trt: Any, engine: Engine, cuda: Cuda | None = None, graph: bool = True) -> EngineRunner:

@@ -1,0 +1,51 @@
+"""OpenVINO's exceptions as this package's errors: the graph's fault, or the machine's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from edge.backends.native import machine_fault
+from edge.errors import EdgeError, InputError
+
+# Lines of a chained exception that say where it was raised and what was tried, never why.
+_FRAMES = re.compile(
+    r"Exception from|Check '|FrontEnd|Model wasn't|While validating|Summary:|To facilitate|"
+    r"-- \S+ with a message|-- Conversion is failed|$"
+)
+_PLACE = re.compile(r"^\[?\S*\.(?:cpp|hpp|h):\d+\]?:?\s*")
+_LONGEST = 240
+
+
+@contextmanager
+def openvino_faults(where: str) -> Iterator[None]:
+    """Turn what OpenVINO raises into one sentence.
+
+    Args:
+        where: the file or graph at hand, first in the sentence.
+
+    Raises:
+        InputError: OpenVINO refuses the graph.
+        MachineError: the disk is full, or memory is.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        raise as_edge_error(where, error) from error
+
+
+def as_edge_error(where: str, error: RuntimeError) -> EdgeError:
+    """The error to raise instead of one of OpenVINO's."""
+    text = str(error)
+    why = reason(text) or type(error).__name__
+    return machine_fault(where, text) or InputError(
+        f"{where}: OpenVINO refuses the graph ({why}); export the model again"
+    )
+
+
+def reason(text: str) -> str:
+    """The line of a chain of exceptions that says why."""
+    lines = [_PLACE.sub("", line.strip()) for line in text.splitlines()]
+    telling = [line for line in lines if not _FRAMES.match(line)] or [line for line in lines if line] or [""]
+    return telling[0].removeprefix("-- ").rstrip(":.")[:_LONGEST]
