@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from edge.files import replaced_file
 from edge.task.task import METADATA_KEY, SegmentationTask
 
 _FACTS_KEY = "segedge.facts"
+_MULTIPLIES = frozenset(("Conv", "ConvTranspose", "MatMul", "Gemm"))
 _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE)
 
 
@@ -32,6 +33,7 @@ class Model:
         name: short name for tables and folders.
         source: where it came from, as the user wrote it.
         facts: figures that only the source knows (``parameters``: trainable, ``weights``: file hash).
+        notes: what was changed on loading that the user should know of, a sentence each.
     """
 
     proto: onnx.ModelProto
@@ -39,6 +41,7 @@ class Model:
     name: str
     source: str = ""
     facts: Mapping[str, Any] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def input_name(self) -> str:
@@ -106,7 +109,20 @@ def read_model(path: Path, task: SegmentationTask | None = None, default: Segmen
 def model_of(
     proto: onnx.ModelProto, path: Path, task: SegmentationTask | None = None, default: SegmentationTask | None = None
 ) -> Model:
-    """A graph that was read from ``path``, with its task; see :func:`read_model`."""
+    """A graph that was read from ``path``, with its task, checked against it; see :func:`read_model`."""
+    model = identified(proto, path, task, default)
+    require_consistent(model, path)
+    return model
+
+
+def identified(
+    proto: onnx.ModelProto, path: Path, task: SegmentationTask | None = None, default: SegmentationTask | None = None
+) -> Model:
+    """A graph that was read from ``path`` with its task, name and facts, not checked against each other yet.
+
+    Raises:
+        InputError: no task, or damaged metadata.
+    """
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     facts = _table(path, _FACTS_KEY, metadata.get(_FACTS_KEY, "{}"))
     if task is None and METADATA_KEY in metadata:
@@ -114,13 +130,15 @@ def model_of(
     task = task or default
     if task is None:
         raise InputError(f"{path}: says nothing about its task; add --task task.toml")
-    model = Model(proto, task, str(facts.pop("name", path.stem)), str(path), facts)
-    require_consistent(model, path)
-    return model
+    return Model(proto, task, str(facts.pop("name", path.stem)), str(path), facts)
 
 
-def read_graph(path: Path) -> onnx.ModelProto:
+def read_graph(path: Path, repair: Callable[[onnx.ModelProto], onnx.ModelProto] | None = None) -> onnx.ModelProto:
     """Read an ``.onnx`` file, whatever it is for.
+
+    Args:
+        path: the file.
+        repair: brings the file's form up to what the checker asks for.
 
     Raises:
         InputError: missing, empty, truncated or not ONNX; external data outside the folder.
@@ -133,6 +151,8 @@ def read_graph(path: Path) -> onnx.ModelProto:
         proto = onnx.load(path, load_external_data=False)
         _confine_external_data(path, proto)
         onnx.load_external_data_for_model(proto, str(path.parent))
+        if repair is not None and proto.graph.node and proto.opset_import:
+            proto = repair(proto)
         onnx.checker.check_model(proto)
     except (InputError, PermissionError):
         raise
@@ -176,8 +196,23 @@ def require_consistent(model: Model, where: str | Path) -> None:
         _require_float32_batch_1(where, kind, value)
     _require_shape(where, "input", inputs[0], (None, task.in_channels, *task.size), "channels or size")
     _require_shape(where, "output", output, (None, task.maps, None, None), "classes")
-    for tensor in tensors(model.proto):
-        if tensor.data_type in _FLOATS and not np.isfinite(onnx.numpy_helper.to_array(tensor)).all():
+    _require_sound_weights(model.proto, where)
+
+
+def _require_sound_weights(proto: onnx.ModelProto, where: str | Path) -> None:
+    """Refuse NaN anywhere, and infinities in what is multiplied. (Elsewhere minus infinity is a mask of attention.)"""
+    multiplied = {
+        name
+        for graph in graphs(proto.graph)
+        for node in graph.node
+        if node.op_type in _MULTIPLIES
+        for name in node.input[1:]
+    }
+    for tensor in tensors(proto):
+        if tensor.data_type not in _FLOATS:
+            continue
+        array = onnx.numpy_helper.to_array(tensor)
+        if np.isnan(array).any() or (tensor.name in multiplied and np.isinf(array).any()):
             raise InputError(f"{where}: weight {tensor.name!r} holds NaN or infinity; train or export it again")
 
 
@@ -185,6 +220,14 @@ def graph_inputs(proto: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
     """Inputs that are not weights (old files list both)."""
     weights = {tensor.name for tensor in proto.graph.initializer}
     return [value for value in proto.graph.input if value.name not in weights]
+
+
+def graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """The graph and every graph inside it."""
+    yield graph
+    for attribute in (a for node in graph.node for a in node.attribute):
+        for inner in (*([attribute.g] if attribute.HasField("g") else ()), *attribute.graphs):
+            yield from graphs(inner)
 
 
 def tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:

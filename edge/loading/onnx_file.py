@@ -1,63 +1,45 @@
-"""ONNX files: batch 1, the task's size, and an operator set that every backend's quantization can be written in."""
+"""ONNX files: read in whatever form exporters left them, brought to the one that every stage works on."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import onnx
-import onnx.version_converter
 
-from edge.backends.onnxruntime import reference
-from edge.graph.model import Model, graph_inputs, read_model
-from edge.graph.names import with_names
-from edge.task.noise import noise_batch
+from edge.graph.model import Model, identified, read_graph, require_consistent
+from edge.loading.normalize import FORM, MEANING, normalize
+from edge.loading.normalize.step import Draft
 from edge.task.task import SegmentationTask
-
-# QuantizeLinear takes FP16 scales from here on, which TensorRT's strongly typed graphs need.
-OPSET = 19
-_TOLERANCE = 1e-5
 
 
 def load_onnx(path: Path, task: SegmentationTask | None, default: SegmentationTask | None = None) -> Model:
-    """Read an ONNX file as every stage expects it.
-
-    Nodes without a name of their own get one. Symbolic batch, height and width become 1 and the task's size. An older
-    operator set is converted to 19; a graph that the converter fails on, or computes otherwise afterwards, stays as it
-    was.
+    """Read an ONNX file as every stage expects it: batch 1, the task's size, one float32 image in, one map out.
 
     Raises:
-        InputError: as :func:`edge.graph.model.read_model`.
+        InputError: as :func:`edge.graph.model.read_model`, or a graph that no step of :mod:`edge.loading.normalize`
+            can bring to that form.
     """
-    model = read_model(path, task, default)
-    fixed = replace(model, proto=_fixed(model))
-    raised = _converted(fixed) if model.opset < OPSET else fixed
-    return replace(raised, proto=with_names(raised.proto))
+    return normalized(identified(read_onnx(path), path, task, default))
 
 
-def _fixed(model: Model) -> onnx.ModelProto:
-    shape = (1, model.task.in_channels, *model.task.size)
-    given = graph_inputs(model.proto)[0].type.tensor_type
-    if given.HasField("shape") and tuple(d.dim_value for d in given.shape.dim) == shape:
-        return model.proto
-    proto = onnx.ModelProto()
-    proto.CopyFrom(model.proto)
-    graph_inputs(proto)[0].CopyFrom(onnx.helper.make_tensor_value_info(model.input_name, given.elem_type, shape))
-    # What was inferred from symbolic sizes is inferred anew.
-    del proto.graph.value_info[:]
-    for output in proto.graph.output:
-        output.type.tensor_type.ClearField("shape")
-    inferred: onnx.ModelProto = onnx.shape_inference.infer_shapes(proto, data_prop=True)
-    return inferred
+def read_onnx(path: Path) -> onnx.ModelProto:
+    """Read an ONNX file, its form repaired: names, order, IR version, weights as weights.
+
+    Raises:
+        InputError: as :func:`edge.graph.model.read_graph`.
+    """
+    return read_graph(path, lambda proto: normalize(Draft(proto, str(path)), FORM).draft.proto)
 
 
-def _converted(model: Model) -> Model:
-    image = noise_batch(model.task)
-    try:
-        converted = replace(model, proto=onnx.version_converter.convert_version(model.proto, OPSET))
-        before, after = (reference(one).run(image) for one in (model, converted))
-    except Exception:  # the converter and the runtime raise errors of their own kinds
-        return model
-    same = before.shape == after.shape and np.abs(before - after).max() <= _TOLERANCE * np.abs(before).max()
-    return converted if same else model
+def normalized(model: Model) -> Model:
+    """A model whose graph and task were brought together, checked, with a note for each step to be told.
+
+    Raises:
+        InputError: they cannot be brought together.
+    """
+    found = normalize(Draft(model.proto, model.source, model.task), MEANING)
+    assert found.draft.task is not None
+    ready = replace(model, proto=found.draft.proto, task=found.draft.task, notes=(*model.notes, *found.notes))
+    require_consistent(ready, model.source)
+    return ready

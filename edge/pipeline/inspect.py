@@ -63,9 +63,10 @@ def _run(path: Path) -> Description:
 
 def _onnx(path: Path) -> Description:
     from edge.graph.macs import graph_macs
-    from edge.graph.model import carries_task, graph_inputs, model_of, opset, read_graph
+    from edge.graph.model import carries_task, graph_inputs, model_of, opset
+    from edge.loading.onnx_file import read_onnx
 
-    proto = read_graph(path)
+    proto = read_onnx(path)
     shapes = {
         kind: {value.name: " x ".join(_dims(value)) for value in values}
         for kind, values in (("inputs", graph_inputs(proto)), ("outputs", proto.graph.output))

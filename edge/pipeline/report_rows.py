@@ -135,7 +135,7 @@ def assemble(
         images=image_scores(reference, evaluations),
         fusion=_fusion_log(fused),
         calibration=_convergence(ranges) if ranges else None,
-        notes=notes,
+        notes=(*model.notes, *notes),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
 

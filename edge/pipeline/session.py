@@ -21,6 +21,7 @@ from edge.images.image_set import SPLITS, ImageSet, load_image_set, require_disj
 from edge.loading import load_model
 from edge.pipeline.progress import Progress
 from edge.targets.target import Target, find_target
+from edge.task.task import SegmentationTask
 
 Advance = Callable[[], object]
 
@@ -131,8 +132,22 @@ def prepare(request: Request, progress: Progress) -> Job:
     require_column(splits.evaluation, request.strata, "--strata")
     require_column(splits.evaluation, request.group, "--group")
     with clock.stage("load"):
-        model = load_model(request.model, request.weights, request.task)
+        model = open_model(request.model, request.weights, request.task, progress)
     return Job(request, model, target, criteria, splits, tuple(dict.fromkeys(precisions)), clock)
+
+
+def open_model(
+    spec: str, weights: Path | None, task: Path | None, progress: Progress, default: SegmentationTask | None = None
+) -> Model:
+    """Load a model, and tell the user what was changed on loading.
+
+    Raises:
+        InputError: see :func:`edge.loading.load_model`.
+    """
+    model = load_model(spec, weights, task, default)
+    for note in model.notes:
+        progress.say(note)
+    return model
 
 
 def open_images(root: Path, progress: Progress) -> ImageSet:

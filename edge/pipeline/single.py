@@ -27,7 +27,7 @@ from edge.pipeline.check import check_engine, evaluate_reference
 from edge.pipeline.pixels import PROOF_IMAGES, in_engine
 from edge.pipeline.progress import Progress
 from edge.pipeline.segment import segment_images
-from edge.pipeline.session import Request, calibration_set, open_images, prepare, require_column
+from edge.pipeline.session import Request, calibration_set, open_images, open_model, prepare, require_column
 from edge.quantization.calibrate import calibrate
 from edge.quantization.plan import PrecisionPlan, read_plan
 from edge.quantization.ranges import Ranges, read_ranges
@@ -73,7 +73,7 @@ def score_model(
     if (Path(model) / MANIFEST).is_file():
         raise InputError(f"{model}: is an engine; add --reference MODEL, the float model to compare it with")
     images = open_images(data, progress).split(split)
-    loaded = load_model(model, weights, task)
+    loaded = open_model(model, weights, task, progress)
     progress.stage("check", len(images))
     return reference_scores(evaluate_reference(loaded, images, progress.advance))
 
@@ -96,7 +96,7 @@ def check_engines(
     images = open_images(data, progress).split(split)
     require_enough(criteria.gate, len(images), allow_small)
     opened = [read_engine(path) for path in engines]
-    model = load_model(reference, weights, task, default=opened[0].task)
+    model = open_model(reference, weights, task, progress, opened[0].task)
     require_column(images, strata, "--strata")
     require_column(images, group, "--group")
     for engine in opened:
@@ -156,7 +156,7 @@ def fuse_to_file(
 ) -> Fused:
     """Rewrite a model exactly and save the graph."""
     found = find_target(target)
-    loaded = load_model(model, weights, task)
+    loaded = open_model(model, weights, task, progress)
     progress.stage("fuse")
     fused = fuse_for_target(loaded, found, _noise(loaded), threads)
     fused.model.save(out)
@@ -168,7 +168,7 @@ def calibrate_to_file(
 ) -> Ranges:
     """Learn ranges from the train split and save them."""
     images = calibration_set(open_images(data, progress).split("train"), count)
-    loaded = load_model(model, weights, task)
+    loaded = open_model(model, weights, task, progress)
     progress.stage("calibrate", len(images))
     inputs = (loaded.task.preprocess(sample.pixels())[None] for sample in images)
     ranges = calibrate(loaded, inputs, advance=progress.advance)
@@ -200,7 +200,7 @@ def estimate_model(
 ) -> Estimate:
     """Roofline of the fused model at the target's peaks; this machine's are measured first."""
     found = find_target(target)
-    loaded = load_model(model, weights, task)
+    loaded = open_model(model, weights, task, progress)
     progress.stage("estimate")
     fused = fuse(loaded, None, _noise(loaded))
     peaks = measure_peaks(physical_cores()) if found.local else None
