@@ -72,7 +72,7 @@ def build_plan(
         trt.init_libnvinfer_plugins(log, "")
     network = builder.create_network(_bits(trt, "NetworkDefinitionCreationFlag", settings.network_flags))
     parser = trt.OnnxParser(network, log)
-    for flag in settings.parser_flags:
+    for flag in settings.parser_flags if hasattr(trt, "OnnxParserFlag") else ():  # 8.6.0's Python lacks it
         parser.set_flag(_member(trt, "OnnxParserFlag", flag))
     if not parser.parse(graph):
         faults = [str(parser.get_error(i)) for i in range(parser.num_errors)]
