@@ -103,7 +103,7 @@ def _functions(tree: ast.Module) -> Iterator[ast.FunctionDef]:
 
 
 def _own_variables(function: ast.FunctionDef) -> set[str]:
-    """Variables that hold something of ours under a name that elsewhere holds TensorRT's: typed, or made by our calls."""
+    """Variables that hold something of ours, though named as TensorRT's elsewhere: typed, or made by our calls."""
     arguments = (*function.args.args, *function.args.kwonlyargs)
     ours = {one.arg for one in arguments if one.annotation is not None and ast.unparse(one.annotation) != "Any"}
     makers = {name.rsplit(".", 1)[-1] for version in recorded_versions() for name in read_api(version)}
