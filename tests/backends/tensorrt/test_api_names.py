@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-import edge
 from edge.device.faults import BundleFault
 from edge.device.tensorrt_settings import ENTERPRISE, BuildRequest, find_settings
 from edge.device.tensorrt_settings import RTX as RTX_FLAVOUR
+
+import edge
 from tests.fixtures.tensorrt.api import RTX, read_api, recorded_versions
 
 # What our variables hold: the last part of a dotted expression to its class.
