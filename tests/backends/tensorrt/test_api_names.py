@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from edge.device.faults import BundleFault
-from edge.device.tensorrt_settings import ENTERPRISE, BuildRequest, find_settings
-from edge.device.tensorrt_settings import RTX as RTX_FLAVOUR
 
 import edge
+from edge.backends.tensorrt.settings import ENTERPRISE, BuildRequest, find_settings
+from edge.backends.tensorrt.settings import RTX as RTX_FLAVOUR
+from edge.errors import InputError
 from tests.fixtures.tensorrt.api import RTX, read_api, recorded_versions
 
 # What our variables hold: the last part of a dotted expression to its class.
@@ -64,7 +64,7 @@ def test_settings_name_what_the_version_has(version: str) -> None:
         request = BuildRequest(typed=typed, int8=int8, fp16=fp16, workspace=1 << 28)
         try:
             settings = find_settings(version.removeprefix("rtx-"), request, flavour)
-        except BundleFault:
+        except InputError:
             continue
         found += 1
         names = [
