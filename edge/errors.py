@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 
 MACHINE_FAULTS = (
     errno.ENOSPC,
@@ -17,25 +18,6 @@ MACHINE_FAULTS = (
     errno.EROFS,
 )
 """System errors that are the machine's: disk full or failing, no memory, no permission, read-only, no more files."""
-
-
-_MACHINE_SIGNS = (
-    "bad_alloc",
-    "bad allocation",
-    "basic_ios::clear",
-    "cannot allocate",
-    "can't allocate",
-    "failed to allocate",
-    "file too large",
-    "input/output error",
-    "iostream error",
-    "no space left",
-    "not enough memory",
-    "out of memory",
-    "permission denied",
-    "read-only file system",
-    "too many open files",
-)
 
 
 class EdgeError(Exception):
@@ -56,10 +38,29 @@ class MachineError(EdgeError):
     exit_code = 3
 
 
-def blames_machine(error: Exception) -> bool:
-    """Whether a native library's error, which has no class of its own, says that memory or the disk gave out."""
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or any(sign in text for sign in _MACHINE_SIGNS)
+_NATIVE_FAULTS = (
+    (
+        re.compile(
+            r"basic_ios::clear|basic_filebuf|iostream error|No space left|ENOSPC|[Uu]nable to write|File too large|"
+            r"Input/output error|Read-only file system|Too many open files"
+        ),
+        "its files cannot be read or written here; free the disk, or choose another folder",
+    ),
+    (
+        re.compile(r"bad_alloc|bad_array_new_length|[Oo]ut of memory|OutOfMemory|[Cc]an(?:'t|not) allocate"),
+        "this machine ran out of memory; close other programs, or use a smaller task size",
+    ),
+)
+
+
+def machine_fault(where: object, said: str) -> MachineError | None:
+    """The error to raise for a message of native code that says the disk or memory gave out; None for any other.
+
+    Args:
+        where: the file or graph at hand, first in the sentence.
+        said: the message; native errors have no class of their own.
+    """
+    return next((MachineError(f"{where}: {meaning}") for sign, meaning in _NATIVE_FAULTS if sign.search(said)), None)
 
 
 def first_line(error: Exception) -> str:

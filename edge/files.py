@@ -9,14 +9,14 @@ import errno
 import hashlib
 import json
 import os
-import shutil
 import sys
-import uuid
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Iterator
 
-from .errors import MACHINE_FAULTS, InputError, MachineError
+from .errors import MACHINE_FAULTS, EdgeError, InputError, MachineError
+from .guard import parse_json, parsing, read_text, require_plain
+from .swap import draft, flush, held, swap
 
 
 def sha256_bytes(data: bytes) -> str:
@@ -42,37 +42,35 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Parse a TOML file.
 
     Raises:
-        InputError: missing, a folder, or not TOML.
+        InputError: missing, a folder or a pipe, not TOML, or beyond the limits of depth and digits.
         PermissionError: it may not be read, which is the machine's fault and not the file's.
     """
     if sys.version_info >= (3, 11):
         import tomllib
     else:
         import tomli as tomllib
-    try:
-        return tomllib.loads(_read_text(path))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid TOML ({error}); correct the file") from None
+    content = read_text(path)
+    with parsing(path, "valid TOML", "correct the file"):
+        table = tomllib.loads(content)
+    require_plain(table, path)
+    return table
 
 
 def read_json(path: Path) -> Any:
     """Parse a JSON file.
 
     Raises:
-        InputError: missing, a folder, or not JSON.
+        InputError: missing, a folder or a pipe, not JSON, or beyond the limits of depth and digits.
         PermissionError: it may not be read.
     """
-    try:
-        return json.loads(_read_text(path))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid JSON ({error}); make it again") from None
+    return parse_json(read_text(path), path)
 
 
 def recover_json(path: Path) -> Any:
     """Read a JSON file of our own, or None where it is missing or was cut short."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return read_json(path)
+    except (OSError, EdgeError):
         return None
 
 
@@ -100,6 +98,8 @@ def read_document(path: Path, schema: str, remedy: str) -> dict[str, Any]:
 def replaced_file(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling to write; on success it becomes ``path``, on failure it is removed.
 
+    A link at ``path`` stays, and what it points to is replaced.
+
     Raises:
         InputError: ``path`` names a folder, nothing at all, or a place where no file can be.
         MachineError: the disk is full or the folder is not writable.
@@ -107,20 +107,19 @@ def replaced_file(path: Path) -> Iterator[Path]:
     with _machine_faults(path):
         if not path.name or path.is_dir():
             raise InputError(f"{path}: is a folder; give --out the name of a file")
-        _make_folder(path.parent, path)
-        sibling = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-        try:
+        place = Path(os.path.realpath(path))
+        _make_folder(place.parent, path)
+        with draft(place, _make_file) as sibling:
             yield sibling
-            _flush(sibling)
-            os.replace(sibling, path)
-            _flush(path.parent)
-        finally:
-            sibling.unlink(missing_ok=True)
+            flush(sibling)
+            swap(sibling, place)
 
 
 @contextmanager
 def replaced_folder(path: Path, marker: str) -> Iterator[Path]:
     """Yield a temporary sibling folder to fill; on success it is swapped in whole, on failure the old one stays.
+
+    A link at ``path`` stays, and the folder that it points to is replaced.
 
     Args:
         path: the folder to make or replace.
@@ -131,32 +130,19 @@ def replaced_folder(path: Path, marker: str) -> Iterator[Path]:
         InputError: ``path`` exists and is not empty, but does not hold ``marker``.
         MachineError: the disk is full or the parent folder is not writable.
     """
-    path = path.absolute()
-    if not path.name:
-        raise InputError(f"{path}: cannot be replaced; choose another --out")
     with _machine_faults(path):
-        if path.exists() and not (path.is_dir() and ((path / marker).is_file() or not any(path.iterdir()))):
-            raise InputError(f"{path}: holds something else (no {marker} in it); choose another --out")
-        _make_folder(path.parent, path)
-        token = uuid.uuid4().hex[:8]
-        fresh, old = path.with_name(f".{path.name}.{token}"), path.with_name(f".{path.name}.{token}.old")
-        _make_folder(fresh, path)
-        try:
+        place = Path(os.path.realpath(path))
+        if not place.name:
+            raise InputError(f"{path}: cannot be replaced; choose another --out")
+        _make_folder(place.parent, path)
+        with held(place.parent):
+            _require_replaceable(place, path, marker)
+        with draft(place, lambda fresh: _make_folder(fresh, path)) as fresh:
             yield fresh
-            for file in fresh.rglob("*"):
-                if file.is_file():
-                    _flush(file)
-            if path.exists():
-                os.replace(path, old)
-            os.replace(fresh, path)
-            _flush(path.parent)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
-            if old.exists() and not path.exists():
-                os.replace(old, path)
-            if old.is_symlink():  # the place was a link; what it pointed to is not ours to remove
-                old.unlink()
-            shutil.rmtree(old, ignore_errors=True)
+            flush(fresh)
+            with held(place.parent):
+                _require_replaceable(place, path, marker)  # it may have come to hold something else meanwhile
+                swap(fresh, place)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -175,27 +161,13 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, sort_keys=False, allow_nan=False) + "\n")
 
 
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; check the path") from None
-    except PermissionError:
-        raise
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+def _require_replaceable(place: Path, path: Path, marker: str) -> None:
+    if os.path.lexists(place) and not (place.is_dir() and ((place / marker).is_file() or not any(place.iterdir()))):
+        raise InputError(f"{path}: holds something else (no {marker} in it); choose another --out")
 
 
-def _flush(path: Path) -> None:
-    """Make a file's contents, or a folder's renames, survive a power cut."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems do not flush folders
-            raise
-    finally:
-        os.close(handle)
+def _make_file(path: Path) -> None:
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
 
 
 def _make_folder(folder: Path, path: Path) -> None:
@@ -205,7 +177,7 @@ def _make_folder(folder: Path, path: Path) -> None:
     except (FileExistsError, NotADirectoryError):
         raise InputError(f"{path}: a folder on the way is a file; choose another --out") from None
     except OSError as error:
-        if error.errno in MACHINE_FAULTS:
+        if error.errno in (*MACHINE_FAULTS, errno.ENAMETOOLONG):
             raise
         raise InputError(f"{path}: cannot be made ({error.strerror}); choose another --out") from None
 

@@ -17,7 +17,7 @@ import zlib
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
-from .errors import MACHINE_FAULTS, EdgeError, InputError, MachineError, blames_machine, first_line
+from .errors import MACHINE_FAULTS, EdgeError, InputError, first_line, machine_fault
 from .limits import exceeded, limits
 
 PARSER_FAULTS: tuple[type[Exception], ...] = (
@@ -82,8 +82,9 @@ def parsing(where: object, what: str, remedy: str, *faults: type[Exception]) -> 
             raise
         raise InputError(f"{where}: is not {what} ({_reason(error)}); {remedy}") from None
     except PARSER_FAULTS + faults as error:
-        if blames_machine(error):
-            raise MachineError(f"{where}: could not be read ({first_line(error)}); free memory or disk") from error
+        fault = machine_fault(where, str(error))
+        if fault is not None:
+            raise fault from error
         raise InputError(f"{where}: is not {what} ({_reason(error)}); {remedy}") from None
 
 

@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.backends.engine import Candidate, ConvCounts, Engine, Layer
-from edge.backends.native import machine_fault
-from edge.errors import InputError, MachineError
+from edge.errors import InputError, MachineError, machine_fault
 from edge.graph.model import Model
 from edge.machine.cores import physical_cores
 from edge.targets.target import Target

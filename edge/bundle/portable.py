@@ -17,6 +17,7 @@ PORTABLE = (
     "files.py",
     "guard.py",
     "limits.py",
+    "swap.py",
     "backends/__init__.py",
     "backends/compiler.py",
     "backends/openvino/__init__.py",

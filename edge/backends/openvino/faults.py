@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from edge.backends.native import machine_fault
-from edge.errors import EdgeError, InputError
+from edge.errors import EdgeError, InputError, machine_fault
 
 # Lines of a chained exception that say where it was raised and what was tried, never why.
 _FRAMES = re.compile(
