@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge.accuracy import scores
-from edge.accuracy.bootstrap import Interval, paired
-from edge.accuracy.counts import Counts, count, stack
-from edge.accuracy.distance import SurfaceDistance, surface_distance
-from edge.accuracy.evaluate import Evaluation
-from edge.accuracy.scores import Scores
-from edge.accuracy.sqnr import clipped_sqnr_db
-from edge.errors import InputError
+from ..errors import InputError
+from . import scores
+from .bootstrap import Interval, paired
+from .counts import Counts, count, stack
+from .distance import SurfaceDistance, surface_distance
+from .evaluate import Evaluation
+from .sqnr import clipped_sqnr_db
+
+if TYPE_CHECKING:
+    from .scores import Scores
 
 GROUP_COLUMNS = ("group", "patient", "subject", "case", "slide", "sequence")
 """Manifest columns whose rows are not independent; the first that is there is resampled as a whole."""
@@ -92,7 +95,7 @@ class Accuracy:
         strata_column: the column, or None.
         strata: largest first.
         classes: one per foreground class.
-        hd95: distance between outlines, shown and never gated.
+        hd95: distance between outlines, shown and never gated; None where it could not be measured.
     """
 
     dice: Score
@@ -173,7 +176,7 @@ def compare(
         strata_column=strata,
         strata=_strata(rows, _column(engine, strata)) if strata else (),
         classes=_classes(engine, reference),
-        hd95=surface_distance(engine.hd95, reference.hd95, engine.counts),
+        hd95=_surface_distance(engine, reference),
     )
 
 
@@ -190,14 +193,13 @@ def per_image_dice(engine: Evaluation, reference: Evaluation) -> tuple[ImageScor
         engine.names,
         scores.per_image(scores.dice(engine.counts)),
         scores.per_image(scores.dice(reference.counts)),
-        strict=True,
     )
     return tuple(ImageScore(name, float(ours), float(theirs)) for name, ours, theirs in pairs)
 
 
 def agreement(engine: Evaluation, reference: Evaluation) -> float:
     """Mean Dice of the engine's masks against the reference's masks."""
-    pairs = zip(engine.labels, reference.labels, strict=True)
+    pairs = zip(engine.labels, reference.labels)
     return scores.mean(scores.dice(stack(count(ours, theirs, engine.task) for ours, theirs in pairs)))
 
 
@@ -216,6 +218,11 @@ def find_group(filled: Collection[str], strata: str | None) -> str | None:
     return strata if strata in GROUP_COLUMNS else next((name for name in GROUP_COLUMNS if name in filled), None)
 
 
+def _surface_distance(engine: Evaluation, reference: Evaluation) -> SurfaceDistance | None:
+    ours, theirs = engine.hd95, reference.hd95
+    return None if ours is None or theirs is None else surface_distance(ours, theirs, engine.counts)
+
+
 def _column(evaluation: Evaluation, name: str) -> tuple[str, ...]:
     if name not in evaluation.columns:
         known = ", ".join(evaluation.columns) or "none besides image, mask and split"
@@ -225,7 +232,7 @@ def _column(evaluation: Evaluation, name: str) -> tuple[str, ...]:
 
 def _strata(rows: Sequence[ImageScore], values: Sequence[str]) -> tuple[Stratum, ...]:
     def stratum(name: str) -> Stratum:
-        members = [row for row, value in zip(rows, values, strict=True) if value == name]
+        members = [row for row, value in zip(rows, values) if value == name]
         ours = float(np.mean([row.dice for row in members]))
         theirs = float(np.mean([row.reference_dice for row in members]))
         return Stratum(name or "(none)", len(members), ours, theirs, retained(ours, theirs))
@@ -240,6 +247,4 @@ def _classes(engine: Evaluation, reference: Evaluation) -> tuple[ClassScore, ...
         for evaluation in (engine, reference)
     ]
     names = [name for _, name in engine.task.foreground]
-    return tuple(
-        ClassScore(name, *map(float, row)) for name, row in zip(names, zip(*columns, strict=True), strict=True)
-    )
+    return tuple(ClassScore(name, *map(float, row)) for name, row in zip(names, zip(*columns)))

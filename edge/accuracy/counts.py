@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edge.task.task import SegmentationTask
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
-Labels = NDArray[np.uint8]
+    from ..task.task import SegmentationTask
+
+    Labels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)

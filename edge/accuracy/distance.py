@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edge.accuracy.counts import Counts, Labels
-from edge.task.task import SegmentationTask
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
-Mask = NDArray[np.bool_]
-Distances = NDArray[np.float64]
+    from ..task.task import SegmentationTask
+    from .counts import Counts, Labels
+
+    Mask = NDArray[np.bool_]
+    Distances = NDArray[np.float64]
+
 PERCENTILE = 95.0
 
 
@@ -81,7 +85,7 @@ def hd95(labels: Labels, truth: Labels, level: int = 1) -> float:
 
 def distances(labels: Sequence[Labels], truths: Sequence[Labels], task: SegmentationTask) -> Distances:
     """HD95 of every image and foreground class of the task, ``[images, classes]`` pixels, NaN where undefined."""
-    pairs = zip(labels, truths, strict=True)
+    pairs = zip(labels, truths)
     return np.array([[hd95(ours, truth, k) for k, _ in task.foreground] for ours, truth in pairs])
 
 

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edge.accuracy.counts import Counts, Labels, count, stack
-from edge.accuracy.distance import Distances, distances
-from edge.errors import InputError
-from edge.files import replaced_file
-from edge.images.image_set import ImageSet
-from edge.task.task import SegmentationTask
+from ..errors import InputError
+from ..files import replaced_file
+from .counts import Counts, count, stack
+from .distance import distances
 
-Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..images.image_set import ImageSet
+    from ..task.task import SegmentationTask
+    from .counts import Labels
+    from .distance import Distances
+
+    Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -45,9 +51,15 @@ class Evaluation:
         return len(self.names)
 
     @cached_property
-    def hd95(self) -> Distances:
-        """HD95 of every image and foreground class, ``[images, classes]`` pixels, NaN where undefined; kept."""
-        return distances(self.labels, self.truth, self.task)
+    def hd95(self) -> Distances | None:
+        """HD95 of every image and foreground class, ``[images, classes]`` pixels, NaN where undefined; kept.
+
+        None where SciPy is not installed, as on most boards.
+        """
+        try:
+            return distances(self.labels, self.truth, self.task)
+        except ImportError:
+            return None
 
     def save_outputs(self, path: Path) -> None:
         """Write ``names`` and ``outputs`` as a compressed ``.npz``."""
@@ -94,6 +106,28 @@ def evaluate(
     assert outputs is not None
     names = tuple(sample.name for sample in images)
     return Evaluation(task, names, stack(counts), outputs, tuple(labels), tuple(truths), _columns(images))
+
+
+def evaluation_of(
+    outputs: NDArray[np.float32],
+    truth: Sequence[Labels],
+    task: SegmentationTask,
+    names: Sequence[str],
+    columns: Mapping[str, Sequence[str]],
+) -> Evaluation:
+    """The evaluation of outputs that are already there.
+
+    Args:
+        outputs: ``[images, maps, height, width]``.
+        truth: ``[h, w]`` uint8 class indices at each image's own size.
+        task: decides what the outputs mean.
+        names: of the images.
+        columns: column of the manifest to one value per image.
+    """
+    labels = tuple(task.labels(output, (t.shape[0], t.shape[1])) for output, t in zip(outputs, truth))
+    counts = stack(count(ours, t, task) for ours, t in zip(labels, truth))
+    values = {name: tuple(column) for name, column in columns.items()}
+    return Evaluation(task, tuple(names), counts, outputs, labels, tuple(truth), values)
 
 
 def _columns(images: ImageSet) -> dict[str, tuple[str, ...]]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from edge.accuracy.compare import Accuracy, Stratum
-from edge.accuracy.sqnr import CEILING_DB
-from edge.errors import InputError
-from edge.files import read_toml
+from ..errors import InputError
+from ..files import read_toml
+from .compare import Accuracy, Stratum
+from .sqnr import CEILING_DB
 
 NONE = "none"
+_FOLDER = Path(__file__).parent / "gates"
 FEWEST_IMAGES = 20
 FEWEST_IN_STRATUM = 10
 _ROUNDING = 1e-12  # 0.90 - 0.85 is 0.05 and a hair in binary; a bar met exactly is met
@@ -106,7 +106,7 @@ class Verdict:
 
 def presets() -> tuple[str, ...]:
     """Names of the gates that come with the package."""
-    return tuple(sorted(path.name.removesuffix(".toml") for path in _folder().glob("*.toml")))
+    return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
 
 
 def load_gate(spec: str) -> Gate | None:
@@ -118,7 +118,7 @@ def load_gate(spec: str) -> Gate | None:
     if spec == NONE:
         return None
     if spec in presets():
-        return replace(_read(_folder() / f"{spec}.toml"), name=spec)
+        return replace(_read(_FOLDER / f"{spec}.toml"), name=spec)
     if not spec.endswith(".toml"):
         raise InputError(f"--gate {spec}: unknown; give none, {', '.join(presets())} or a FILE.toml")
     return _read(Path(spec))
@@ -209,6 +209,11 @@ def _questions(gate: Gate, accuracy: Accuracy) -> Iterator[tuple[Check, str]]:
         )
     if gate.agreement is not None:
         yield _at_least("agreement with the reference's masks", accuracy.agreement, gate.agreement)
+    if gate.strata_retained is not None and not accuracy.strata:
+        yield (
+            Check("strata", 0.0, 1.0, False),
+            "the gate asks for strata, which these images do not have; verify on the bundle's own images",
+        )
     bar = gate.strata_retained if gate.strata_retained is not None else gate.dice_retained
     if bar is not None:
         for stratum in accuracy.strata:
@@ -222,10 +227,6 @@ def _title(accuracy: Accuracy, stratum: Stratum) -> str:
 
 def _at_least(criterion: str, value: float, bar: float) -> tuple[Check, str]:
     return Check(criterion, value, bar, value >= bar - _ROUNDING), f"{criterion} {value:.5f} is below {bar:g}"
-
-
-def _folder() -> Path:
-    return Path(str(files("edge.accuracy") / "gates"))
 
 
 def _read(path: Path) -> Gate:
@@ -243,7 +244,7 @@ def _read(path: Path) -> Gate:
 
 
 def _fraction(path: Path, key: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= 1:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= 1:
         raise InputError(f"{path}: {key} = {value!r} is not a number between 0 and 1; correct it")
     if value < 0 and "drop" not in key:
         raise InputError(f"{path}: {key} = {value!r} must not be negative; correct it")

@@ -7,13 +7,16 @@ images, then over classes. ``micro`` pools the pixels of all images first and is
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edge.accuracy.counts import Counts
+from .counts import Counts
 
-Scores = NDArray[np.float64]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Scores = NDArray[np.float64]
 
 
 def dice(counts: Counts) -> Scores:

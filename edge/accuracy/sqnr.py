@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edge.task.task import SegmentationTask
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+    from ..task.task import SegmentationTask
+
+    Array = NDArray[np.float32]
 
 CEILING_DB = 200.0
 """Reported for equal outputs, where the ratio is infinite; the negative for outputs that are not finite at all."""
@@ -36,7 +39,7 @@ def sqnr_db(signal: Array | Sequence[Array], noisy: Array | Sequence[Array], cli
     power = noise = 0.0
     if len(signal) != len(noisy):
         raise ValueError(f"{len(signal)} and {len(noisy)} outputs cannot be compared")
-    for a, b in zip(signal, noisy, strict=True):
+    for a, b in zip(signal, noisy):
         if np.shape(a) != np.shape(b):
             raise ValueError(f"outputs of shape {np.shape(a)} and {np.shape(b)} cannot be compared")
         if not (np.isfinite(a).all() and np.isfinite(b).all()):
@@ -63,7 +66,7 @@ def clipped_sqnr_db(reference: Array, outputs: Array, task: SegmentationTask) ->
     return sqnr_db(reference, outputs, clip=LOGIT_CLIP if task.output == "logits" else None)
 
 
-def parity_db(reference: Array, outputs: Array) -> float:
+def parity_db(reference: Array | Sequence[Array], outputs: Array | Sequence[Array]) -> float:
     """SQNR on raw outputs against ONNX Runtime (optimizations off) on the *same* graph.
 
     It says whether the compiler kept the graph's meaning, whatever the graph's own accuracy.

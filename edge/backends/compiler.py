@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..device.manifest import Candidate
-    from ..device.task import Task
 
 _MODULES = {
     "openvino": (".openvino.compiler", "OpenVinoToolkit"),
@@ -119,7 +118,7 @@ class Toolkit:
         """
         raise NotImplementedError
 
-    def load(self, candidate: Candidate, folder: Path, built: Built, task: Task) -> Runner:
+    def load(self, candidate: Candidate, folder: Path, built: Built, output: str | None) -> Runner:
         """Make an engine ready to run.
 
         Raises:

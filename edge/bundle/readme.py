@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edge.device.gate import FEWEST_IMAGES
+from edge.accuracy.gate import FEWEST_IMAGES
 
 _TEXT = """# {title}
 

@@ -15,6 +15,7 @@ from ..files import sha256_bytes
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..task.task import SegmentationTask
     from .manifest import Manifest
     from .task import Task
 
@@ -51,7 +52,12 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.names)
 
-    def inputs(self, task: Task) -> Iterator[NDArray[np.float32]]:
+    @property
+    def columns(self) -> dict[str, tuple[str, ...]]:
+        """Column name to its value per image."""
+        return dict(column for column in (self.groups, self.strata) if column)
+
+    def inputs(self, task: Task | SegmentationTask) -> Iterator[NDArray[np.float32]]:
         """One ``[1, channels, height, width]`` at a time."""
         return (task.normalized(image)[None] for image in self.pixels)
 

@@ -9,25 +9,27 @@ import contextlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Iterator
 
 import numpy as np
 
+from ..accuracy.compare import compare, per_image_dice
+from ..accuracy.evaluate import Evaluation, evaluation_of
+from ..accuracy.gate import Gate, judge
+from ..accuracy.sqnr import parity_db
 from ..backends.compiler import Identity, Runner, Toolkit
+from ..codec import encode
 from ..errors import EdgeError
 from ..files import recover_json, sha256_table, write_json
 from ..machine.machine import ROOT, read_machine
 from ..machine.rails import IDLE_S, Meter, Power, energy, find_rails
 from .engines import CachedEngine
-from .gate import judge
 from .manifest import Candidate, Manifest
 from .pictures import PROBES, Pictures, bundled
-from .scores import Evaluation, compare, per_image_dice, see, sqnr_db
-from .task import Task
 from .timing import measure
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from ..task.task import SegmentationTask
 
 Say = Callable[[str], None]
 
@@ -61,9 +63,9 @@ class Job:
     bundle: Path
     work: Path
     options: Options
-    task: Task
+    task: SegmentationTask
     pictures: Pictures
-    gate: dict[str, Any] | None
+    gate: Gate | None
     toolkit: Toolkit
     identity: Identity
     say: Say
@@ -80,7 +82,6 @@ def prove(
     candidate: Candidate,
     kept: CachedEngine,
     reference: Evaluation,
-    truth: Sequence[NDArray[np.uint8]],
     idle: Power | None,
 ) -> tuple[dict[str, Any] | None, EdgeError | None]:
     """Accuracy, verdict and latency of one engine; taken from disk where an interrupted run left it."""
@@ -91,7 +92,7 @@ def prove(
         return earlier, None
     try:
         with loaded(job, candidate, kept) as runner:
-            proof = _measure(job, candidate, runner, reference, truth, idle)
+            proof = _measure(job, candidate, runner, reference, idle)
     except EdgeError as fault:
         return None, fault
     write_json(path, proof)
@@ -103,15 +104,16 @@ def _measure(
     candidate: Candidate,
     runner: Runner,
     reference: Evaluation,
-    truth: Sequence[NDArray[np.uint8]],
     idle: Power | None,
 ) -> dict[str, Any]:
     task, pictures, options = job.task, job.pictures, job.options
     job.say(f"{candidate.name}: checking on {len(pictures)} images")
     outputs = np.concatenate([runner.run(image) for image in pictures.inputs(task)])
-    seen = see(outputs, truth, task)
+    seen = evaluation_of(outputs, reference.truth, task, pictures.names, pictures.columns)
     parity = _parity(job, candidate, runner)
-    accuracy = compare(seen, reference, task, pictures.names, parity, pictures.strata, pictures.groups)
+    strata, group = (column[0] if column else None for column in (pictures.strata, pictures.groups))
+    accuracy = compare(seen, reference, parity, strata, group)
+    verdict = judge(job.gate, accuracy, candidate.precision, candidate.rest, options.allow_small)
     job.say(f"{candidate.name}: timing for {options.seconds:g} s")
     image = next(pictures.inputs(task))
     before = _hottest(options.root)
@@ -129,12 +131,12 @@ def _measure(
         seconds=options.seconds,
     )
     return {
-        "accuracy": accuracy,
+        "accuracy": encode(accuracy),
         "latency_ms": measured.table,
         "layers": runner.layers(),
-        "gate": judge(job.gate, accuracy, candidate.precision, candidate.rest),
+        "gate": encode(verdict),
         "latency_quantiles_ms": measured.quantiles,
-        "per_image_dice": [row["dice"] for row in per_image_dice(seen, reference, pictures.names)],
+        "per_image_dice": [row.dice for row in per_image_dice(seen, reference)],
     }
 
 
@@ -147,12 +149,12 @@ def _parity(job: Job, candidate: Candidate, runner: Runner) -> float:
     else:
         with np.load(str(job.bundle / PROBES), allow_pickle=False) as archive:
             pixels = archive["pixels"]
-    return sqnr_db(expected, (runner.run(job.task.normalized(pixels[i])[None])[0] for i in indices))
+    return parity_db(expected, [runner.run(job.task.normalized(pixels[i])[None])[0] for i in indices])
 
 
 @contextlib.contextmanager
 def loaded(job: Job, candidate: Candidate, kept: CachedEngine) -> Iterator[Runner]:
-    runner = job.toolkit.load(candidate, kept.folder, kept.built, job.task)
+    runner = job.toolkit.load(candidate, kept.folder, kept.built, job.task.output_name)
     try:
         yield runner
     finally:

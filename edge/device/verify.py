@@ -14,20 +14,21 @@ from typing import TYPE_CHECKING, Any, Iterator, Sequence
 
 import numpy as np
 
+from ..accuracy.compare import per_image_dice, reference_scores
+from ..accuracy.evaluate import Evaluation, evaluation_of
+from ..accuracy.gate import NONE, Gate, require_enough
 from ..backends.compiler import Identity, Toolkit, find_toolkit
 from ..errors import EdgeError, InputError, MachineError
 from ..files import replaced_folder
 from ..machine.machine import ROOT, Machine, read_machine
 from .engines import CachedEngine, obtain
-from .gate import require_enough
 from .manifest import Candidate, Manifest, check_folder
 from .pictures import Pictures, bundled, bundled_reference, supplied
 from .preflight import Preflight, preflight, require_target
 from .proof import Job, Options, Say, loaded, measure_idle, prove
 from .report import ENGINE, REPORT, assemble, choose, engine_row, environment, failed_row, write_engine, write_run
 from .runtime import require_runtime, runtime_agreement, runtime_verdict
-from .scores import Evaluation, per_image_dice, reference_scores, see
-from .task import Task, read_task
+from .task import read_task
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -83,9 +84,9 @@ def verify(folder: Path, work: Path, out: Path, options: Options, say: Say) -> d
         say(f"{name}: {value}")
     for warning in found.warnings:
         say(f"warning: {warning}")
-    task = read_task(manifest.task)
+    task: Any = read_task(manifest.task)
     pictures = _pictures(folder, manifest, task, options)
-    gate = dict(manifest.gate) or None
+    gate = Gate(**manifest.gate) if manifest.gate else None
     require_enough(gate, len(pictures), options.allow_small)
     if options.runtime is not None:
         require_runtime(options.runtime, manifest, options.images is not None)
@@ -93,7 +94,7 @@ def verify(folder: Path, work: Path, out: Path, options: Options, say: Say) -> d
     with _stage(clock, "build"):
         kept, refused = _build_all(job, found.workspace)
     with _stage(clock, "reference"):
-        reference, truth = _reference(job, kept)
+        reference = _reference(job, kept)
     idle = measure_idle(options)
     rows: list[dict[str, Any]] = []
     series: dict[str, list[float]] = {}
@@ -103,9 +104,9 @@ def verify(folder: Path, work: Path, out: Path, options: Options, say: Say) -> d
         proof, fault = None, refused.get(candidate.name)
         if fault is None:
             with _stage(clock, "check and profile"):
-                proof, fault = prove(job, candidate, kept[candidate.name], reference, truth, idle)
+                proof, fault = prove(job, candidate, kept[candidate.name], reference, idle)
         if proof is None:
-            rows.append(failed_row(candidate, manifest.backend, gate["name"] if gate else "none", str(fault)))
+            rows.append(failed_row(candidate, manifest.backend, gate.name if gate else NONE, str(fault)))
             refused[candidate.name] = fault or InputError("no proof")
         else:
             rows.append(engine_row(candidate, manifest.backend, kept[candidate.name], proof))
@@ -115,7 +116,7 @@ def verify(folder: Path, work: Path, out: Path, options: Options, say: Say) -> d
             series[candidate.name] = proof["per_image_dice"]
         say(_sentence(rows[-1]))
     _require_any(rows, refused)
-    own = [r["reference_dice"] for r in per_image_dice(reference, reference, pictures.names)]
+    own = [row.dice for row in per_image_dice(reference, reference)]
     report = assemble(
         manifest,
         pictures,
@@ -148,7 +149,7 @@ def _require_own_folders(folder: Path, work: Path, out: Path) -> None:
         raise InputError(f"{out}: holds something else (no {REPORT} in it); choose another --out")
 
 
-def _pictures(folder: Path, manifest: Manifest, task: Task, options: Options) -> Pictures:
+def _pictures(folder: Path, manifest: Manifest, task: Any, options: Options) -> Pictures:
     if options.images is not None:
         return supplied(options.images, task)
     if not manifest.data["images"]:
@@ -170,8 +171,8 @@ def _build_all(job: Job, workspace: int) -> tuple[dict[str, CachedEngine], dict[
     return kept, refused
 
 
-def _reference(job: Job, kept: dict[str, CachedEngine]) -> tuple[Evaluation, Sequence[NDArray[np.uint8]]]:
-    """What the float network makes of the images, and the truth to score against."""
+def _reference(job: Job, kept: dict[str, CachedEngine]) -> Evaluation:
+    """What the float network makes of the images, with the truth to score against."""
     task, pictures = job.task, job.pictures
     outputs = bundled_reference(job.bundle) if job.options.images is None else _float_engine(job, kept)
     truth: Sequence[NDArray[np.uint8]]
@@ -179,7 +180,7 @@ def _reference(job: Job, kept: dict[str, CachedEngine]) -> tuple[Evaluation, Seq
         truth = pictures.masks
     else:  # without masks the float network's own are the truth: Dice is then agreement with it
         truth = [task.labels(output, shape) for output, shape in zip(outputs, pictures.shapes)]
-    return see(outputs, truth, task), truth
+    return evaluation_of(outputs, truth, task, pictures.names, pictures.columns)
 
 
 def _float_engine(job: Job, kept: dict[str, CachedEngine]) -> NDArray[np.float32]:

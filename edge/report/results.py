@@ -239,7 +239,7 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """What ``report.json`` holds."""
-        from edge.report.codec import encode
+        from edge.codec import encode
 
         return {"schema": SCHEMA, **encode(self)}
 
@@ -250,6 +250,6 @@ class Report:
         Raises:
             ValueError: a key is missing or of another kind; the message names it.
         """
-        from edge.report.codec import decode
+        from edge.codec import decode
 
         return decode(cls, dict(table))

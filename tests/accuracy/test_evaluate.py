@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -5,7 +6,8 @@ import pytest
 from PIL import Image
 
 from edge.accuracy import scores
-from edge.accuracy.evaluate import evaluate
+from edge.accuracy.compare import compare
+from edge.accuracy.evaluate import evaluate, evaluation_of
 from edge.errors import InputError
 from edge.images.image_set import ImageSet, load_image_set
 
@@ -66,3 +68,17 @@ def test_output_of_another_number_of_classes_is_refused(images, task) -> None:
 def test_no_images_is_refused(task, identity, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no images to score"):
         evaluate(identity, ImageSet("none", tmp_path, ()), task)
+
+
+def test_outputs_that_are_there_already_give_the_same_evaluation(reference, task) -> None:
+    again = evaluation_of(reference.outputs, reference.truth, task, reference.names, reference.columns)
+    for name in ("tp", "fp", "fn", "tn"):
+        assert (getattr(again.counts, name) == getattr(reference.counts, name)).all()
+    assert again.names == reference.names and again.columns == reference.columns
+    assert compare(again, reference, group="patient") == compare(reference, reference, group="patient")
+
+
+def test_without_scipy_everything_but_distances_is_told(reference, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "scipy.ndimage", None)
+    accuracy = compare(reference, reference)
+    assert accuracy.hd95 is None and accuracy.dice.retained == 1.0

@@ -184,3 +184,8 @@ def test_a_bound_of_nothing_passes_what_is_equal() -> None:
     gate = Gate("mine.toml", dice_drop_bound=0.0)
     assert judge(gate, ACCURACY, "int8").passed
     assert not judge(gate, dice(lower_bound=-1e-9), "int8").passed
+
+
+def test_a_gate_of_strata_fails_images_that_have_none() -> None:
+    reasons = judge(Gate("mine", strata_retained=0.99), ACCURACY, "int8").reasons
+    assert [reason[:23] for reason in reasons] == ["the gate asks for strata"[:23]]

@@ -6,11 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from edge.accuracy.compare import reference_scores
+from edge.accuracy.evaluate import evaluation_of
 from edge.bundle.archive import unpack
 from edge.bundle.pack import pack, warnings
 from edge.device.manifest import check_folder
 from edge.device.pictures import bundled, bundled_reference
-from edge.device.scores import mean, see
 from edge.device.task import read_task
 from edge.errors import EdgeError, InputError
 from edge.report.store import read_report
@@ -53,11 +54,10 @@ def test_holds_what_a_device_needs(unpacked, cpu_run):
 def test_bundled_images_reproduce_the_reference_scores(unpacked, cpu_run):
     manifest, folder = unpacked
     task, pictures = read_task(manifest.task), bundled(folder, manifest)
-    seen = see(bundled_reference(folder), pictures.masks, task)
-    from edge.device.scores import dice
-
-    assert mean(dice(seen.counts)) == pytest.approx(read_report(cpu_run).reference.dice, abs=1e-12)
-    assert 0.5 < mean(dice(seen.counts)) <= 1.0
+    seen = evaluation_of(bundled_reference(folder), pictures.masks, task, pictures.names, pictures.columns)
+    dice = reference_scores(seen)["dice"]
+    assert dice == pytest.approx(read_report(cpu_run).reference.dice, abs=1e-12)
+    assert 0.5 < dice <= 1.0
 
 
 @pytest.mark.parametrize("images", [True, False])

@@ -137,7 +137,7 @@ def _missing(name):
 @pytest.mark.needs_gpu
 def test_runs_on_a_gpu(bundle, tmp_path):
     """Build, load, run and time on the GPU of this machine, whatever it is, against the bundled parity outputs."""
-    from edge.device.scores import sqnr_db
+    from edge.accuracy.sqnr import sqnr_db
     from edge.device.task import read_task
 
     _, manifest, folder = bundle
@@ -145,7 +145,7 @@ def test_runs_on_a_gpu(bundle, tmp_path):
     for candidate in manifest.candidates:
         kept = obtain(toolkit, toolkit.identity(), manifest, candidate, folder, tmp_path, 1 << 30, lambda _: None)
         task = read_task(manifest.task)
-        runner = toolkit.load(candidate, kept.folder, kept.built, task)
+        runner = toolkit.load(candidate, kept.folder, kept.built, task.output_name)
         pictures = bundled(folder, manifest)
         with np.load(folder / candidate.parity) as stored:
             pairs = [(stored["outputs"][k], pictures.pixels[i]) for k, i in enumerate(stored["indices"])]

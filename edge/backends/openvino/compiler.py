@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ...device.manifest import Candidate
-    from ...device.task import Task
 
 _ARTEFACT, _WEIGHTS = "model.xml", "model.bin"
 _HINTS = {"fp32": ("f32", "FP32"), "bf16": ("bf16", "BF16"), "fp16": ("f16", "FP16")}
@@ -63,11 +62,11 @@ class OpenVinoToolkit(Toolkit):
                 counts[node["precision"]] += 1
         return Built(_ARTEFACT, (_ARTEFACT, _WEIGHTS), seconds, counts)
 
-    def load(self, candidate: Candidate, folder: Path, built: Built, task: Task) -> Runner:
+    def load(self, candidate: Candidate, folder: Path, built: Built, output: str | None) -> Runner:
         core = self._open()
         _require(core, candidate.rest)
         network = core.read_model(str(folder / built.artefact))
-        return _OpenVinoRunner(core, network, candidate.rest, task.output_name, candidate.reasons)
+        return _OpenVinoRunner(core, network, candidate.rest, output, candidate.reasons)
 
     def _open(self) -> Any:
         if self._core is None:

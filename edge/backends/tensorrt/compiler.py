@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ...device.manifest import Candidate
-    from ...device.task import Task
 
 _ARTEFACT, _TIMINGS = "model.plan", "timing.cache"
 
@@ -64,9 +63,9 @@ class TensorRtToolkit(Toolkit):
             write_bytes(timings, made.timing_cache)
         return Built(_ARTEFACT, (_ARTEFACT,), made.seconds, self._count(made.plan), made.warnings)
 
-    def load(self, candidate: Candidate, folder: Path, built: Built, task: Task) -> Runner:
+    def load(self, candidate: Candidate, folder: Path, built: Built, output: str | None) -> Runner:
         plan = (folder / built.artefact).read_bytes()
-        return _GpuRunner(TensorRtRunner(self._module(), plan, self._device()), task.output_name)
+        return _GpuRunner(TensorRtRunner(self._module(), plan, self._device()), output)
 
     def _count(self, plan: bytes) -> dict[str, int]:
         """Convolutions by precision, from the inspector of the plan just built."""

@@ -6,12 +6,12 @@ versions (and of devices, which write less) can be read. What must be there is t
 
 from __future__ import annotations
 
+import collections.abc
 import math
 import types
-from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from functools import cache
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from functools import lru_cache
+from typing import Any, Mapping, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -52,7 +52,7 @@ def decode(kind: type[T], table: Any, where: str = "report") -> T:
     return _decode(kind, table, where)
 
 
-@cache
+@lru_cache(maxsize=None)
 def _hints(kind: type) -> dict[str, Any]:
     return get_type_hints(kind)
 
@@ -69,7 +69,7 @@ def _decode(kind: Any, value: Any, where: str) -> Any:
         return _decode_fields(kind, value, where)
     if origin is tuple:
         return _decode_tuple(arguments, value, where)
-    if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
+    if origin is not None and isinstance(origin, type) and issubclass(origin, collections.abc.Mapping):
         _require(isinstance(value, dict), where, "a table", value)
         return {key: _decode(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
     if kind is float:
@@ -105,7 +105,7 @@ def _empty(kind: Any, where: str) -> Any:
     if origin is tuple:
         variadic = len(arguments) == 2 and arguments[1] is Ellipsis
         return () if variadic else tuple(_empty(argument, where) for argument in arguments)
-    if isinstance(origin, type) and issubclass(origin, Mapping):
+    if isinstance(origin, type) and issubclass(origin, collections.abc.Mapping):
         return {}
     raise ValueError(f"{where}: is missing")
 
@@ -115,7 +115,7 @@ def _decode_tuple(arguments: tuple[Any, ...], value: Any, where: str) -> tuple[A
     if len(arguments) == 2 and arguments[1] is Ellipsis:
         return tuple(_decode(arguments[0], item, f"{where}[{index}]") for index, item in enumerate(value))
     _require(len(value) == len(arguments), where, f"a list of {len(arguments)}", value)
-    return tuple(_decode(a, item, f"{where}[{i}]") for i, (a, item) in enumerate(zip(arguments, value, strict=True)))
+    return tuple(_decode(a, item, f"{where}[{i}]") for i, (a, item) in enumerate(zip(arguments, value)))
 
 
 def _require(holds: bool, where: str, wanted: str, value: Any) -> None:
