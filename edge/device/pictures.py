@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from ..task.task import SegmentationTask
     from .manifest import Manifest
-    from .task import Task
 
 IMAGES, MASKS, REFERENCE, PROBES = "data/images.npz", "data/masks.npz", "data/reference.npz", "data/probes.npz"
 EXPECTED = "data/reference.json"
@@ -57,7 +56,7 @@ class Pictures:
         """Column name to its value per image."""
         return dict(column for column in (self.groups, self.strata) if column)
 
-    def inputs(self, task: Task | SegmentationTask) -> Iterator[NDArray[np.float32]]:
+    def inputs(self, task: SegmentationTask) -> Iterator[NDArray[np.float32]]:
         """One ``[1, channels, height, width]`` at a time."""
         return (task.normalized(image)[None] for image in self.pixels)
 
@@ -88,7 +87,7 @@ def bundled_reference(folder: Path) -> NDArray[np.float32]:
     return outputs
 
 
-def supplied(folder: Path, task: Task) -> Pictures:
+def supplied(folder: Path, task: SegmentationTask) -> Pictures:
     """Images of the device: ``FOLDER/images`` (or the folder itself), and ``FOLDER/masks`` of equal stems if any.
 
     ``.npy`` (uint8, ``[h, w]`` or ``[h, w, 3]``), ``.pgm`` and ``.ppm`` need nothing; other formats need Pillow, and
@@ -132,7 +131,7 @@ def _column(table: Any) -> tuple[str, tuple[str, ...]] | None:
     return (str(table["name"]), tuple(map(str, table["values"]))) if table else None
 
 
-def _mask(file: Path | None, image: Path, shape: tuple[int, int], task: Task) -> NDArray[np.uint8]:
+def _mask(file: Path | None, image: Path, shape: tuple[int, int], task: SegmentationTask) -> NDArray[np.uint8]:
     if file is None:
         raise InputError(f"{image}: has no mask of the same stem; add it, or leave masks/ out altogether")
     values = _levels(_read(file, _pillow_mask), file)

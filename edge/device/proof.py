@@ -23,6 +23,7 @@ from ..errors import EdgeError
 from ..files import recover_json, sha256_table, write_json
 from ..machine.machine import ROOT, read_machine
 from ..machine.rails import IDLE_S, Meter, Power, energy, find_rails
+from ..task.task import SegmentationTask
 from .engines import CachedEngine
 from .manifest import Candidate, Manifest
 from .pictures import PROBES, Pictures, bundled

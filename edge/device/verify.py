@@ -21,6 +21,7 @@ from ..backends.compiler import Identity, Toolkit, find_toolkit
 from ..errors import EdgeError, InputError, MachineError
 from ..files import replaced_folder
 from ..machine.machine import ROOT, Machine, read_machine
+from ..task.task import SegmentationTask
 from .engines import CachedEngine, obtain
 from .manifest import Candidate, Manifest, check_folder
 from .pictures import Pictures, bundled, bundled_reference, supplied
@@ -28,7 +29,6 @@ from .preflight import Preflight, preflight, require_target
 from .proof import Job, Options, Say, loaded, measure_idle, prove
 from .report import ENGINE, REPORT, assemble, choose, engine_row, environment, failed_row, write_engine, write_run
 from .runtime import require_runtime, runtime_agreement, runtime_verdict
-from .task import read_task
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,7 +84,7 @@ def verify(folder: Path, work: Path, out: Path, options: Options, say: Say) -> d
         say(f"{name}: {value}")
     for warning in found.warnings:
         say(f"warning: {warning}")
-    task: Any = read_task(manifest.task)
+    task = SegmentationTask.from_table(manifest.task, folder)
     pictures = _pictures(folder, manifest, task, options)
     gate = Gate(**manifest.gate) if manifest.gate else None
     require_enough(gate, len(pictures), options.allow_small)
@@ -149,7 +149,7 @@ def _require_own_folders(folder: Path, work: Path, out: Path) -> None:
         raise InputError(f"{out}: holds something else (no {REPORT} in it); choose another --out")
 
 
-def _pictures(folder: Path, manifest: Manifest, task: Any, options: Options) -> Pictures:
+def _pictures(folder: Path, manifest: Manifest, task: SegmentationTask, options: Options) -> Pictures:
     if options.images is not None:
         return supplied(options.images, task)
     if not manifest.data["images"]:

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from edge.errors import InputError
 from edge.graph.model import Model
-from edge.task.task import SegmentationTask, load_task
+from edge.task.load import load_task
+from edge.task.task import SegmentationTask
 
 
 def load_model(

@@ -15,7 +15,8 @@ from edge.errors import InputError, MachineError
 from edge.files import replaced_file
 from edge.images.pictures import read_image
 from edge.pipeline.pixels import PixelRun, on_host
-from edge.task.task import SegmentationTask, resize_labels
+from edge.task.resample import nearest
+from edge.task.task import SegmentationTask
 
 
 def segment_images(
@@ -56,7 +57,7 @@ def segment_images(
     with ExitStack() as stack:  # masks appear together or, where an image does not decode, not at all
         for path, mask in masks.items():
             pixels = _pixels(path)
-            labels = resize_labels(run(task.resized(pixels)), (pixels.shape[0], pixels.shape[1]))
+            labels = nearest(run(task.resized(pixels)), (pixels.shape[0], pixels.shape[1]))
             sibling = stack.enter_context(replaced_file(mask))
             with sibling.open("wb") as stream:
                 Image.fromarray(labels * 255 if len(task.classes) <= 2 else labels).save(stream, format="PNG")

@@ -14,7 +14,7 @@ from PIL import Image
 from edge.report.contours import count_edges, outline, path
 from edge.report.details import Labels, Picture
 from edge.report.results import ImageScores, Report
-from edge.task.task import resize_labels
+from edge.task.resample import nearest
 
 LONGEST_SIDE = 512
 MOST_PICTURES = 9
@@ -129,7 +129,7 @@ def _shrunk(picture: Picture, side: int) -> tuple[Picture, float]:
     shape = (max(1, round(height * scale)), max(1, round(width * scale)))
 
     def shrink(labels: Labels) -> Labels:
-        return resize_labels(labels, shape)
+        return nearest(labels, shape)
 
     pixels = np.asarray(Image.fromarray(picture.pixels).resize(shape[::-1], Image.Resampling.LANCZOS), np.uint8)
     engines = {name: shrink(labels) for name, labels in picture.engines.items()}

@@ -1,58 +1,57 @@
-"""The segmentation task: everything between a decoded image and a mask that is not the network.
+"""The segmentation task: everything between an image's values and a mask that is not the network.
 
-One specification serves every backend and the C++ runtime, so that masks agree to the pixel. It starts from decoded
-8-bit pixels:
+One specification serves every backend, the board and the C++ runtime, so that masks agree to the pixel. It starts from
+decoded values, 8-bit, 16-bit (unsigned or signed) or float32:
 
 1. **Channels.** ``grey`` is ITU-R 601 luma in integers, ``(19595 R + 38470 G + 7471 B + 32768) >> 16``; ``bgr``
-   reverses the channels.
-2. **Resize** on uint8, separable, horizontal pass first, each pass rounded back to uint8. Kernels widen with the
-   downscaling factor (no aliasing): ``bilinear`` is the triangle, ``bicubic`` Keys' cubic with a = -0.5, ``area`` the
-   box. Weights are normalised in double precision, then rounded to integers of 22 fractional bits. This is Pillow's
-   8-bit resampling, which is what runs here. ``nearest`` takes source index ``floor((i + 0.5) * in / out)`` in exact
-   arithmetic (Pillow's own adds up steps in floating point and is one pixel off for some pairs of sizes).
-3. **Normalise** through a table of 256 float32 values per channel, computed in double precision: ``fixed`` is
-   ``(v / scale - mean) / std``; ``minmax`` is ``(v - min) / (max - min + 1e-6)`` over the resized image.
-4. **Decide** at the network's size: one map is foreground where its probability reaches the threshold (compared on
-   the logit, in float32); two softmax maps where ``map1 - map0`` reaches the threshold's logit; more take the largest,
-   the lowest index on ties.
-5. **Return** to the image's own size by ``nearest``.
+   reverses the channels; named channels are taken as they come, numbers pick them.
+2. **Intensity** (:mod:`.intensity`), where the task has any: float32 from here on. Without it values are 8-bit levels
+   and stay integers until step 5.
+3. **Place** (:mod:`.fit`, :mod:`.tiles`): stretch, letterbox, crop or tile.
+4. **Resize** (:mod:`.resample`). On levels this is Pillow's 8-bit resampling, which is what runs here where Pillow is
+   installed. ``nearest`` takes source index ``floor((i + 0.5) * in / out)`` in exact arithmetic (Pillow's own adds up
+   steps in floating point and is one pixel off for some pairs of sizes). Padding has ``pad_value``; on levels, the
+   nearest level to it.
+5. **Normalise**, on levels through a table of 256 float32 values per channel, computed in double precision: ``fixed``
+   is ``(v / scale - mean) / std``; ``minmax`` is ``(v - min) / (max - min + 1e-6)`` over what was resized. On float32
+   values ``fixed`` is the same formula in double precision, rounded; ``minmax`` and ``zscore`` belong to step 2.
+6. **Decide** (:mod:`.decide`) at the network's size: one map is foreground where its probability reaches the threshold
+   (compared on the logit, in float32); two softmax maps where ``map1 - map0`` reaches the threshold's logit; more take
+   the largest, the lowest index on ties; overlapping labels have a threshold each.
+7. **Return** to the image's own size by ``nearest``. What a crop left out is background.
 """
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
-from edge.errors import InputError
+from ..errors import InputError
+from ..images.plane import Plane, as_plane
+from . import channels as _channels
+from .checks import require_sound
+from .decide import cut, decide
+from .fit import Placement, place, put, take_back
+from .intensity import Intensity, apply, figures, learn, takes_figures
+from .normalize import normalized, padding
+from .refusal import require_spoken_of
+from .resample import resize
+from .statistics import Statistics
+from .table import read_table, write_table
+from .tiles import Blend, Grid, Tile
 
-Channels = Literal["rgb", "bgr", "grey"]
-Resize = Literal["bilinear", "bicubic", "area", "nearest"]
-Normalize = Literal["fixed", "minmax"]
-Output = Literal["logits", "probabilities"]
-Activation = Literal["sigmoid", "softmax", "none"]
+if TYPE_CHECKING:
+    from pathlib import Path
 
-_CHOICES: Mapping[str, tuple[str, ...]] = {
-    "channels": ("rgb", "bgr", "grey"),
-    "resize": ("bilinear", "bicubic", "area", "nearest"),
-    "normalize": ("fixed", "minmax"),
-    "output": ("logits", "probabilities"),
-    "activation": ("sigmoid", "softmax", "none"),
-}
-_KERNELS: Mapping[str, Image.Resampling] = {
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "area": Image.Resampling.BOX,
-}
-_MINMAX_EPSILON = 1e-6
-_MOST_CLASSES = 256  # masks are uint8
+    from numpy.typing import NDArray
+
+    Image = Union[Plane, NDArray[Any]]
+    Run = Callable[[NDArray[np.float32]], NDArray[Any]]
+
 METADATA_KEY = "segedge.task"
 
 
@@ -62,152 +61,258 @@ class SegmentationTask:
 
     Attributes:
         size: height and width of the network's input, in pixels.
-        channels: channel order the network was trained on.
+        channels: rgb, bgr or grey; or names in the network's order, or numbers of the image's channels.
         resize: kernel that brings an image to ``size``.
-        normalize: ``fixed`` uses ``scale``, ``mean``, ``std``; ``minmax`` stretches each image to [0, 1].
-        scale, mean, std: ``(pixel / scale - mean) / std``, one mean and std per channel (or one for all).
-        classes: one name means a single foreground map; otherwise one map per class, the first being background.
-        output: whether the graph returns logits or probabilities.
+        normalize: ``fixed`` uses ``scale``, ``mean``, ``std``; ``minmax`` stretches to [0, 1]; ``zscore`` takes away
+            the mean and divides by the deviation.
+        scale, mean, std: ``(value / scale - mean) / std``, one mean and std per channel (or one for all). With an
+            intensity that ends in [0, 1] the scale is 1 unless given.
+        classes: one name means a single foreground map; otherwise one map per class, the first being background
+            (overlapping labels have no background).
+        output: whether the graph returns logits, probabilities, or labels (class indices that it decided itself).
         activation: turns logits into probabilities.
         output_name: the graph's output to read, where it has several.
         threshold: probability from which a pixel is foreground (one map, or two softmax maps).
+        fit: how an image meets the network's size: stretch, letterbox, crop or tile.
+        pad_value: what padding holds after intensity, before mean and std.
+        tile: overlap and blending, for ``fit = "tile"``.
+        overlapping: ``labels = "overlapping"``: one sigmoid map per class, each with its own threshold.
+        thresholds: for overlapping labels, one per class or one for all; empty: ``threshold``.
+        ignore: pixels of a mask file with this value are not counted.
+        mask_values: value in a mask file (a number, or ``#rrggbb``) and the class it stands for.
+        upsample: how an output smaller than ``size`` is brought to it before it is decided: nearest or bilinear.
+        intensity: how values that are not 8-bit levels are read; None: the task knows 8-bit levels only.
     """
 
     size: tuple[int, int]
-    channels: Channels = "rgb"
-    resize: Resize = "bilinear"
-    normalize: Normalize = "fixed"
+    channels: str | tuple[str | int, ...] = "rgb"
+    resize: str = "bilinear"
+    normalize: str = "fixed"
     scale: float = 255.0
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
     classes: tuple[str, ...] = ("foreground",)
-    output: Output = "logits"
-    activation: Activation = "sigmoid"
+    output: str = "logits"
+    activation: str = "sigmoid"
     output_name: str | None = None
     threshold: float = 0.5
+    fit: str = "stretch"
+    pad_value: float = 0.0
+    tile: Tile = field(default_factory=Tile)
+    overlapping: bool = False
+    thresholds: tuple[float, ...] = ()
+    ignore: int | None = None
+    mask_values: tuple[tuple[str, int], ...] = ()
+    upsample: str = "nearest"
+    intensity: Intensity | None = None
 
     def __post_init__(self) -> None:
-        for name, allowed in _CHOICES.items():
-            value = getattr(self, name)
-            if value not in allowed:
-                raise InputError(f"task: {name} = {value!r} is not one of {', '.join(allowed)}; correct the task")
-        if not (_all(self.size, int) and len(self.size) == 2 and min(self.size) >= 1):
-            raise InputError(f"task: size = {_shown(self.size)} must be [height, width] in pixels; correct the task")
-        for name in ("mean", "std"):
-            values = getattr(self, name)
-            if not (_all(values, float, int) and all(map(math.isfinite, values))):
-                raise InputError(f"task: {name} = {_shown(values)} must be a list of numbers; correct the task")
-            if len(values) not in (1, self.in_channels):
-                raise InputError(
-                    f"task: {name} has {len(values)} values for {self.in_channels} channels; give one or one each"
-                )
-        if not (_all((self.scale, self.threshold), float, int) and math.isfinite(self.scale)):
-            raise InputError("task: scale and threshold must be numbers; correct the task")
-        if self.scale == 0 or 0 in self.std:
-            raise InputError("task: scale and std must not be 0; correct the task")
-        if not _all(self.classes, str) or len(set(self.classes)) < len(self.classes):
-            raise InputError(
-                f"task: classes = {_shown(self.classes)} must be a list of distinct names; correct the task"
-            )
-        if not 1 <= len(self.classes) <= _MOST_CLASSES:
-            raise InputError(
-                f"task: {len(self.classes)} classes; name at least the foreground class, and at most {_MOST_CLASSES}"
-            )
-        if not isinstance(self.output_name, str | None):
-            raise InputError(f"task: output_name = {self.output_name!r} is not a name; correct the task")
-        if self.activation == "sigmoid" and len(self.classes) > 1:
-            raise InputError("task: sigmoid has one foreground map, but several classes are named; use softmax")
-        if self.activation == "softmax" and len(self.classes) == 1:
-            raise InputError("task: softmax over one class is always 1; name the background class as well")
-        if not 0.0 < self.threshold < 1.0:
-            raise InputError(f"task: threshold = {self.threshold} must lie between 0 and 1; correct the task")
+        require_sound(self)
+
+    # ------------------------------------------------------------------------------------------- what it says
 
     @property
     def in_channels(self) -> int:
-        """Channels of the network's input: 1 for grey, else 3."""
-        return 1 if self.channels == "grey" else 3
+        """Channels of the network's input: 1 for grey, 3 for colours, else as many as are named."""
+        if isinstance(self.channels, str):
+            return 1 if self.channels == "grey" else 3
+        return len(self.channels)
+
+    @property
+    def colours(self) -> bool:
+        """Whether the channels are one picture's colours, rather than images of their own."""
+        return isinstance(self.channels, str)
+
+    @property
+    def depths(self) -> tuple[int, ...] | None:
+        """For ``channels = ["z-1", "z", "z+1"]`` the slices that make up an input, from the one at hand; else None."""
+        return _channels.depths(self.channels)
 
     @property
     def maps(self) -> int:
-        """Channels of the network's output, one per class name."""
-        return len(self.classes)
+        """Channels of the network's output: one per class name, or one of class indices."""
+        return 1 if self.output == "labels" else len(self.classes)
 
     @property
     def foreground(self) -> tuple[tuple[int, str], ...]:
-        """Label index and name of every class that is scored: all but the background."""
-        if self.maps == 1:
-            return ((1, self.classes[0]),)
+        """Label index and name of every class that is scored: all but the background.
+
+        Where labels overlap there is no background, and the index is that of the class's map plus 1.
+        """
+        if self.overlapping or len(self.classes) == 1:
+            return tuple((index + 1, name) for index, name in enumerate(self.classes))
         return tuple((index, name) for index, name in enumerate(self.classes) if index)
 
-    def preprocess(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Decoded pixels to the network's input, without the batch axis.
-
-        Args:
-            pixels: ``[h, w, 3]`` RGB or ``[h, w]`` grey, uint8, any size.
-
-        Returns:
-            ``[channels, height, width]`` float32 at ``self.size``.
-        """
-        return self.normalized(self.resized(pixels))
-
-    def resized(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Steps 1 and 2: ``[h, w, 3]`` or ``[h, w]`` uint8 to ``[height, width, channels]`` uint8."""
-        height, width = self.size
-        image = Image.fromarray(pixels).convert("L" if self.channels == "grey" else "RGB")
-        if self.resize in _KERNELS and image.size != (width, height):
-            # One pass per call: Pillow 13 may run the vertical pass first by itself, which rounds otherwise.
-            kernel = _KERNELS[self.resize]
-            image = image.resize((width, image.height), kernel).resize((width, height), kernel)
-        array = resize_labels(np.asarray(image, dtype=np.uint8), (height, width))
-        array = array.reshape(height, width, self.in_channels)
-        return array[..., ::-1] if self.channels == "bgr" else array
-
-    def normalized(self, resized: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Step 3: ``[height, width, channels]`` uint8 to ``[channels, height, width]`` float32."""
-        levels = np.arange(256, dtype=np.float64)
-        if self.normalize == "minmax":
-            low, high = int(resized.min()), int(resized.max())
-            tables = ((levels - low) / (high - low + _MINMAX_EPSILON))[None].repeat(self.in_channels, axis=0)
-        else:
-            mean, std = (np.broadcast_to(np.asarray(v, np.float64), self.in_channels) for v in (self.mean, self.std))
-            tables = (levels / self.scale - mean[:, None]) / std[:, None]
-        tables = tables.astype(np.float32)
-        return np.stack([tables[c][resized[..., c]] for c in range(self.in_channels)])
-
-    def labels(self, output: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.uint8]:
-        """The network's output to a label map at the image's own size.
-
-        Args:
-            output: ``[maps, height, width]`` float32, what the graph returned for one image.
-            shape: height and width of the image.
-
-        Returns:
-            ``[h, w]`` uint8 of class indices (0 is background; a single foreground map gives 0 and 1).
-        """
-        return resize_labels(self.decide(output), shape)
-
-    def decide(self, output: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """Step 4: ``[maps, height, width]`` float32 to ``[height, width]`` uint8 class indices."""
-        if self.maps == 1:
-            return (output[0] >= self.cut).astype(np.uint8)
-        if self.maps == 2 and self.activation == "softmax":
-            difference = output[1] - output[0]
-            return (difference >= self.cut).astype(np.uint8)
-        return output.argmax(axis=0).astype(np.uint8)
+    @property
+    def every_threshold(self) -> tuple[float, ...]:
+        """One threshold per class, for overlapping labels."""
+        given = self.thresholds or (self.threshold,)
+        return given if len(given) == len(self.classes) else given * len(self.classes)
 
     @property
     def cut(self) -> np.float32:
         """The value that a map (or the difference of two softmax maps) must reach to be foreground, float32."""
-        if self.activation == "none":
-            return np.float32(self.threshold)
-        if self.output == "logits":
-            return np.float32(math.log(self.threshold / (1.0 - self.threshold)))
-        # Two probabilities sum to 1: p1 >= t is p1 - p0 >= 2t - 1.
-        return np.float32(self.threshold if self.maps == 1 else 2.0 * self.threshold - 1.0)
+        return cut(self.activation, self.output, self.maps, self.threshold)
+
+    @property
+    def eight_bit(self) -> bool:
+        """Whether the task knows 8-bit levels only."""
+        return self.intensity is None and self.normalize != "zscore"
+
+    @property
+    def in_levels(self) -> bool:
+        """Whether pixels stay 8-bit integers up to the table of step 5. The extremes of a tiled image are no tile's."""
+        return self.eight_bit and not (self.fit == "tile" and self.normalize == "minmax")
+
+    @property
+    def frozen(self) -> bool:
+        """Whether nothing is left to be learned from a calibration set."""
+        intensity = self.intensity
+        needs = intensity is not None and intensity.scope == "set" and takes_figures(intensity, self.normalize)
+        return not needs or intensity is None or intensity.learned is not None
+
+    # ------------------------------------------------------------------------------------- image to network
+
+    def preprocess(self, image: Image) -> NDArray[np.float32]:
+        """An image to one input of the network, without the batch axis; of a tiled image, the tile in its middle.
+
+        Args:
+            image: a plane, or ``[h, w, channels]`` or ``[h, w]`` of uint8, uint16, int16 or float32, any size.
+
+        Returns:
+            ``[channels, height, width]`` float32 at ``self.size``.
+
+        Raises:
+            InputError: the image holds what the task does not speak of.
+        """
+        return self.normalized(self.resized(image))
+
+    def resized(self, image: Image) -> NDArray[Any]:
+        """Steps 1 to 4: ``[height, width, channels]``, uint8 levels or float32; of a tiled image, its middle tile."""
+        values = self.values(image)
+        places = self.placements((values.shape[0], values.shape[1]))
+        return self.placed(values, places[places.middle if isinstance(places, Grid) else 0])
+
+    def inputs(self, image: Image) -> Iterator[NDArray[np.float32]]:
+        """Everything that the network sees of an image: ``[channels, height, width]``, once, or tile by tile."""
+        values = self.values(image)
+        for placement in self.placements((values.shape[0], values.shape[1])):
+            yield self.normalized(self.placed(values, placement))
+
+    def values(self, image: Image) -> NDArray[Any]:
+        """Steps 1 and 2: ``[h, w, channels]`` at the image's own size, uint8 levels or float32."""
+        plane = as_plane(image)
+        require_spoken_of(plane, self)
+        values = _channels.take(plane.values, self.channels)
+        if self.in_levels:
+            return values
+        intensity = self.intensity or Intensity()
+        return apply(values, intensity, self.normalize, self._statistics(plane, values, intensity))
+
+    def placements(self, shape: tuple[int, int]) -> Sequence[Placement]:
+        """Where the network looks on an image of ``shape``: once, or tile by tile."""
+        if self.fit == "tile":
+            return Grid(self.tile, shape, self.size)
+        return [place(self.fit, shape, self.size)]
+
+    def placed(self, values: NDArray[Any], placement: Placement) -> NDArray[Any]:
+        """Steps 3 and 4, for one placement."""
+        return put(values, placement, self.size, self.resize, lambda part: padding(part, self))
+
+    def normalized(self, resized: NDArray[Any]) -> NDArray[np.float32]:
+        """Step 5: ``[height, width, channels]`` to ``[channels, height, width]`` float32."""
+        return normalized(resized, self)
+
+    # -------------------------------------------------------------------------------------- network to mask
+
+    def labels(self, output: NDArray[Any], shape: tuple[int, int]) -> NDArray[np.uint8]:
+        """The network's output to a label map at the image's own size.
+
+        Args:
+            output: ``[maps, height, width]`` float32, what the graph returned for one image; of a tiled image, what
+                its blended tiles come to.
+            shape: height and width of the image.
+
+        Returns:
+            ``[h, w]`` uint8 of class indices (0 is background; a single foreground map gives 0 and 1), or, where
+            labels overlap, ``[classes, h, w]`` of 0 and 1.
+        """
+        if self.fit == "tile":
+            return decide(output, self)
+        labels = self.decide(output)
+        if not self.overlapping:
+            return take_back(labels, self.fit, self.size, shape)
+        return take_back(labels.transpose(1, 2, 0), self.fit, self.size, shape).transpose(2, 0, 1)
+
+    def decide(self, output: NDArray[Any]) -> NDArray[np.uint8]:
+        """Step 6: ``[maps, rows, columns]`` to ``[rows, columns]`` class indices, or ``[classes, rows, columns]``."""
+        if self.upsample != "nearest" and output.shape[1:] != self.size and self.output != "labels":
+            output = resize(output.transpose(1, 2, 0), self.size, self.upsample).transpose(2, 0, 1)
+        return decide(output, self)
+
+    def segment(self, run: Run, image: Image, batch: int = 1) -> NDArray[np.uint8]:
+        """An image to its labels, as :meth:`labels`, through the network.
+
+        Args:
+            run: ``[n, channels, height, width]`` float32 to ``[n, maps, rows, columns]``.
+            image: as for :meth:`preprocess`.
+            batch: how many tiles ``run`` takes at a time.
+        """
+        plane = as_plane(image)
+        if self.fit != "tile":
+            return self.labels(run(self.preprocess(plane)[None])[0], plane.shape)
+        shape = (len(self.classes), *plane.shape) if self.overlapping else plane.shape
+        labels = np.zeros(shape, np.uint8)
+
+        def take(row: int, blended: NDArray[np.float32]) -> None:
+            labels[..., row : row + blended.shape[1], :] = decide(blended, self)
+
+        self.blend(run, plane, take, batch)
+        return labels
+
+    def blend(self, run: Run, image: Image, take: Callable[[int, NDArray[np.float32]], object], batch: int = 1) -> None:
+        """The blended outputs of a tiled image, band by band, so that memory does not grow with its height.
+
+        Args:
+            take: called with a first row and ``[maps, rows, w]`` float32 from there on.
+        """
+        plane = as_plane(image)
+        values = self.values(plane)
+        grid = Grid(self.tile, plane.shape, self.size)
+        blend = Blend(grid, self.tile, self.upsample, take)
+        for start in range(0, len(grid), batch):
+            indices = range(start, min(start + batch, len(grid)))
+            tiles = [self.normalized(self.placed(values, grid[index])) for index in indices]
+            for output in run(np.stack(tiles)):
+                blend.add(output)
+
+    # ------------------------------------------------------------------------------------ learning and files
+
+    def learned_from(self, planes: Callable[[], Iterable[Image]]) -> SegmentationTask:
+        """The task with the figures of a calibration set written into it; itself where it needs none.
+
+        Args:
+            planes: gives every plane of the set each time it is called (twice at most).
+        """
+        if self.frozen or self.intensity is None:
+            return self
+        return replace(self, intensity=replace(self.intensity, learned=self.statistics(planes)))
+
+    def statistics(self, planes: Callable[[], Iterable[Image]]) -> Statistics:
+        """What a volume or a set says of itself, for ``scope = "volume"`` or ``"set"``; one plane is held at a time."""
+        intensity = self.intensity or Intensity()
+
+        def values() -> Iterator[NDArray[Any]]:
+            for image in planes():
+                plane = as_plane(image)
+                require_spoken_of(plane, self)
+                yield _channels.take(plane.values, self.channels)
+
+        return learn(values, intensity, self.normalize, self.colours)
 
     def to_table(self) -> dict[str, Any]:
         """Plain values, as in ``task.toml`` and in reports."""
-        return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items() if v is not None}
+        return write_table(self)
 
     def to_json(self) -> str:
         """The text that rides in an ONNX file's ``metadata_props`` under ``segedge.task``."""
@@ -224,58 +329,27 @@ class SegmentationTask:
         Raises:
             InputError: unknown keys, a missing size, or values that contradict each other.
         """
-        if not isinstance(table, Mapping):
-            raise InputError(f"{where}: the task is not a table; see the README for an example")
-        known = {f.name for f in fields(cls)}
-        unknown = sorted(set(table) - known)
-        if unknown:
-            raise InputError(f"{where}: unknown task key {unknown[0]!r}; known keys are {', '.join(sorted(known))}")
-        if "size" not in table:
-            raise InputError(f"{where}: the task names no size; add size = [height, width]")
-        values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}
         try:
-            return cls(**values)
+            return cls(**read_table(table))
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, AttributeError) as error:
             raise InputError(f"{where}: the task has a value of the wrong kind ({error}); correct it") from None
 
+    # ---------------------------------------------------------------------------------------------- arithmetic
 
-def load_task(path: Path) -> SegmentationTask:
-    """Read ``task.toml``: a file with one ``[task]`` table.
-
-    Raises:
-        InputError: the file is missing, is not TOML, or its task is wrong.
-    """
-    from edge.files import read_toml
-
-    document = read_toml(path)
-    if "task" not in document:
-        raise InputError(f"{path}: no [task] table; see the README for an example")
-    return SegmentationTask.from_table(document["task"], path)
-
-
-def resize_labels(labels: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """Nearest-neighbour resize of ``[h, w]`` class indices: source index ``floor((i + 0.5) * in / out)``."""
-    return nearest(labels, shape)
-
-
-def nearest(array: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """Nearest-neighbour resize of the first two axes: source index ``floor((i + 0.5) * in / out)``, in integers."""
-    if array.shape[:2] == shape:
-        return array
-    rows, columns = (
-        ((2 * np.arange(out, dtype=np.int64) + 1) * size) // (2 * out)
-        for out, size in zip(shape, array.shape[:2], strict=True)
-    )
-    resized: NDArray[np.uint8] = array[rows[:, None], columns[None, :]]
-    return resized
-
-
-def _all(values: Any, *kinds: type) -> bool:
-    """Whether this is a tuple of such values; a bool counts as no number."""
-    return isinstance(values, tuple) and all(isinstance(v, kinds) and not isinstance(v, bool) for v in values)
-
-
-def _shown(values: Any) -> Any:
-    return list(values) if isinstance(values, tuple) else repr(values)
+    def _statistics(self, plane: Plane, values: NDArray[Any], intensity: Intensity) -> Statistics:
+        if not takes_figures(intensity, self.normalize):
+            return Statistics()
+        if intensity.scope == "set":
+            if intensity.learned is None:
+                raise InputError(
+                    f"{plane.where}: the task's intensity is learned from a set, and no calibration has done so yet; "
+                    "use an engine or a task that a deployment wrote"
+                )
+            return intensity.learned
+        if intensity.scope == "volume" and plane.statistics is not None:
+            return plane.statistics
+        if intensity.scope == "volume" and plane.volume:
+            raise InputError(f"{plane.where}: the task takes its intensity from whole volumes; give the whole volume")
+        return figures(values, intensity, self.normalize, self.colours)

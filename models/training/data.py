@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from edge.images.image_set import ImageSet
-from edge.task.task import SegmentationTask, resize_labels
+from edge.task.resample import nearest
+from edge.task.task import SegmentationTask
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def load_training_images(images: ImageSet, task: SegmentationTask, balance: str)
     inputs, masks, values = [], [], []
     for sample in images:
         inputs.append(task.preprocess(sample.pixels()).astype(np.float16))
-        masks.append(resize_labels(sample.labels(task), task.size))
+        masks.append(nearest(sample.labels(task), task.size))
         values.append(sample.columns.get(balance, ""))
     names = sorted(set(values))
     groups = [names.index(value) for value in values]

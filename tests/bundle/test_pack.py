@@ -12,10 +12,10 @@ from edge.bundle.archive import unpack
 from edge.bundle.pack import pack, warnings
 from edge.device.manifest import check_folder
 from edge.device.pictures import bundled, bundled_reference
-from edge.device.task import read_task
 from edge.errors import EdgeError, InputError
 from edge.report.store import read_report
 from edge.targets.target import find_target
+from edge.task.task import SegmentationTask
 from tests.fixtures.bundle_example import SECRET
 from tests.fixtures.forge import as_tar
 
@@ -53,7 +53,7 @@ def test_holds_what_a_device_needs(unpacked, cpu_run):
 
 def test_bundled_images_reproduce_the_reference_scores(unpacked, cpu_run):
     manifest, folder = unpacked
-    task, pictures = read_task(manifest.task), bundled(folder, manifest)
+    task, pictures = SegmentationTask.from_table(manifest.task, "manifest"), bundled(folder, manifest)
     seen = evaluation_of(bundled_reference(folder), pictures.masks, task, pictures.names, pictures.columns)
     dice = reference_scores(seen)["dice"]
     assert dice == pytest.approx(read_report(cpu_run).reference.dice, abs=1e-12)
@@ -154,7 +154,7 @@ def test_pixels_are_those_the_workstation_scored(unpacked, cpu_run):
 
     task = SegmentationTask.from_table(manifest.task, "manifest")
     images = load_image_set(cpu_run.parent / "set").split("test")
-    device = read_task(manifest.task)
+    device = SegmentationTask.from_table(manifest.task, "manifest")
     for sample, ours in zip(images, bundled(folder, manifest).inputs(device), strict=True):
         assert np.array_equal(task.preprocess(sample.pixels())[None], ours)
     assert replace(task, size=(1, 1)) != task

@@ -138,13 +138,13 @@ def _missing(name):
 def test_runs_on_a_gpu(bundle, tmp_path):
     """Build, load, run and time on the GPU of this machine, whatever it is, against the bundled parity outputs."""
     from edge.accuracy.sqnr import sqnr_db
-    from edge.device.task import read_task
+    from edge.task.task import SegmentationTask
 
     _, manifest, folder = bundle
     toolkit = TensorRtRtxToolkit()
     for candidate in manifest.candidates:
         kept = obtain(toolkit, toolkit.identity(), manifest, candidate, folder, tmp_path, 1 << 30, lambda _: None)
-        task = read_task(manifest.task)
+        task = SegmentationTask.from_table(manifest.task, "manifest")
         runner = toolkit.load(candidate, kept.folder, kept.built, task.output_name)
         pictures = bundled(folder, manifest)
         with np.load(folder / candidate.parity) as stored:

@@ -5,13 +5,11 @@ import pytest
 from PIL import Image
 
 from edge.device.pictures import supplied
-from edge.device.task import read_task
 from edge.errors import InputError
 from edge.images.image_set import load_image_set
 from edge.task.task import SegmentationTask
 
-HOST = SegmentationTask(size=(16, 20), classes=("lesion",))
-TASK = read_task(HOST.to_table())
+TASK = SegmentationTask(size=(16, 20), classes=("lesion",))
 
 
 def _pictures(count):
@@ -29,7 +27,7 @@ def test_npy_netpbm_and_png_read_alike(tmp_path):
     assert found.names == ("image-001", "image-002", "image-003", "image-004") and found.masks is None
     assert found.shapes == ((30, 25), (31, 25), (32, 25), (30, 25))
     for ours, pixels in zip(found.inputs(TASK), (colour, other, grey, colour), strict=True):
-        assert np.array_equal(ours[0], HOST.preprocess(pixels))
+        assert np.array_equal(ours[0], TASK.preprocess(pixels))
 
 
 def test_masks_of_equal_stems(tmp_path):
@@ -88,8 +86,8 @@ def test_other_formats_read_as_on_the_workstation(tmp_path):
     found = supplied(tmp_path, TASK)
     assert found.shapes == ((30, 25), (25, 30))
     for (ours,), mask, sample in zip(found.inputs(TASK), found.masks, load_image_set(tmp_path), strict=True):
-        assert np.array_equal(ours, HOST.preprocess(sample.pixels()))
-        assert np.array_equal(mask, sample.labels(HOST))
+        assert np.array_equal(ours, TASK.preprocess(sample.pixels()))
+        assert np.array_equal(mask, sample.labels(TASK))
 
 
 def test_a_mask_of_several_levels_is_refused(tmp_path):

@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 
 from edge.errors import InputError
-from edge.task.task import SegmentationTask, load_task, nearest, resize_labels
+from edge.task.load import load_task
+from edge.task.resample import nearest
+from edge.task.task import SegmentationTask
 
 RNG = np.random.default_rng(11)
 COLOUR = RNG.integers(0, 256, (37, 53, 3), dtype=np.uint8)
@@ -209,7 +211,7 @@ def test_labels_return_to_the_images_size_by_nearest() -> None:
     output = np.array([[[1.0, -1.0], [-1.0, 1.0]]], np.float32)
     assert task.labels(output, (3, 4)).tolist() == [[1, 1, 0, 0], [0, 0, 1, 1], [0, 0, 1, 1]]
     assert task.labels(output, (2, 2)).dtype == np.uint8
-    assert resize_labels(np.array([[0, 1, 2]], np.uint8), (2, 1)).tolist() == [[1], [1]]
+    assert nearest(np.array([[0, 1, 2]], np.uint8), (2, 1)).tolist() == [[1], [1]]
 
 
 def test_foreground_classes() -> None:
@@ -234,7 +236,9 @@ GOOD = {"size": [256, 256], "channels": "rgb", "mean": [0.1, 0.2, 0.3], "std": [
         ({"size": [True, 256]}, "must be"),
         ({"size": "ab"}, "must be"),
         ({"channels": "rgba"}, "channels = 'rgba' is not one of rgb, bgr, grey"),
-        ({"channels": ["rgb"]}, "is not one of"),
+        ({"channels": ["a", "b"]}, "mean has 3 values for 2 channels"),
+        ({"channels": ["a", "b", "a"]}, "must be rgb, bgr, grey, or a list of distinct names or numbers"),
+        ({"channels": ["a", 1, 2]}, "mixes names and numbers"),
         ({"resize": "lanczos"}, "resize = 'lanczos' is not one of bilinear, bicubic, area, nearest"),
         ({"mean": [0.1, 0.2]}, "mean has 2 values for 3 channels"),
         ({"mean": 0.5}, "mean = 0.5 must be a list of numbers"),
@@ -243,7 +247,7 @@ GOOD = {"size": [256, 256], "channels": "rgb", "mean": [0.1, 0.2, 0.3], "std": [
         ({"std": [1.0, 0.0, 1.0]}, "must not be 0"),
         ({"std": [math.inf]}, "must be a list of numbers"),
         ({"scale": 0}, "must not be 0"),
-        ({"scale": "255"}, "scale and threshold must be numbers"),
+        ({"scale": "255"}, "scale, threshold and pad_value must be numbers"),
         ({"classes": []}, "0 classes; name at least the foreground"),
         ({"classes": "polyp"}, "must be a list of distinct names"),
         ({"classes": [1, 2], "activation": "softmax"}, "must be a list of distinct names"),
@@ -256,7 +260,7 @@ GOOD = {"size": [256, 256], "channels": "rgb", "mean": [0.1, 0.2, 0.3], "std": [
         ({"threshold": math.nan}, "must lie between 0 and 1"),
         ({"threshold": "0.5"}, "must be numbers"),
         ({"output_name": 3}, "output_name = 3 is not a name"),
-        ({"treshold": 0.5}, "unknown task key 'treshold'; known keys are"),
+        ({"treshold": 0.5}, r"unknown task key 'treshold'; did you mean threshold\?; known keys are"),
     ],
 )
 def test_a_wrong_task_names_file_and_fault(change: dict[str, object], fault: str) -> None:
@@ -285,7 +289,7 @@ def test_task_survives_toml_and_json(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "fault"),
-    [("size = [1, 1]\n", r"no \[task\] table"), ("[task\n", "not valid TOML"), (None, "no such file")],
+    [("size = [1, 1]\n", r"no \[task\] table"), ("[task\n", "is not valid TOML"), (None, "no such file")],
 )
 def test_a_wrong_task_file(tmp_path: Path, text: str | None, fault: str) -> None:
     path = tmp_path / "task.toml"

@@ -1,0 +1,61 @@
+"""No value is lost in silence: an image that holds what its task does not speak of, and the line that would."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import InputError
+from .channels import depths, expected
+
+if TYPE_CHECKING:
+    from ..images.plane import Plane
+    from .task import SegmentationTask
+
+
+def require_spoken_of(plane: Plane, task: SegmentationTask) -> None:
+    """Refuse values that the task would have to guess at.
+
+    Raises:
+        InputError: the file, what it holds, and the line to paste into the task.
+    """
+    if plane.values.dtype == np.float32 and not np.isfinite(plane.values).all():
+        count = int(plane.values.size - np.isfinite(plane.values).sum())
+        raise InputError(f"{plane.where}: {count} of its values are NaN or infinite; give each a value, such as -1000")
+    allowed = expected(task.channels)
+    if allowed and plane.channels not in allowed:
+        raise InputError(_channels(plane, task))
+    if not allowed and plane.channels <= max(int(name) for name in task.channels):
+        raise InputError(f"{plane.where}: holds {plane.channels} channels, but the task picks {list(task.channels)}")
+    if task.eight_bit and plane.values.dtype != np.uint8:
+        raise InputError(f"{plane.where}: holds {plane.holds}, but its task knows 8-bit values only; {paste(plane)}")
+    if task.channels == "grey" and plane.channels == 3 and plane.values.dtype == np.float32:
+        raise InputError(f'{plane.where}: holds float32 colours, which have no luma; add channels = "rgb" to [task]')
+
+
+def paste(plane: Plane) -> str:
+    """The lines that speak of what a plane holds."""
+    low, high = float(plane.values.min()), float(plane.values.max())
+    if plane.bits_stored is not None and low >= 0.0:
+        low, high = 0.0, float((1 << plane.bits_stored) - 1)
+    if not low < high:
+        high = low + 1.0
+    return (
+        f"add to its task: [task.intensity] range = [{low:g}, {high:g}] "
+        "(or window = { center = 40, width = 400 } for CT), as in training"
+    )
+
+
+def _channels(plane: Plane, task: SegmentationTask) -> str:
+    said = f"{plane.where}: holds {plane.channels} channel{'s' if plane.channels > 1 else ''} ({plane.holds})"
+    if isinstance(task.channels, str):
+        names: list[str] = [f'"c{index}"' for index in range(plane.channels)]
+        return (
+            f'{said}, but the task says channels = "{task.channels}"; name them in the order of the network, as in '
+            f"channels = [{', '.join(names)}]"
+        )
+    wanted = f"{len(task.channels)} ({', '.join(map(str, task.channels))})"
+    if depths(task.channels) is not None:
+        return f"{said}, but the task wants slices {wanted}; give a volume"
+    return f"{said}, but the task names {wanted}; name one for each, or pick them by number"
