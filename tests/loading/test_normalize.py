@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -12,27 +13,11 @@ from onnx import TensorProto
 
 from edge.backends.onnxruntime import reference
 from edge.errors import InputError
-from edge.graph.model import Model
-from edge.loading import load_model
 from edge.loading.normalize.proof import run
 from edge.task.noise import noise_batch
 from edge.task.task import SegmentationTask
 from tests.fixtures.discs import TASK, disc_network
-
-
-def copy_of(proto: onnx.ModelProto) -> onnx.ModelProto:
-    made = onnx.ModelProto()
-    made.CopyFrom(proto)
-    return made
-
-
-def load(proto: onnx.ModelProto, folder: Path, task: SegmentationTask = TASK) -> Model:
-    """Through the door, as a file without metadata and a task file."""
-    path = folder / "net.onnx"
-    onnx.save(proto, path)
-    table = "".join(f"{k} = {str(v).lower() if isinstance(v, bool) else v!r}\n" for k, v in task.to_table().items())
-    (folder / "task.toml").write_text(f"[task]\n{table}")
-    return load_model(str(path), task=folder / "task.toml")
+from tests.fixtures.doors import behind, discs, load, outputs, tensor
 
 
 def graph(nodes: list[onnx.NodeProto], opset: int, weights: dict[str, np.ndarray] | None = None, maps: int = 1):
@@ -45,12 +30,12 @@ def graph(nodes: list[onnx.NodeProto], opset: int, weights: dict[str, np.ndarray
 
 
 def test_weights_listed_as_inputs_lifted_constants_and_names(tmp_path: Path) -> None:
-    proto = copy_of(disc_network().proto)
+    proto = discs()
     first = proto.graph.initializer[0]
     proto.graph.node.insert(0, oh.make_node("Constant", [], [first.name], value=first))
     proto.graph.initializer.remove(first)
     weights = [oh.make_tensor_value_info(w.name, w.data_type, list(w.dims)) for w in proto.graph.initializer]
-    image = copy_of(proto).graph.input[0]
+    image = onnx.ValueInfoProto.FromString(proto.graph.input[0].SerializeToString())
     del proto.graph.input[:]
     proto.graph.input.extend([*weights, image])
     for node in proto.graph.node:
@@ -67,7 +52,7 @@ def test_weights_listed_as_inputs_lifted_constants_and_names(tmp_path: Path) -> 
 
 
 def test_unsorted_nodes_are_sorted(tmp_path: Path) -> None:
-    proto = copy_of(disc_network().proto)
+    proto = discs()
     nodes = list(proto.graph.node)
     del proto.graph.node[:]
     proto.graph.node.extend(reversed(nodes))
@@ -75,14 +60,14 @@ def test_unsorted_nodes_are_sorted(tmp_path: Path) -> None:
 
 
 def test_nodes_in_a_circle_are_refused(tmp_path: Path) -> None:
-    proto = copy_of(disc_network().proto)
+    proto = discs()
     proto.graph.node[0].input[0] = "d"
     with pytest.raises(InputError, match="in a circle"):
         load(proto, tmp_path)
 
 
 def test_an_ir_number_of_the_newest_onnx_is_lowered_and_one_beyond_is_told(tmp_path: Path) -> None:
-    proto = copy_of(disc_network().proto)
+    proto = discs()
     proto.ir_version = onnx.IR_VERSION
     assert load(proto, tmp_path).proto.ir_version == 10
     proto.ir_version = onnx.IR_VERSION + 1
@@ -115,10 +100,10 @@ def test_an_operator_set_before_7_is_refused(tmp_path: Path) -> None:
 
 def in_type(kind: int) -> onnx.ModelProto:
     """The disc network stored and computed in another float type, its image and map too."""
-    proto = copy_of(disc_network().proto)
-    for tensor in proto.graph.initializer:
-        array = onnx.numpy_helper.to_array(tensor)
-        tensor.CopyFrom(oh.make_tensor(tensor.name, kind, array.shape, array.ravel()))
+    proto = discs()
+    for weight in proto.graph.initializer:
+        array = onnx.numpy_helper.to_array(weight)
+        weight.CopyFrom(oh.make_tensor(weight.name, kind, array.shape, array.ravel()))
     for value in (*proto.graph.input, *proto.graph.output):
         value.type.tensor_type.elem_type = kind
     return proto
@@ -178,7 +163,7 @@ def test_a_size_that_the_halvings_do_not_take_is_told_with_the_next_that_they_do
 
 
 def test_minus_infinity_in_a_mask_is_taken_and_in_a_convolution_refused(tmp_path: Path) -> None:
-    proto = copy_of(disc_network().proto)
+    proto = discs()
     mask = np.array([[-np.inf]], np.float32)
     proto.graph.initializer.append(onnx.numpy_helper.from_array(mask, "mask"))
     proto.graph.node[1].op_type = "Max"
@@ -189,3 +174,175 @@ def test_minus_infinity_in_a_mask_is_taken_and_in_a_convolution_refused(tmp_path
     proto.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(kernel, "first.w"))
     with pytest.raises(InputError, match=r"'first.w' holds NaN or infinity"):
         load(proto, tmp_path)
+
+
+# --------------------------------------------------------------------------------------- what the numbers mean
+
+
+def channels_last(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """As TensorFlow's exporters write it: NHWC outside, NCHW inside."""
+    proto.graph.node[0].input[0] = "first"
+    proto.graph.node[-1].output[0] = "last"
+    proto.graph.node.insert(0, oh.make_node("Transpose", ["image"], ["first"], "pre", perm=[0, 3, 1, 2]))
+    proto.graph.node.append(oh.make_node("Transpose", ["last"], ["output"], "post", perm=[0, 2, 3, 1]))
+    for value, shape in ((proto.graph.input[0], ["n", 32, 32, 3]), (proto.graph.output[0], ["n", 32, 32, 1])):
+        value.CopyFrom(oh.make_tensor_value_info(value.name, TensorProto.FLOAT, shape))
+    return proto
+
+
+def test_channels_last_become_channels_first_without_a_transpose(tmp_path: Path) -> None:
+    model = load(channels_last(discs()), tmp_path)
+    assert [n.op_type for n in model.proto.graph.node] == [n.op_type for n in disc_network().proto.graph.node]
+    np.testing.assert_array_equal(outputs(model), outputs(disc_network()))
+    assert len(model.notes) == 2 and all("channels last (NHWC)" in note for note in model.notes)
+
+
+def test_integer_pixels_with_the_scaling_inside(tmp_path: Path) -> None:
+    task = SegmentationTask(size=(32, 32), scale=255.0, mean=(0.5,), std=(0.25,))
+    proto = discs()
+    proto.graph.node[0].input[0] = "scaled"
+    for index, node in enumerate(
+        (
+            oh.make_node("Cast", ["image"], ["levels"], "cast", to=TensorProto.FLOAT),
+            oh.make_node("Div", ["levels", "255"], ["unit"], "unit"),
+            oh.make_node("Sub", ["unit", "0.5"], ["centred"], "centre"),
+            oh.make_node("Div", ["centred", "0.25"], ["scaled"], "scale"),
+        )
+    ):
+        proto.graph.node.insert(index, node)
+    proto.graph.initializer.extend(tensor(np.float32(name), name) for name in ("255", "0.5", "0.25"))
+    proto.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8
+    model = load(proto, tmp_path, task)
+    assert "Cast" not in {n.op_type for n in model.proto.graph.node}
+    assert (model.task.scale, model.task.mean, model.task.std) == (1.0, (0.0,), (1.0,))
+    assert "takes uint8 pixels" in model.notes[0] and "normalisation is dropped" in model.notes[0]
+    np.testing.assert_allclose(outputs(model, model.task), outputs(disc_network(), task), atol=1e-4)
+
+
+TWO = SegmentationTask(size=(32, 32), classes=("background", "disc"), activation="softmax")
+
+
+def two_maps() -> onnx.ModelProto:
+    """The disc network with a background map, whose logit is the disc's mirrored; returned as ``raw``."""
+    proto = behind(discs(), oh.make_node("Neg", ["raw"], ["mirrored"], "mirror"))
+    proto.graph.node.append(oh.make_node("Concat", ["mirrored", "raw"], ["maps"], "concat", axis=1))
+    return proto
+
+
+@pytest.mark.parametrize("kind", [TensorProto.UINT8, TensorProto.INT64])
+@pytest.mark.parametrize("keep", [0, 1])
+@pytest.mark.parametrize("task", [TASK, TWO], ids=["one-class", "two-classes"])
+def test_class_indices_are_cut_back_to_maps(kind: int, keep: int, task: SegmentationTask, tmp_path: Path) -> None:
+    proto = two_maps()
+    proto.graph.node.append(oh.make_node("ArgMax", ["maps"], ["index"], "argmax", axis=1, keepdims=keep))
+    proto.graph.node.append(oh.make_node("Cast", ["index"], ["output"], "cast", to=kind))
+    proto.graph.output[0].type.tensor_type.elem_type = kind
+    model = load(proto, tmp_path, task)
+    assert model.task.maps == 2 and model.task.output == "logits"
+    assert "ArgMax" not in {n.op_type for n in model.proto.graph.node}
+    found, exact = outputs(model)[0], outputs(disc_network())[0]
+    np.testing.assert_array_equal(model.task.decide(found), TASK.decide(exact))
+    assert "class indices (ArgMax)" in model.notes[0]
+
+
+def test_class_indices_of_softmax_with_channels_last(tmp_path: Path) -> None:
+    proto = two_maps()
+    proto.graph.node.extend(
+        [
+            oh.make_node("Transpose", ["maps"], ["last"], "last", perm=[0, 2, 3, 1]),
+            oh.make_node("Softmax", ["last"], ["soft"], "softmax", axis=-1),
+            oh.make_node("ArgMax", ["soft"], ["output"], "argmax", axis=3, keepdims=0),
+        ]
+    )
+    proto.graph.output[0].type.tensor_type.elem_type = TensorProto.INT64
+    model = load(proto, tmp_path, TWO)
+    assert [n.op_type for n in model.proto.graph.node][-2:] == ["Neg", "Concat"]
+    np.testing.assert_allclose(outputs(model)[0, 1], outputs(disc_network())[0, 0], atol=1e-4)
+
+
+def test_more_classes_in_the_graph_than_in_the_task_are_told(tmp_path: Path) -> None:
+    proto = two_maps()
+    proto.graph.node.append(oh.make_node("Concat", ["maps", "raw"], ["three"], "three", axis=1))
+    proto.graph.node.append(oh.make_node("ArgMax", ["three"], ["output"], "argmax", axis=1))
+    proto.graph.output[0].type.tensor_type.elem_type = TensorProto.INT64
+    with pytest.raises(InputError, match=r"chooses among 3 classes and the task names 2 .*; name all 3"):
+        load(proto, tmp_path, TWO)
+
+
+def test_a_mask_is_cut_back_to_the_map_it_was_decided_from(tmp_path: Path) -> None:
+    proto = behind(
+        discs(),
+        oh.make_node("Sigmoid", ["raw"], ["soft"], "soft"),
+        oh.make_node("Greater", ["soft", "level"], ["mask"], "mask"),
+        oh.make_node("Cast", ["mask"], ["output"], "cast", to=TensorProto.UINT8),
+        kind=TensorProto.UINT8,
+    )
+    proto.graph.initializer.append(tensor(np.float32(0.7), "level"))
+    model = load(proto, tmp_path)
+    assert model.task.threshold == pytest.approx(0.7)
+    np.testing.assert_array_equal(outputs(model), outputs(disc_network()))
+
+
+@pytest.mark.parametrize("op", ["Sigmoid", "Softmax"])
+def test_a_last_activation_is_cut_off_where_the_task_says_logits(op: str, tmp_path: Path) -> None:
+    if op == "Sigmoid":
+        proto, task = behind(discs(), oh.make_node(op, ["raw"], ["output"], "last")), TASK
+    else:
+        proto, task = two_maps(), TWO
+        proto.graph.node.append(oh.make_node(op, ["maps"], ["output"], "last", axis=1))
+    model = load(proto, tmp_path, task)
+    assert op not in {n.op_type for n in model.proto.graph.node} and f"ends in {op}" in model.notes[0]
+    np.testing.assert_allclose(outputs(model)[0, -1], outputs(disc_network())[0, 0], atol=1e-4)
+    kept = load(proto, tmp_path, dataclasses.replace(task, output="probabilities"))
+    assert op in {n.op_type for n in kept.proto.graph.node} and kept.notes == ()
+
+
+def quarter(*last: onnx.NodeProto) -> onnx.ModelProto:
+    """The disc network's map at a quarter of its size; further nodes read ``small``."""
+    pool = oh.make_node("AveragePool", ["raw"], ["small"], "pool", kernel_shape=[4, 4], strides=[4, 4])
+    return behind(discs(), pool, *(last or (oh.make_node("Identity", ["small"], ["output"], "out"),)))
+
+
+def test_small_maps_are_enlarged_bilinearly_inside_the_graph(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    model = load(quarter(), tmp_path)
+    small = torch.nn.functional.avg_pool2d(torch.from_numpy(outputs(disc_network())), 4)
+    wanted = torch.nn.functional.interpolate(small, (32, 32), mode="bilinear", align_corners=False)
+    np.testing.assert_allclose(outputs(model), wanted.numpy(), atol=1e-4)
+    assert "returns 8 x 8 maps for a 32 x 32 input; they are enlarged inside the engine" in model.notes[0]
+
+
+def test_small_probabilities_are_enlarged_as_logits(tmp_path: Path) -> None:
+    task = dataclasses.replace(TASK, output="probabilities")
+    model = load(quarter(oh.make_node("Sigmoid", ["small"], ["output"], "last")), tmp_path, task)
+    logits = outputs(load(quarter(), tmp_path))
+    assert [n.op_type for n in model.proto.graph.node][-2:] == ["Resize", "Sigmoid"]
+    np.testing.assert_allclose(outputs(model), 1 / (1 + np.exp(-logits)), atol=1e-5)
+
+
+def heads(*shapes: tuple[str, list[int]]) -> onnx.ModelProto:
+    """The disc network with further outputs: its map pooled by 2, or its map again."""
+    proto = discs()
+    proto.graph.output[0].type.tensor_type.ClearField("shape")
+    for name, shape in shapes:
+        node = oh.make_node("AveragePool", ["output"], [name], name, kernel_shape=[2, 2], strides=[2, 2])
+        if shape[-1] == 32:
+            node = oh.make_node("Identity", ["output"], [name], name)
+        proto.graph.node.append(node)
+        proto.graph.output.insert(0, oh.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+    return proto
+
+
+def test_of_several_outputs_the_one_that_fits_is_taken(tmp_path: Path) -> None:
+    model = load(heads(("deep", [1, 1, 16, 16])), tmp_path)
+    assert [o.name for o in model.proto.graph.output] == ["output"] and model.output_name == "output"
+    assert "of its outputs output [1 x 1 x 32 x 32] is taken; left out: deep [1 x 1 x 16 x 16]" in model.notes[0]
+    np.testing.assert_array_equal(outputs(model), outputs(disc_network()))
+
+
+def test_several_outputs_that_fit_must_be_named(tmp_path: Path) -> None:
+    proto = heads(("aux", [1, 1, 32, 32]))
+    with pytest.raises(InputError, match="outputs aux, output; set output_name"):
+        load(proto, tmp_path)
+    model = load(proto, tmp_path, dataclasses.replace(TASK, output_name="output"))
+    assert model.output_name == "output" and model.notes == ()

@@ -12,23 +12,43 @@ from dataclasses import dataclass
 
 from edge.errors import InputError
 from edge.loading.normalize import (
+    activation,
+    channels_last,
+    class_indices,
     constants,
     fixed_size,
     float_types,
     ir_version,
     names,
+    one_output,
     operator_set,
     order,
+    output_size,
+    pixel_input,
     randomness,
+    shapes,
     weight_inputs,
 )
 from edge.loading.normalize.proof import Prover
 from edge.loading.normalize.step import Draft, Step
 
-FORM: tuple[Step, ...] = (names.STEP, order.STEP, ir_version.STEP, weight_inputs.STEP, constants.STEP)
+FORM: tuple[Step, ...] = (names.STEP, order.STEP, ir_version.STEP, weight_inputs.STEP, constants.STEP, shapes.STEP)
 """Steps that need no task and change no number: every reader of a file takes them."""
 
-MEANING: tuple[Step, ...] = (randomness.STEP, fixed_size.STEP, operator_set.STEP, float_types.STEP)
+MEANING: tuple[Step, ...] = (
+    randomness.STEP,
+    channels_last.INPUT,
+    pixel_input.STEP,
+    fixed_size.STEP,
+    operator_set.STEP,
+    float_types.STEP,
+    one_output.STEP,
+    class_indices.STEP,
+    channels_last.OUTPUT,
+    channels_last.FLAT,
+    activation.STEP,
+    output_size.STEP,
+)
 """Steps that need the task, in the order in which one needs the other."""
 
 

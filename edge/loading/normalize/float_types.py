@@ -43,7 +43,13 @@ def _apply(draft: Draft) -> Change | None:
         _retype(function.node)
     titles = " and ".join(_TITLES[kind] for kind in _ROUNDING if kind in found)
     note = f"{draft.where}: a {titles} graph, computed in float32 from here on (fp16 is a precision to build)"
-    return Change(draft.with_proto(onnx.shape_inference.infer_shapes(proto)), note, max(_ROUNDING[k] for k in found))
+    taken = draft.proto.graph.input[0].type.tensor_type.elem_type if draft.proto.graph.input else 0
+    return Change(
+        draft.with_proto(onnx.shape_inference.infer_shapes(proto)),
+        note,
+        max(_ROUNDING[kind] for kind in found),
+        feed=lambda image: image.astype(np.float32) if taken in _ROUNDING else image,
+    )
 
 
 def _types(proto: onnx.ModelProto) -> set[int]:

@@ -11,7 +11,7 @@ from edge.loading.normalize.step import Change, Draft, Step
 def _apply(draft: Draft) -> Change | None:
     graph = draft.proto.graph
     made = {output: index for index, node in enumerate(graph.node) for output in node.output if output}
-    needs = [{made[name] for name in _read(node) if name in made} for node in graph.node]
+    needs = [{made[name] for name in read_names(node) if name in made} for node in graph.node]
     if all(earlier < index for index, wanted in enumerate(needs) for earlier in wanted):
         return None
     proto = draft.copy()
@@ -44,13 +44,13 @@ def _sorted(needs: list[set[int]], where: str) -> list[int]:
     return found
 
 
-def _read(node: onnx.NodeProto) -> set[str]:
+def read_names(node: onnx.NodeProto) -> set[str]:
     """Names that a node reads, those inside its subgraphs too."""
     names = set(node.input)
     for attribute in node.attribute:
         for graph in (*([attribute.g] if attribute.HasField("g") else ()), *attribute.graphs):
             for inner in graph.node:
-                names |= _read(inner)
+                names |= read_names(inner)
             names |= {output.name for output in graph.output}
     return names
 

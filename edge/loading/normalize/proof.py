@@ -15,31 +15,31 @@ class Prover:
     """Runs drafts on one seeded image, and keeps the last run: a step's result is the next one's start."""
 
     def __init__(self) -> None:
-        self._kept: tuple[onnx.ModelProto, Array, Array] | None = None
+        self._kept: tuple[onnx.ModelProto, Array, dict[str, Array]] | None = None
 
     def difference(self, before: Draft, change: Change) -> float | None:
         """Largest difference over the largest value; infinite where shapes differ; None where the graph before the
         step does not run."""
-        image = example(change.draft)
+        image = example(before)
         if image is None:
             return None
+        name = change.draft.output_name
+        same = name if name in {output.name for output in before.proto.graph.output} else before.output_name
         try:
-            old = self._run(before, change.feed(image))
+            old = self._run(before, image, same)
         except Exception:  # ONNX Runtime's errors share no public base
             return None
         try:
-            new = self._run(change.draft, image)
+            new = self._run(change.draft, change.feed(image), name)
         except Exception:
             return float("inf")
         return relative(change.old(old), change.new(new))
 
-    def _run(self, draft: Draft, image: Array) -> Array:
+    def _run(self, draft: Draft, image: Array, output: str) -> Array:
         kept = self._kept
-        if kept is not None and kept[0] is draft.proto and np.array_equal(kept[1], image):
-            return kept[2]
-        output = run(draft.proto, image)[draft.output_name]
-        self._kept = (draft.proto, image, output)
-        return output
+        if kept is None or kept[0] is not draft.proto or not np.array_equal(kept[1], image):
+            kept = self._kept = (draft.proto, image, run(draft.proto, image))
+        return kept[2][output]
 
 
 def example(draft: Draft) -> Array | None:
@@ -71,6 +71,21 @@ def run(proto: onnx.ModelProto, image: Array) -> dict[str, Array]:
     session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, {graph_inputs(proto)[0].name: image}), strict=True))
+
+
+def output_shapes(draft: Draft) -> dict[str, tuple[int, ...]]:
+    """Shape of every output: as declared, or as seen in a run where a part is symbolic; what neither says is left
+    out."""
+    declared = {output.name: static_dims(output) for output in draft.proto.graph.output}
+    known = {name: dims for name, dims in declared.items() if dims is not None and None not in dims}
+    if len(known) < len(declared):
+        image = example(draft)
+        try:
+            seen = {} if image is None else {name: array.shape for name, array in run(draft.proto, image).items()}
+        except Exception:  # a graph that does not run is refused where its runtime can say why
+            seen = {}
+        known = {**seen, **known}
+    return {name: tuple(int(size) for size in dims) for name, dims in known.items()}  # type: ignore[arg-type]
 
 
 def relative(one: Array, two: Array) -> float:

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import onnx
 from numpy.typing import NDArray
 
 from edge.task.task import SegmentationTask
 
-Array = NDArray[np.generic]
+Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Change:
         draft: afterwards.
         note: one sentence for the user: what was done and why; "" where only the file's form changed.
         tolerance: largest difference over the largest value.
-        feed: image of the new graph to that of the old one.
+        feed: image of the old graph to that of the new one.
         old, new: outputs to what is compared.
     """
 
