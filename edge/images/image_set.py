@@ -8,6 +8,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from numpy.typing import NDArray
 from edge.errors import InputError
 from edge.images.pictures import SUFFIXES, read_image, read_mask
 from edge.task.task import SegmentationTask
+
+if TYPE_CHECKING:
+    from edge.images.arrays import ArraySample
 
 SPLITS = ("train", "val", "test")
 _FOLDER_SHARES = {"train": 0.70, "val": 0.15, "test": 0.15}
@@ -37,6 +41,15 @@ class Sample:
     mask: Path | None
     split: str
     columns: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The image's files."""
+        return (self.image,)
+
+    def content_sha256(self) -> bytes:
+        """The hashes of both files' bytes, one after the other."""
+        return b"".join(hashlib.sha256(p.read_bytes()).digest() if p else b"-" for p in (self.image, self.mask))
 
     def pixels(self) -> NDArray[np.uint8]:
         """Decode the image: ``[h, w]`` grey or ``[h, w, 3]`` RGB, uint8."""
@@ -81,13 +94,13 @@ class ImageSet:
 
     name: str
     root: Path
-    samples: tuple[Sample, ...]
+    samples: tuple[Sample | ArraySample, ...]
     drawn: bool = False
 
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __iter__(self) -> Iterator[Sample]:
+    def __iter__(self) -> Iterator[Sample | ArraySample]:
         return iter(self.samples)
 
     def split(self, name: str) -> ImageSet:
@@ -113,11 +126,10 @@ class ImageSet:
         return {sample.name: _pixel_digest(sample.pixels()) for sample in self.samples}
 
     def sha256(self) -> str:
-        """One hash over the bytes of all images and masks, in order."""
+        """One hash over the content of all images and masks, in order."""
         digest = hashlib.sha256()
         for sample in self.samples:
-            for path in (sample.image, sample.mask):
-                digest.update(hashlib.sha256(path.read_bytes()).digest() if path else b"-")
+            digest.update(sample.content_sha256())
         return digest.hexdigest()
 
 
@@ -149,7 +161,7 @@ def require_disjoint(sets: Sequence[tuple[str, ImageSet]]) -> None:
     Raises:
         InputError: names both files.
     """
-    seen: dict[str, tuple[str, Sample]] = {}
+    seen: dict[str, tuple[str, Sample | ArraySample]] = {}
     for purpose, images in sets:
         for sample in images:
             digest = _pixel_digest(sample.pixels())
@@ -212,7 +224,7 @@ def _from_folders(root: Path) -> ImageSet:
     lonely = next((p for p in images if p.stem not in masks), None)
     if lonely is not None:
         raise InputError(f"{lonely}: has no mask of the same stem in {mask_folder}; add it or remove the image")
-    splits = _seeded_splits(len(images))
+    splits = seeded_splits(len(images))
     samples = tuple(
         Sample(image.stem, image, masks[image.stem], split) for image, split in zip(images, splits, strict=True)
     )
@@ -224,7 +236,8 @@ def _pictures(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
 
 
-def _seeded_splits(count: int) -> list[str]:
+def seeded_splits(count: int) -> list[str]:
+    """70/15/15 of train, val and test for so many images, by a fixed seed."""
     val, test = (int(count * _FOLDER_SHARES[name]) for name in ("val", "test"))
     splits = ["val"] * val + ["test"] * test + ["train"] * (count - val - test)
     random.Random(_FOLDER_SEED).shuffle(splits)

@@ -7,28 +7,41 @@ MODEL                       what it is                                          
 ``models/litenext@name``    the same with another checkpoint                    yes
 ``package.module:callable`` a callable that returns an ``nn.Module``            yes
 ``file.onnx``               an ONNX file, its task in metadata or ``--task``    no
+an object                   ``nn.Module``, ``onnx.ModelProto``, ``Model``       no
 ==========================  ==================================================  ==========
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Union
 
 from edge.errors import InputError
 from edge.graph.model import Model
 from edge.task.load import load_task
 from edge.task.task import SegmentationTask
 
+if TYPE_CHECKING:
+    import onnx
+    from torch import nn
+
+ModelSource = Union[str, Path, Model, "nn.Module", "onnx.ModelProto"]
+TaskSource = Path | SegmentationTask
+
 
 def load_model(
-    spec: str, weights: Path | None = None, task: Path | None = None, default: SegmentationTask | None = None
+    source: ModelSource,
+    weights: Path | None = None,
+    task: TaskSource | None = None,
+    default: SegmentationTask | None = None,
 ) -> Model:
-    """Load a model as the command line names it.
+    """Load a model, by name or as an object.
 
     Args:
-        spec: see the table above.
+        source: see the table above.
         weights: overrides a folder's checkpoint; required for a callable.
-        task: ``task.toml``; overrides a folder's or file's own task; required for a callable.
+        task: ``task.toml`` or a task; overrides a folder's or file's own task; required for a callable and a
+            module.
         default: task of an ONNX file that names none.
 
     Returns:
@@ -38,8 +51,14 @@ def load_model(
         InputError: nothing there, wrong weights, a task that contradicts the graph.
         MachineError: PyTorch is needed and not installed.
     """
-    given_task = load_task(task) if task else None
-    path = Path(spec)
+    given_task = load_task(task) if isinstance(task, Path) else task
+    if not isinstance(source, str | Path):
+        if weights:
+            raise InputError("weights: a model in memory carries its own; leave weights out")
+        from edge.loading.objects import load_object
+
+        return load_object(source, given_task, default)
+    spec, path = str(source), Path(source)
     if path.suffix == ".onnx" or (path.is_file() and path.suffix != ".py"):
         if weights:
             raise InputError(f"{spec}: an ONNX file carries its own weights; leave --weights out")

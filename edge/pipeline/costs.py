@@ -28,7 +28,7 @@ class Costs:
     """Of one engine; None where it was not measured, or nothing is known to estimate from.
 
     Attributes:
-        stages: milliseconds from an image file to its mask, step by step.
+        stages: milliseconds from an image file to its mask, step by step; None where the images are in memory.
         memory: of a process that only loads the engine and segments.
         estimated: the device's peaks, never a measurement.
     """
@@ -50,8 +50,8 @@ def measure_costs(
         threads: that the engine was loaded with.
         estimated: from :func:`estimates`.
     """
-    paths: list[Path] = [sample.image for sample in images.spread(IMAGES)]
-    stages = image_to_mask(runner, engine.task, paths, min(seconds, MOST_SECONDS))
+    paths: list[Path] = [path for sample in images.spread(IMAGES) for path in sample.files]
+    stages = image_to_mask(runner, engine.task, paths, min(seconds, MOST_SECONDS)) if paths else None
     try:
         memory = footprint(engine.folder, threads)
     except MachineError:  # short of memory: the engine itself was measured, only this figure is missing

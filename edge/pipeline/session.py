@@ -18,7 +18,7 @@ from edge.backends.engine import PRECISIONS
 from edge.errors import InputError
 from edge.graph.model import Model
 from edge.images.image_set import SPLITS, ImageSet, load_image_set, require_disjoint
-from edge.loading import load_model
+from edge.loading import ModelSource, TaskSource, load_model
 from edge.pipeline.progress import Progress
 from edge.targets.target import Target, find_target
 from edge.task.task import SegmentationTask
@@ -28,10 +28,10 @@ Advance = Callable[[], object]
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for; field names are those of the command line."""
+    """What the user asked for; field names are those of :func:`edge.deploy`."""
 
-    model: str
-    data: Path
+    model: ModelSource
+    data: Path | ImageSet
     target: str = "cpu"
     precisions: tuple[str, ...] | None = None
     gate: str = "99.9"
@@ -39,7 +39,7 @@ class Request:
     bias_correction: bool = False
     out: Path | None = None
     weights: Path | None = None
-    task: Path | None = None
+    task: TaskSource | None = None
     jetpack: str | None = None
     calibration_images: int = 64
     threads: int | None = None
@@ -137,30 +137,35 @@ def prepare(request: Request, progress: Progress) -> Job:
 
 
 def open_model(
-    spec: str, weights: Path | None, task: Path | None, progress: Progress, default: SegmentationTask | None = None
+    source: ModelSource,
+    weights: Path | None,
+    task: TaskSource | None,
+    progress: Progress,
+    default: SegmentationTask | None = None,
 ) -> Model:
     """Load a model, and tell the user what was changed on loading.
 
     Raises:
         InputError: see :func:`edge.loading.load_model`.
     """
-    model = load_model(spec, weights, task, default)
+    model = load_model(source, weights, task, default)
     for note in model.notes:
         progress.say(note)
     return model
 
 
-def open_images(root: Path, progress: Progress) -> ImageSet:
-    """Open an image set; where its folder names no splits, tell the user which were drawn.
+def open_images(source: Path | ImageSet, progress: Progress) -> ImageSet:
+    """Open an image set, or take one; where it names no splits, tell the user which were drawn.
 
     Raises:
         InputError: see :func:`edge.images.image_set.load_image_set`.
     """
-    images = load_image_set(root)
+    images = source if isinstance(source, ImageSet) else load_image_set(source)
     if images.drawn:
         members = {name: [sample.name for sample in images if sample.split == name] for name in SPLITS}
         counts = ", ".join(f"{len(names)} {name}" for name, names in members.items())
-        progress.say(f"{root}: has no manifest.csv, so its images are split by a fixed seed: {counts} (-v lists them)")
+        lacks = "names no splits" if isinstance(source, ImageSet) else "has no manifest.csv"
+        progress.say(f"{images.root}: {lacks}, so its images are split by a fixed seed: {counts} (-v lists them)")
         for name, names in members.items():
             progress.detail(f"{name}: {', '.join(names)}")
     return images

@@ -17,10 +17,11 @@ from edge.backends.engine import MANIFEST, Engine, read_engine
 from edge.errors import InputError, MachineError
 from edge.fusion import Fused, fuse
 from edge.graph.model import Model
+from edge.images.image_set import ImageSet
 from edge.images.pictures import read_image
 from edge.latency.estimate import Estimate, estimate
 from edge.latency.peaks import measure_peaks
-from edge.loading import load_model
+from edge.loading import ModelSource, TaskSource, load_model
 from edge.machine.cores import physical_cores
 from edge.pipeline.build import GRAPH, build_engine, compiled_graph
 from edge.pipeline.check import check_engine, evaluate_reference
@@ -67,10 +68,15 @@ def build_single(request: Request, progress: Progress) -> Engine:
 
 
 def score_model(
-    model: str, data: Path, split: str, weights: Path | None, task: Path | None, progress: Progress
+    model: ModelSource,
+    data: Path | ImageSet,
+    split: str,
+    weights: Path | None,
+    task: TaskSource | None,
+    progress: Progress,
 ) -> dict[str, float]:
     """Float scores of a model on one split: dice, iou, recall, precision, and Dice and IoU over pooled pixels."""
-    if (Path(model) / MANIFEST).is_file():
+    if isinstance(model, str | Path) and (Path(model) / MANIFEST).is_file():
         raise InputError(f"{model}: is an engine; add --reference MODEL, the float model to compare it with")
     images = open_images(data, progress).split(split)
     loaded = open_model(model, weights, task, progress)
@@ -80,11 +86,11 @@ def score_model(
 
 def check_engines(
     engines: Sequence[Path],
-    data: Path,
+    data: Path | ImageSet,
     split: str,
-    reference: str,
+    reference: ModelSource,
     weights: Path | None,
-    task: Path | None,
+    task: TaskSource | None,
     gate: str,
     strata: str | None,
     group: str | None,
@@ -102,7 +108,7 @@ def check_engines(
     for engine in opened:
         if (engine.task.size, engine.task.classes) != (model.task.size, model.task.classes):
             raise InputError(
-                f"{engine.folder}: its task differs from {reference}'s in size or classes; compare like with like"
+                f"{engine.folder}: its task differs from {model.source}'s in size or classes; compare like with like"
             )
     progress.stage("reference", len(images))
     expected = evaluate_reference(model, images, progress.advance)
@@ -152,7 +158,13 @@ def segment_with(
 
 
 def fuse_to_file(
-    model: str, weights: Path | None, task: Path | None, target: str, out: Path, threads: int | None, progress: Progress
+    model: ModelSource,
+    weights: Path | None,
+    task: TaskSource | None,
+    target: str,
+    out: Path,
+    threads: int | None,
+    progress: Progress,
 ) -> Fused:
     """Rewrite a model exactly and save the graph."""
     found = find_target(target)
@@ -164,7 +176,13 @@ def fuse_to_file(
 
 
 def calibrate_to_file(
-    model: str, weights: Path | None, task: Path | None, data: Path, count: int, out: Path, progress: Progress
+    model: ModelSource,
+    weights: Path | None,
+    task: TaskSource | None,
+    data: Path | ImageSet,
+    count: int,
+    out: Path,
+    progress: Progress,
 ) -> Ranges:
     """Learn ranges from the train split and save them."""
     images = calibration_set(open_images(data, progress).split("train"), count)
@@ -177,9 +195,9 @@ def calibrate_to_file(
 
 
 def quantize_to_file(
-    model: str,
+    model: ModelSource,
     weights: Path | None,
-    task: Path | None,
+    task: TaskSource | None,
     ranges: Path,
     scheme: str,
     plan: Path | None,
@@ -189,14 +207,14 @@ def quantize_to_file(
     loaded, rules = load_model(model, weights, task), find_scheme(scheme)
     learned = read_ranges(ranges)
     if learned.graph_sha256 != loaded.sha256:
-        raise InputError(f"{ranges}: was learned on another graph than {model}; calibrate this very graph")
+        raise InputError(f"{ranges}: was learned on another graph than {loaded.source}; calibrate this very graph")
     used = read_plan(plan) if plan else plan_int8(loaded, rules)
     quantize(loaded, learned, used, rules).save(out)
     return used
 
 
 def estimate_model(
-    model: str, weights: Path | None, task: Path | None, target: str, precision: str, progress: Progress
+    model: ModelSource, weights: Path | None, task: TaskSource | None, target: str, precision: str, progress: Progress
 ) -> Estimate:
     """Roofline of the fused model at the target's peaks; this machine's are measured first."""
     found = find_target(target)
