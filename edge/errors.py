@@ -32,6 +32,12 @@ class InputError(EdgeError):
     exit_code = 2
 
 
+class UselessReferenceError(EdgeError):
+    """The float network itself segments nothing worth keeping, so no engine can be judged by it (exit code 1)."""
+
+    exit_code = 1
+
+
 class MachineError(EdgeError):
     """This machine lacks something: a package, a device, memory, disk space, a permission (exit code 3)."""
 

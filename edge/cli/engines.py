@@ -27,7 +27,7 @@ from edge.cli.options import (
     WeightsOption,
 )
 from edge.cli.output import FAILED, PASSED, Output, command_line
-from edge.errors import InputError
+from edge.errors import InputError, UselessReferenceError
 
 
 def build(
@@ -102,8 +102,10 @@ def check(
     output = Output(as_json, quiet, verbose)
     with output.terminal() as terminal:
         if reference is None:
-            scores = single.score_model(_only(subjects), data, split, weights, task, terminal)
+            scores, fault = single.score_model(_only(subjects), data, split, weights, task, terminal)
             output.show(scores, scores_text(scores))
+            if fault is not None:
+                raise UselessReferenceError(fault)
             return
         engines = [Path(subject) for subject in subjects]
         rows = single.check_engines(

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 ModelSource = Union[str, Path, Model, "nn.Module", "onnx.ModelProto"]
 TaskSource = Path | SegmentationTask
 
+_CHECKPOINTS = (".pt", ".pth", ".ckpt", ".safetensors", ".bin", ".tar")
+
 
 def load_model(
     source: ModelSource,
@@ -59,6 +61,11 @@ def load_model(
 
         return load_object(source, given_task, default)
     spec, path = str(source), Path(source)
+    if path.suffix in _CHECKPOINTS and path.is_file():
+        raise InputError(
+            f"{spec}: is a checkpoint, weights without their network; give the callable that builds the network, "
+            f"package.module:callable, with --weights {spec} and --task task.toml (or export the network to ONNX)"
+        )
     if path.suffix == ".onnx" or (path.is_file() and path.suffix != ".py"):
         if weights:
             raise InputError(f"{spec}: an ONNX file carries its own weights; leave --weights out")

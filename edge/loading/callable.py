@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from edge.errors import InputError, first_line
@@ -26,17 +28,24 @@ def load_callable(spec: str, weights: Path | None, task: SegmentationTask | None
     if not module_name or not name or module_name.startswith("."):
         raise InputError(f"{spec}: is not package.module:callable; write both, without a leading dot")
     require_torch()
-    here = str(Path.cwd())
-    sys.path.insert(0, here)
+    with _importable(Path.cwd()):  # while the network is built and run, too: it may import only then
+        try:
+            module = importlib.import_module(module_name)
+        except ModuleNotFoundError as error:
+            raise InputError(f"{spec}: cannot import {error.name}; run from the folder that holds it") from None
+        except Exception as error:  # the user's code may raise anything
+            raise InputError(f"{spec}: does not import ({first_line(error)}); correct it") from error
+        builder = getattr(module, name, None)
+        if builder is None:
+            raise InputError(f"{spec}: module {module_name} has no {name!r}; check the name")
+        return load_module(call_builder(builder, {}, spec), weights, task, name, spec)
+
+
+@contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    """Let modules of a folder be imported for a while."""
+    sys.path.insert(0, str(folder))
     try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        raise InputError(f"{spec}: cannot import {error.name}; run from the folder that holds it") from None
-    except Exception as error:  # the user's code may raise anything
-        raise InputError(f"{spec}: does not import ({first_line(error)}); correct it") from error
+        yield
     finally:
-        sys.path.remove(here)
-    builder = getattr(module, name, None)
-    if builder is None:
-        raise InputError(f"{spec}: module {module_name} has no {name!r}; check the name")
-    return load_module(call_builder(builder, {}, spec), weights, task, name, spec)
+        sys.path.remove(str(folder))

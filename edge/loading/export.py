@@ -6,6 +6,7 @@ import ast
 import contextlib
 import io
 import logging
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
@@ -16,8 +17,11 @@ import onnx
 import onnx_ir
 
 from edge.errors import InputError, first_line
-from edge.graph.model import Model, require_consistent
+from edge.graph.model import Model
 from edge.graph.names import unique_name
+from edge.loading.normalize.proof import run
+from edge.loading.onnx_file import normalized
+from edge.loading.stride import advice
 from edge.task.task import SegmentationTask
 
 if TYPE_CHECKING:
@@ -26,6 +30,9 @@ if TYPE_CHECKING:
 OPSET = 20  # the first with Gelu and LayerNormalization as single nodes
 INPUT, OUTPUT = "image", "output"
 _SCOPES = "pkg.torch.onnx.name_scopes"
+_SUMMARY = "Exception summary"
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_CLASS = re.compile(r"<class '([^']+)'>")
 _TOLERANCE = 1e-4  # of the largest output; exporters differ from PyTorch by about 1e-6
 
 
@@ -51,36 +58,54 @@ def export(network: nn.Module, task: SegmentationTask, name: str, source: str, f
         with torch.inference_mode():
             expected = network(example)
     except Exception as error:
+        told = advice(task.size, lambda size: _runs(network, task, size)) or "correct the task"
         reason = first_line(error)
-        raise InputError(f"{source}: does not run on {list(image.shape)} ({reason}); correct the task") from None
+        raise InputError(f"{source}: does not run on {list(image.shape)} ({reason}); {told}") from None
     outputs = _tensors(expected, source)
-    names = [OUTPUT] if len(outputs) == 1 else [f"{OUTPUT}_{i}" for i in range(len(outputs))]
     try:
-        with _quiet():
+        # Fused attention kernels have no ONNX form; the plain formula has.
+        with _quiet(), torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
             program = torch.onnx.export(
                 network,
                 (example,),
                 dynamo=True,
                 opset_version=OPSET,
                 input_names=[INPUT],
-                output_names=names,
+                output_names=list(outputs),
                 external_data=False,
                 verbose=False,
             )
     except Exception as error:
-        reason = first_line(error)
         raise InputError(
-            f"{source}: PyTorch cannot export it ({reason}); see torch.onnx.export's own advice"
+            f"{source}: PyTorch cannot export it ({exporter_reason(error)}); see torch.onnx.export's own advice"
         ) from error
     assert program is not None
-    model = Model(_clean(program.model_proto), task, name, source, facts)
-    require_consistent(model, source)
-    _require_equal(model, image, outputs[names.index(model.output_name)].numpy())
-    return model
+    proto = _clean(program.model_proto)
+    _require_equal(proto, image, {name: tensor.numpy() for name, tensor in outputs.items()}, source)
+    return normalized(Model(proto, task, name, source, facts))
 
 
-def _tensors(returned: Any, source: str) -> list[Any]:
-    """One tensor, or a tuple or mapping of them, as a list.
+def exporter_reason(error: Exception) -> str:
+    """What stopped PyTorch's exporter, in one line: its message ends in a summary and begins with advice in colours."""
+    text = _COLOURS.sub("", str(error))
+    _, found, summary = text.partition(_SUMMARY)
+    lines = [line.strip() for line in (summary if found else text).splitlines() if line.strip()]
+    return _CLASS.sub(r"\1", lines[0]) if lines else type(error).__name__
+
+
+def _runs(network: nn.Module, task: SegmentationTask, size: tuple[int, int]) -> bool:
+    import torch
+
+    try:
+        with torch.inference_mode():
+            network(torch.zeros(1, task.in_channels, *size))
+    except Exception:  # the user's code may raise anything
+        return False
+    return True
+
+
+def _tensors(returned: Any, source: str) -> dict[str, Any]:
+    """Name to tensor: ``output`` alone; several by the names of a mapping, or numbered.
 
     Raises:
         InputError: the network returns something else.
@@ -88,11 +113,16 @@ def _tensors(returned: Any, source: str) -> list[Any]:
     import torch
 
     if isinstance(returned, torch.Tensor):
-        return [returned]
-    values = list(returned.values() if isinstance(returned, Mapping) else returned or ())
+        return {OUTPUT: returned}
+    named = isinstance(returned, Mapping)
+    values = list(returned.values() if named else returned or ())
     if not values or not all(isinstance(value, torch.Tensor) for value in values):
         raise InputError(f"{source}: returns {type(returned).__name__}, not tensors; return the map of logits")
-    return values
+    if len(values) == 1:
+        return {OUTPUT: values[0]}
+    names = [str(key) if named else f"{OUTPUT}_{index}" for index, key in enumerate(returned)]
+    taken = {INPUT}
+    return {unique_name(name, taken): value for name, value in zip(names, values, strict=True)}
 
 
 def _clean(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -109,9 +139,15 @@ def _clean(proto: onnx.ModelProto) -> onnx.ModelProto:
         value.metadata_props.clear()
     graph.metadata_props.clear()
     graph.graph.metadata_props.clear()
+    plain = onnx_ir.to_proto(graph)
     with _quiet():
-        simplified, sound = onnxsim.simplify(onnx_ir.to_proto(graph))
-    return simplified if sound else onnx_ir.to_proto(graph)
+        simplified, sound = onnxsim.simplify(plain)
+    # Domains of one runtime (com.microsoft::Attention) are taken by no other compiler.
+    return simplified if sound and _domains(simplified) <= _domains(plain) else plain
+
+
+def _domains(proto: onnx.ModelProto) -> set[str]:
+    return {node.domain for node in proto.graph.node}
 
 
 def _source_name(node: onnx_ir.Node) -> str:
@@ -131,17 +167,17 @@ def _module_path(scopes: str) -> str:
     return "/".join(parts[-2:])
 
 
-def _require_equal(model: Model, image: np.ndarray[Any, np.dtype[np.float32]], expected: Any) -> None:
-    from edge.backends.onnxruntime import reference
-
-    actual = reference(model).run(image)
-    scale = float(np.abs(expected).max()) or 1.0
-    error = float(np.abs(actual - expected).max()) / scale
-    if not error <= _TOLERANCE:
-        raise InputError(
-            f"{model.source}: the exported graph differs from PyTorch by {error:.1e} of its largest output; "
-            "look for data-dependent control flow or randomness in evaluation mode"
-        )
+def _require_equal(proto: onnx.ModelProto, image: Any, expected: Mapping[str, Any], source: str) -> None:
+    """Refuse an exported graph that returns other numbers than PyTorch did."""
+    actual = run(proto, image)
+    for name, wanted in expected.items():
+        scale = float(np.abs(wanted).max()) or 1.0
+        error = float(np.abs(actual[name] - wanted).max()) / scale
+        if not error <= _TOLERANCE:
+            raise InputError(
+                f"{source}: the exported graph differs from PyTorch by {error:.1e} of its largest output; "
+                "look for data-dependent control flow or randomness in evaluation mode"
+            )
 
 
 @contextlib.contextmanager

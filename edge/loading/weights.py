@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edge.errors import InputError, first_line
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+# Where training code keeps the tensors; of several, the first. A network's own weights come before their average.
+_HOLDERS = (
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "network_weights",
+    "net",
+    "network",
+    "params",
+    "weights",
+    "ema",
+    "ema_state_dict",
+    "state_dict_ema",
+    "model_ema",
+    "params_ema",
+)
+# What DistributedDataParallel, torch.compile, Lightning modules and averages put in front of every name.
+_PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.", "ema_model.")
+_DEEPEST = 4
 
 
 def load_weights(path: Path, network: nn.Module) -> dict[str, Tensor]:
@@ -26,8 +47,9 @@ def load_weights(path: Path, network: nn.Module) -> dict[str, Tensor]:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such weights; check --weights, or train the network (models/train.py)")
-    state = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
     wanted = network.state_dict()
+    loaded = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    state = _unwrapped(_state_dict(path, loaded), wanted.keys())
     _require_same_keys(path, state, wanted)
     for name, tensor in wanted.items():
         given = state[name]
@@ -53,7 +75,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         raise InputError(f"{path}: is not a sound safetensors file ({error}); copy or save it again") from None
 
 
-def _read_torch(path: Path) -> dict[str, Tensor]:
+def _read_torch(path: Path) -> Any:
     import pickle
 
     import torch
@@ -70,12 +92,56 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # a damaged zip raises RuntimeError, EOFError, KeyError and more
         reason = first_line(error)
         raise InputError(f"{path}: does not load as weights ({reason}); save it again") from None
-    for key in ("state_dict", "model_state_dict", "model"):
-        if isinstance(loaded, dict) and isinstance(loaded.get(key), dict):
-            loaded = loaded[key]
-    if not isinstance(loaded, dict) or not all(isinstance(v, torch.Tensor) for v in loaded.values()):
+    return loaded
+
+
+def _state_dict(path: Path, loaded: Any) -> dict[str, Tensor]:
+    """The tensors of a checkpoint, from under whatever training code laid around them."""
+    import torch
+
+    for _ in range(_DEEPEST):
+        inner = next((loaded[key] for key in _HOLDERS if isinstance(loaded, dict) and _holds(loaded.get(key))), None)
+        if inner is None:
+            break
+        loaded = inner
+    if not _holds(loaded) or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
         raise InputError(f"{path}: holds no state dict; save network.state_dict()")
-    return {name.removeprefix("module."): tensor for name, tensor in loaded.items()}
+    return dict(loaded)
+
+
+def _holds(value: Any) -> bool:
+    return isinstance(value, dict) and bool(value)
+
+
+def _unwrapped(state: dict[str, Tensor], wanted: Collection[str]) -> dict[str, Tensor]:
+    """The tensors under the names that a network has, without the prefixes of wrappers around it.
+
+    Where only some names have the prefix (a Lightning module has losses too), these must be the whole network.
+    """
+    for _ in range(_DEEPEST):
+        if state.keys() == wanted:
+            break
+        for prefix in _PREFIXES:
+            inner = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+            if inner and (len(inner) == len(state) or _reaches(inner, wanted)):
+                state = inner
+                break
+        else:
+            break
+    return state
+
+
+def _reaches(names: Collection[str], wanted: Collection[str]) -> bool:
+    """Whether these are a network's names, but for prefixes that all of them share."""
+    names = set(names)
+    for _ in range(_DEEPEST):
+        if names == wanted:
+            return True
+        prefix = next((p for p in _PREFIXES if all(name.startswith(p) for name in names)), None)
+        if prefix is None:
+            return False
+        names = {name.removeprefix(prefix) for name in names}
+    return False
 
 
 def _require_same_keys(path: Path, state: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from edge.accuracy.compare import Accuracy, compare
 from edge.accuracy.evaluate import Evaluation, evaluate
 from edge.accuracy.gate import Criteria, Verdict, judge
+from edge.accuracy.reference import require_useful
 from edge.accuracy.sqnr import parity_db
 from edge.backends.engine import Engine, Runner
 from edge.graph.model import Model
@@ -35,11 +36,21 @@ class Checked:
     verdict: Verdict
 
 
-def evaluate_reference(model: Model, images: ImageSet, advance: Callable[[], object] | None = None) -> Evaluation:
-    """The float model over the images, in ONNX Runtime without graph optimizations."""
+def judged_reference(
+    model: Model, images: ImageSet, criteria: Criteria, advance: Callable[[], object] | None = None
+) -> Evaluation:
+    """The float model over the images, refused where it is useless: before any engine is built or blamed.
+
+    Raises:
+        UselessReferenceError: see :func:`edge.accuracy.reference.faults`.
+        InputError: the task is wrong about the graph's output.
+    """
     from edge.backends.onnxruntime import reference
 
-    return evaluate(reference(model).run, images, model.task, advance)
+    run = reference(model).run
+    found = evaluate(run, images, model.task, advance)
+    require_useful(found, images, run, model.source or model.name, criteria.gate is not None)
+    return found
 
 
 def measure_parity(runner: Runner, graph: Model, images: ImageSet) -> float:
@@ -71,7 +82,7 @@ def check_engine(
         runner: the same, loaded.
         graph: what was compiled, for parity; None leaves parity out.
         images: with masks.
-        reference: from :func:`evaluate_reference`, on the same images.
+        reference: from :func:`judged_reference`, on the same images.
         criteria: what it is judged by.
         allow_small: judge on fewer than 20 images.
         advance: called after each image.

@@ -24,7 +24,7 @@ from edge.latency.statistics import fastest
 from edge.latency.sweep import SWEEP_SECONDS, Throughput, sweep
 from edge.latency.timing import Measured, interleave, timed_seconds
 from edge.pipeline.build import build_engine
-from edge.pipeline.check import Checked, check_engine, evaluate_reference
+from edge.pipeline.check import Checked, check_engine, judged_reference
 from edge.pipeline.costs import Costs, estimator, local_peaks, measure_costs
 from edge.pipeline.explain import explained
 from edge.pipeline.pixels import IN_ENGINE, PROOF_IMAGES, REGION, in_engine
@@ -81,7 +81,7 @@ def run_deploy(request: Request, progress: Progress) -> tuple[Report, Path]:
     with replaced_folder(out, REPORT) as folder:
         job.model.save(folder / "source.onnx")
         with job.clock.stage("reference", len(job.splits.evaluation)) as advance:
-            reference = evaluate_reference(job.model, job.splits.evaluation, advance)
+            reference = judged_reference(job.model, job.splits.evaluation, job.criteria, advance)
         reference.save_outputs(folder / "reference.npz")
         _remember(out, folder)
         if job.target.local:

@@ -11,9 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.accuracy.compare import Accuracy, reference_scores
+from edge.accuracy.evaluate import evaluate
 from edge.accuracy.gate import Criteria, Verdict, load_gate, require_enough
+from edge.accuracy.reference import faults
 from edge.backends import find_backend
 from edge.backends.engine import MANIFEST, Engine, read_engine
+from edge.backends.onnxruntime import reference as exact_runner
 from edge.errors import InputError, MachineError
 from edge.fusion import Fused, fuse
 from edge.graph.model import Model
@@ -24,7 +27,7 @@ from edge.latency.peaks import measure_peaks
 from edge.loading import ModelSource, TaskSource, load_model
 from edge.machine.cores import physical_cores
 from edge.pipeline.build import GRAPH, build_engine, compiled_graph
-from edge.pipeline.check import check_engine, evaluate_reference
+from edge.pipeline.check import check_engine, judged_reference
 from edge.pipeline.pixels import PROOF_IMAGES, in_engine
 from edge.pipeline.progress import Progress
 from edge.pipeline.segment import segment_images
@@ -74,14 +77,21 @@ def score_model(
     weights: Path | None,
     task: TaskSource | None,
     progress: Progress,
-) -> dict[str, float]:
-    """Float scores of a model on one split: dice, iou, recall, precision, and Dice and IoU over pooled pixels."""
+) -> tuple[dict[str, float], str | None]:
+    """Float scores of a model on one split: dice, iou, recall, precision, and Dice and IoU over pooled pixels.
+
+    Returns:
+        The scores, and why the model is useless as a reference, None where it is not.
+    """
     if isinstance(model, str | Path) and (Path(model) / MANIFEST).is_file():
         raise InputError(f"{model}: is an engine; add --reference MODEL, the float model to compare it with")
     images = open_images(data, progress).split(split)
     loaded = open_model(model, weights, task, progress)
     progress.stage("check", len(images))
-    return reference_scores(evaluate_reference(loaded, images, progress.advance))
+    run = exact_runner(loaded).run
+    found = evaluate(run, images, loaded.task, progress.advance)
+    fault = next(faults(found, images, run, loaded.source or loaded.name), None)
+    return reference_scores(found), fault.message if fault else None
 
 
 def check_engines(
@@ -111,7 +121,7 @@ def check_engines(
                 f"{engine.folder}: its task differs from {model.source}'s in size or classes; compare like with like"
             )
     progress.stage("reference", len(images))
-    expected = evaluate_reference(model, images, progress.advance)
+    expected = judged_reference(model, images, criteria, progress.advance)
     rows = []
     for engine in opened:
         progress.stage(f"check {engine.name}", len(images))

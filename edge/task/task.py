@@ -80,7 +80,8 @@ class SegmentationTask:
         thresholds: for overlapping labels, one per class or one for all; empty: ``threshold``.
         ignore: pixels of a mask file with this value are not counted.
         mask_values: value in a mask file (a number, or ``#rrggbb``) and the class it stands for.
-        upsample: how an output smaller than ``size`` is brought to it before it is decided: nearest or bilinear.
+        upsample: how an output smaller than ``size`` is brought to it before it is decided: bilinear or nearest. On
+            loading this becomes a part of the graph.
         intensity: how values that are not 8-bit levels are read; None: the task knows 8-bit levels only.
     """
 
@@ -103,7 +104,7 @@ class SegmentationTask:
     thresholds: tuple[float, ...] = ()
     ignore: int | None = None
     mask_values: tuple[tuple[str, int], ...] = ()
-    upsample: str = "nearest"
+    upsample: str = "bilinear"
     intensity: Intensity | None = None
 
     def __post_init__(self) -> None:

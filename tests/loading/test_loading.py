@@ -238,7 +238,7 @@ def test_a_mapping_of_outputs_is_several_outputs(folder: Path) -> None:
         "        return {'out': y, 'aux': y * 2}",
     )
     (folder / "network.py").write_text(wrapped)
-    with pytest.raises(InputError, match="output_0, output_1; set output_name"):
+    with pytest.raises(InputError, match="outputs out, aux; set output_name"):
         load_model(str(folder))
 
 

@@ -10,14 +10,16 @@ from dataclasses import replace
 
 import numpy as np
 import onnx
+from onnx import TensorProto
 
 from edge.errors import InputError
-from edge.loading.normalize.edit import array_of, inferred, makers, set_output
-from edge.loading.normalize.proof import example, run
+from edge.loading.normalize.edit import array_of, fresh, inferred, makers, node, set_output
+from edge.loading.normalize.proof import example, output_shapes, run
 from edge.loading.normalize.step import Array, Change, Draft, Step, attribute
 from edge.task.task import SegmentationTask
 
 _CARRIERS = frozenset(("Cast", "Squeeze", "Unsqueeze", "Identity", "Reshape", "Transpose", "Flatten"))
+_INTEGERS = (TensorProto.UINT8, TensorProto.INT8, TensorProto.INT32, TensorProto.INT64, TensorProto.BOOL)
 _THRESHOLDS = frozenset(("Greater", "GreaterOrEqual"))
 
 
@@ -26,7 +28,7 @@ def _apply(draft: Draft) -> Change | None:
         return None
     decision = _decision(draft)
     if decision is None:
-        return None
+        return _as_float(draft)
     proto = draft.copy()
     maps = decision.input[0]
     shape = _shape(draft, maps)
@@ -52,18 +54,35 @@ def _apply(draft: Draft) -> Change | None:
     return Change(replace(cut, task=task), note, old=lambda labels: labels.astype(np.float64).reshape(-1), new=decided)
 
 
+def _as_float(draft: Draft) -> Change | None:
+    """Indices that no ArgMax in sight decides stay what they are, as float32."""
+    task = draft.task
+    assert task is not None
+    kinds = {output.name: output.type.tensor_type.elem_type for output in draft.proto.graph.output}
+    if kinds[draft.output_name] not in _INTEGERS or task.overlapping or task.fit == "tile":
+        return None
+    proto, name = draft.copy(), draft.output_name
+    shape = output_shapes(draft).get(name, ())
+    made = fresh(proto, f"{name}_levels")
+    proto.graph.node.append(node(proto, "Cast", [name], made, {"to": TensorProto.FLOAT}))
+    set_output(proto, name, made, shape)
+    note = f"{draft.where}: returns class indices that it decides itself; the task's output is labels then"
+    decided = replace(draft.with_proto(inferred(proto)), task=replace(task, output="labels"))
+    return Change(decided, note if task.output != "labels" else "")
+
+
 def _decision(draft: Draft) -> onnx.NodeProto | None:
     """The ArgMax or threshold that the output comes from, through nothing but casts and changes of shape."""
     made = makers(draft.proto)
-    node = made.get(draft.output_name)
-    while node is not None and node.op_type in _CARRIERS:
-        node = made.get(node.input[0])
-    if node is None:
+    found = made.get(draft.output_name)
+    while found is not None and found.op_type in _CARRIERS:
+        found = made.get(found.input[0])
+    if found is None:
         return None
-    if node.op_type in _THRESHOLDS:
-        level = array_of(draft.proto, node.input[1])
-        return node if level is not None and level.size == 1 else None
-    return node if node.op_type == "ArgMax" else None
+    if found.op_type in _THRESHOLDS:
+        level = array_of(draft.proto, found.input[1])
+        return found if level is not None and level.size == 1 else None
+    return found if found.op_type == "ArgMax" else None
 
 
 def _shape(draft: Draft, value: str) -> tuple[int, ...]:
@@ -83,24 +102,24 @@ def _shape(draft: Draft, value: str) -> tuple[int, ...]:
 
 def _of_classes(task: SegmentationTask, maps: int, where: str) -> SegmentationTask:
     """The task over so many maps of logits; one foreground class beside a background map gets that one's name."""
-    if maps == 2 and task.maps == 1:
+    if maps == 2 and len(task.classes) == 1:
         classes = ("background", *task.classes)
         return replace(task, classes=classes, output="logits", activation="softmax")
-    if maps != task.maps:
+    if maps != len(task.classes):
         raise InputError(
-            f"{where}: its ArgMax chooses among {maps} classes and the task names {task.maps} "
+            f"{where}: its ArgMax chooses among {maps} classes and the task names {len(task.classes)} "
             f"({', '.join(task.classes)}); name all {maps} in the task's classes, in the network's order"
         )
-    return replace(task, output="logits")
+    return replace(task, output="logits", activation="softmax")
 
 
 def _of_threshold(draft: Draft, maps: str, level: float) -> tuple[SegmentationTask, str]:
     task = draft.task
     assert task is not None
-    if task.maps != 1:
+    if len(task.classes) != 1:
         raise InputError(
             f"{draft.where}: returns a mask (a threshold at {level:g}), which has one foreground class, and the task "
-            f"names {task.maps}; name one class in the task"
+            f"names {len(task.classes)}; name one class in the task"
         )
     maker = makers(draft.proto).get(maps)
     probability = level if maker is not None and maker.op_type == "Sigmoid" else 1.0 / (1.0 + math.exp(-level))

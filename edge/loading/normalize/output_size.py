@@ -7,6 +7,7 @@ then. Deciding first and enlarging the mask costs thin structures. The Resize go
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -29,17 +30,18 @@ _ATTRIBUTES = {
 def _apply(draft: Draft) -> Change | None:
     task = draft.task
     shape = output_shapes(draft).get(draft.output_name, ())
-    if task is None or len(shape) != 4 or shape[1] != task.maps:
+    if task is None or task.output == "labels" or len(shape) != 4 or shape[1] != task.maps:
         return None
     if shape[2] >= task.size[0] and shape[3] >= task.size[1]:
         return None
-    kernel = "bilinear"
+    kernel = task.upsample
     raised = _raised(draft, shape, task.size, kernel)
     note = (
         f"{draft.where}: returns {shape[2]} x {shape[3]} maps for a {task.size[0]} x {task.size[1]} input; they are "
         f"enlarged inside the engine ({kernel}) before the decision"
     )
-    return Change(draft.with_proto(raised), note, 1e-3, old=_expected(draft, task.size, kernel))
+    enlarged = Draft(raised, draft.where, replace(task, upsample="bilinear"))  # done, so the task need not say it
+    return Change(enlarged, note, 1e-3, old=_expected(draft, task.size, kernel))
 
 
 def _raised(draft: Draft, shape: tuple[int, ...], size: Size, kernel: str) -> onnx.ModelProto:

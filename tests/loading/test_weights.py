@@ -1,0 +1,68 @@
+"""Checkpoints as training code leaves them: all of them are the same weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.errors import InputError
+from edge.loading import load_model
+from edge.loading.weights import load_weights
+
+torch = pytest.importorskip("torch")
+
+
+def network() -> Any:
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
+
+
+def prefixed(prefix: str, state: dict[str, Any]) -> dict[str, Any]:
+    return {prefix + name: tensor for name, tensor in state.items()}
+
+
+LEFT = {
+    "plain": lambda s: s,
+    "parallel": lambda s: prefixed("module.", s),
+    "compiled": lambda s: prefixed("_orig_mod.", s),
+    "compiled-in-parallel": lambda s: prefixed("module._orig_mod.", s),
+    "lightning": lambda s: {"epoch": 9, "state_dict": prefixed("model.", s), "loops": {}, "optimizer_states": []},
+    "lightning-with-a-loss": lambda s: {"state_dict": {**prefixed("net.", s), "loss.weight": torch.ones(2)}},
+    "nnunet": lambda s: {"network_weights": s, "optimizer_state": {}, "trainer_name": "nnUNetTrainer"},
+    "average": lambda s: {"ema": {"n_averaged": torch.tensor(3), **prefixed("module.", s)}},
+    "nested": lambda s: {"model": {"state_dict": s}, "step": 4},
+}
+
+
+@pytest.mark.parametrize("how", LEFT)
+def test_wrapped_checkpoints_are_the_network_itself(how: str, tmp_path: Path) -> None:
+    state = network().state_dict()
+    torch.save(LEFT[how](state), tmp_path / "w.pt")
+    loaded = load_weights(tmp_path / "w.pt", network())
+    assert loaded.keys() == state.keys() and all(torch.equal(loaded[name], state[name]) for name in state)
+
+
+def test_names_that_begin_as_a_wrapper_stay_where_the_network_has_them(tmp_path: Path) -> None:
+    class Net(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = network()
+
+    torch.save(Net().state_dict(), tmp_path / "w.pt")
+    assert "model.0.weight" in load_weights(tmp_path / "w.pt", Net())
+
+
+def test_another_network_is_still_refused(tmp_path: Path) -> None:
+    torch.save(prefixed("module.", torch.nn.Conv2d(3, 4, 3).state_dict()), tmp_path / "w.pt")
+    with pytest.raises(InputError, match="weights of another architecture"):
+        load_weights(tmp_path / "w.pt", network())
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".ckpt", ".safetensors"])
+def test_a_checkpoint_alone_says_how_to_name_its_network(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"best{suffix}"
+    torch.save(network().state_dict(), path)
+    with pytest.raises(InputError, match=r"weights without their network; give .* package.module:callable, with --w"):
+        load_model(str(path))
