@@ -130,8 +130,18 @@ def test_a_jetson_without_the_python_module_is_told_what_to_install(monkeypatch)
         find_toolkit("torch_tensorrt")
 
 
+def test_a_jetson_without_a_library_that_tensorrt_links_is_told_which(monkeypatch):
+    monkeypatch.setattr("edge.backends.tensorrt.compiler.import_module", _broken)
+    with pytest.raises(MachineError, match=r"TensorRT is here and cannot be loaded \(libcublas\.so\.12"):
+        TensorRtToolkit().identity()
+
+
 def _missing(name):
-    raise ImportError(name)
+    raise ModuleNotFoundError(name)
+
+
+def _broken(name):
+    raise ImportError("libcublas.so.12: cannot open shared object file")
 
 
 @pytest.mark.needs_gpu

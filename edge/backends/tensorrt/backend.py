@@ -65,8 +65,10 @@ def import_tensorrt() -> Any:
     """
     try:
         import tensorrt
-    except (ImportError, OSError) as error:
+    except ModuleNotFoundError as error:
         raise MachineError(f"TensorRT is not installed ({error}); {_INSTALL}") from None
+    except (ImportError, OSError) as error:
+        raise MachineError(f"TensorRT is installed and cannot be loaded ({error}); {_INSTALL}") from None
     return tensorrt
 
 

@@ -65,9 +65,7 @@ def build_plan(
         MachineError: this TensorRT lacks something that the table says it has.
     """
     log = make_logger(trt)
-    builder = trt.Builder(log)
-    if builder is None:
-        raise MachineError("TensorRT could not start its builder: " + log.last())
+    builder = make_object(trt.Builder, log)
     if settings.plugins:
         trt.init_libnvinfer_plugins(log, "")
     network = builder.create_network(_bits(trt, "NetworkDefinitionCreationFlag", settings.network_flags))
@@ -92,6 +90,21 @@ def build_plan(
     return Built(bytes(plan), kept, seconds, tuple(log.warnings))
 
 
+def make_object(kind: Any, log: Any) -> Any:
+    """A ``Builder`` or ``Runtime``. Without a driver pybind11 raises a TypeError that says nothing; the log says why.
+
+    Raises:
+        MachineError: TensorRT cannot start here.
+    """
+    try:
+        made = kind(log)
+    except TypeError:
+        made = None
+    if made is None:
+        raise MachineError(f"TensorRT cannot start on this machine: {log.last()}")
+    return made
+
+
 def make_logger(trt: Any) -> Any:
     """A logger that keeps what matters and prints nothing: ``warnings`` (each once), ``errors``, ``last()``."""
 
@@ -109,8 +122,9 @@ def make_logger(trt: Any) -> Any:
                 del self.errors[:-_KEPT_LINES]
 
         def last(self) -> str:
-            """The last errors in one line."""
-            return " ".join(" ".join(self.errors[-3:]).split())[:500] or "it gave no reason"
+            """The last errors in one line, or the last warnings: a missing driver is only warned of."""
+            said = self.errors[-3:] or list(self.warnings)[-3:]
+            return " ".join(" ".join(said).split())[:500] or "it gave no reason"
 
     return Log()
 

@@ -82,8 +82,10 @@ class TensorRtToolkit(Toolkit):
         if self._trt is None:
             try:
                 self._trt = import_module(self.flavour)
-            except ImportError:
+            except ModuleNotFoundError:
                 raise MachineError(f"{self.title} has no Python module here; {self.install}") from None
+            except (ImportError, OSError) as error:  # a library that it links is missing
+                raise MachineError(f"{self.title} is here and cannot be loaded ({error}); {self.install}") from None
         return self._trt
 
     def _device(self) -> Cuda:

@@ -15,7 +15,7 @@ from typing import Any, Mapping
 import numpy as np
 
 from ...errors import InputError, MachineError
-from .build import make_logger
+from .build import make_logger, make_object
 from .cuda import Cuda
 from .plan import PlanLayer, inspector_layers, plan_version
 
@@ -240,7 +240,7 @@ class TensorRtRunner:
 
 
 def _load(trt: Any, plan: bytes, log: Any) -> tuple[Any, Any]:
-    runtime = trt.Runtime(log)
+    runtime = make_object(trt.Runtime, log)
     if hasattr(runtime, "engine_host_code_allowed"):
         runtime.engine_host_code_allowed = False  # a plan is data; it must not bring code for this CPU
     if hasattr(trt, "init_libnvinfer_plugins"):

@@ -106,7 +106,7 @@ def _own_variables(function: ast.FunctionDef) -> set[str]:
     """Variables that hold something of ours, though named as TensorRT's elsewhere: typed, or made by our calls."""
     arguments = (*function.args.args, *function.args.kwonlyargs)
     ours = {one.arg for one in arguments if one.annotation is not None and ast.unparse(one.annotation) != "Any"}
-    makers = {name.rsplit(".", 1)[-1] for version in recorded_versions() for name in read_api(version)}
+    makers = {"make_object"} | {name.rsplit(".", 1)[-1] for one in recorded_versions() for name in read_api(one)}
     for node in ast.walk(function):
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
             made_by = ast.unparse(node.value.func).rsplit(".", 1)[-1]
