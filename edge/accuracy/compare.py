@@ -96,6 +96,8 @@ class Accuracy:
         strata: largest first.
         classes: one per foreground class.
         hd95: distance between outlines, shown and never gated; None where it could not be measured.
+        graph_db: what the engine's graph itself loses against the float source, raw outputs; None: not measured.
+        second_db: parity of another executor of the same graph; None where it was not asked.
     """
 
     dice: Score
@@ -114,6 +116,8 @@ class Accuracy:
     strata: tuple[Stratum, ...]
     classes: tuple[ClassScore, ...]
     hd95: SurfaceDistance | None = None
+    graph_db: float | None = None
+    second_db: float | None = None
 
 
 def compare(

@@ -123,6 +123,16 @@ def reference(model: Model, threads: int | None = None) -> OnnxRuntimeRunner:
     return OnnxRuntimeRunner(session, model.output_name, threads or physical_cores(), optimize=False)
 
 
+def optimized(model: Model, threads: int | None = None) -> OnnxRuntimeRunner:
+    """The graph as ONNX Runtime's own optimizer rewrites it: a second executor, for parity that is in doubt.
+
+    Raises:
+        InputError: ONNX Runtime refuses the graph.
+    """
+    session = _session(_serialized(model), threads, optimize=True, where=model.source or model.name)
+    return OnnxRuntimeRunner(session, model.output_name, threads or physical_cores(), optimize=True)
+
+
 class Intermediates:
     """Runs a graph and hands out tensors from inside it.
 

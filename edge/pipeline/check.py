@@ -5,20 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from edge.accuracy.compare import Accuracy, compare
 from edge.accuracy.evaluate import Evaluation, evaluate
-from edge.accuracy.gate import Criteria, Verdict, judge
+from edge.accuracy.gate import Criteria, Verdict, judge, parity_bar
+from edge.accuracy.parity import explained_by, measure_parity
 from edge.accuracy.reference import require_useful
-from edge.accuracy.sqnr import parity_db
 from edge.backends.engine import Engine, Runner
 from edge.graph.model import Model
 from edge.images.image_set import ImageSet
-
-PARITY_IMAGES = 12
-"""Parity asks whether the compiler computes what the graph says; a dozen images show that, and unoptimized ONNX
-Runtime is slow."""
 
 
 @dataclass(frozen=True)
@@ -53,17 +47,6 @@ def judged_reference(
     return found
 
 
-def measure_parity(runner: Runner, graph: Model, images: ImageSet) -> float:
-    """Decibels between an engine and ONNX Runtime (optimizations off) on the same graph, over a few of the images."""
-    from edge.backends.onnxruntime import reference
-
-    exact = reference(graph)
-    inputs = [graph.task.preprocess(sample.pixels())[None] for sample in images.spread(PARITY_IMAGES)]
-    expected = np.concatenate([exact.run(image) for image in inputs])
-    actual = np.concatenate([runner.run(image) for image in inputs])
-    return parity_db(expected, actual)
-
-
 def check_engine(
     engine: Engine,
     runner: Runner,
@@ -91,6 +74,10 @@ def check_engine(
         InputError: too few images, or images that do not decode.
     """
     evaluation = evaluate(runner.run, images, engine.task, advance)
-    parity = None if graph is None else measure_parity(runner, graph, images)
-    accuracy = compare(evaluation, reference, parity, criteria.strata, criteria.group)
+    bar = parity_bar(engine.precision, engine.rest)
+    source = dict(zip(reference.names, reference.outputs, strict=True))
+    parity = None if graph is None else measure_parity(runner, graph, images, bar, source)
+    accuracy = explained_by(
+        compare(evaluation, reference, parity.engine_db if parity else None, criteria.strata, criteria.group), parity
+    )
     return Checked(evaluation, accuracy, judge(criteria.gate, accuracy, engine.precision, engine.rest, allow_small))

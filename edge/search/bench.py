@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 
 from edge.accuracy.compare import compare
 from edge.accuracy.evaluate import Evaluation, evaluate
-from edge.accuracy.gate import Check, Criteria, Gate, judge
-from edge.accuracy.sqnr import parity_db
+from edge.accuracy.gate import Check, Criteria, Gate, judge, parity_bar
+from edge.accuracy.parity import explained_by, measure_parity
 from edge.backends.engine import Backend, Candidate, Layer, Runner
-from edge.backends.onnxruntime import reference
 from edge.graph.model import Model
 from edge.images.image_set import ImageSet
 from edge.latency.timing import interleave
@@ -129,12 +128,13 @@ class LocalBench:
         """Masks of all search images through the real engine, and parity on a few of them."""
         with self._running(candidate) as runner:
             found = evaluate(runner.run, self._images, self._task)
-            inputs = list(self._inputs(_PARITY_IMAGES))
-            actual = np.concatenate([runner.run(x) for x in inputs])
-        exact = reference(candidate.model)
-        parity = parity_db(np.concatenate([exact.run(x) for x in inputs]), actual)
+            reference = self._reference()
+            source = dict(zip(reference.names, reference.outputs, strict=True))
+            bar, some = parity_bar(candidate.precision, candidate.rest), self._images.spread(_PARITY_IMAGES)
+            parity = measure_parity(runner, candidate.model, some, bar, source)
         gate = self._criteria.gate
-        accuracy = compare(found, self._reference(), parity, self._criteria.strata, self._criteria.group)
+        compared = compare(found, reference, parity.engine_db, self._criteria.strata, self._criteria.group)
+        accuracy = explained_by(compared, parity)
         verdict = judge(gate, accuracy, candidate.precision, candidate.rest, allow_small=True)
         guarded = judge(_guarded(gate), accuracy, candidate.precision, candidate.rest, allow_small=True)
         slack = min((_slack(check) for check in guarded.checks), default=1.0)

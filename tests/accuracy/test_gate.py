@@ -78,6 +78,33 @@ def test_parity_is_asked_under_every_gate_even_none(precision: str, rest: str, b
         assert f"is below {bar} dB: the compiler changed" in broken.reasons[0]
 
 
+@pytest.mark.parametrize(
+    ("precision", "parity", "graph", "second", "passes"),
+    [
+        ("int8", 28.5, 25.0, None, True),  # adds less than half of what quantization lost
+        ("int8", 28.5, 27.0, None, False),
+        ("int8", 28.5, 40.0, 26.0, True),  # a second executor is further off
+        ("int8", 28.5, 40.0, 33.0, False),
+        ("int8", 19.0, 5.0, 5.0, False),  # nothing excuses a misread dialect
+        ("fp32", 59.2, None, 60.0, True),
+        ("fp32", 39.0, None, 35.0, False),
+        ("bf16", 19.9, 10.0, 10.0, False),
+    ],
+)
+def test_the_graphs_own_noise_explains_a_missed_bar_down_to_a_floor(
+    precision: str, parity: float, graph: float | None, second: float | None, passes: bool
+) -> None:
+    found = replace(ACCURACY, parity_db=parity, graph_db=graph, second_db=second)
+    assert judge(None, found, precision).passed == passes
+
+
+def test_a_compiler_is_blamed_only_where_a_second_executor_keeps_the_graph() -> None:
+    broken = replace(ACCURACY, parity_db=12.0, graph_db=33.0)
+    assert "optimizer keeps it: 75.0 dB" in judge(None, replace(broken, second_db=75.0), "int8").reasons[0]
+    told = judge(None, replace(broken, second_db=11.0), "int8").reasons[0]
+    assert "compiler changed" not in told and "hang on the order of rounding" in told
+
+
 def test_a_broken_engine_with_a_higher_dice_is_caught() -> None:
     better = replace(dice(mean=0.92, retained=1.02), parity_db=12.0)
     assert not judge(load_gate("mlperf-3dunet"), better, "int8").passed

@@ -1,0 +1,76 @@
+"""Parity: did the compiler keep its graph's meaning, and if it cannot be shown, what explains that?
+
+The engine is compared with ONNX Runtime (optimizations off) on the very graph that was compiled. Some graphs are at the
+mercy of rounding: there any second executor is as far off, and quantization itself was further.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.accuracy.compare import Accuracy
+from edge.accuracy.sqnr import parity_db
+from edge.backends.engine import Runner
+from edge.graph.model import Model
+from edge.images.image_set import ImageSet
+
+Array = NDArray[np.float32]
+
+PARITY_IMAGES = 12
+"""Parity asks whether the compiler computes what the graph says; a dozen images show that, and unoptimized ONNX
+Runtime is slow."""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far an engine is from its graph, in decibels on raw outputs, and what may explain it.
+
+    Attributes:
+        engine_db: the engine against ONNX Runtime (optimizations off) on the same graph.
+        graph_db: that graph against the float source; None where the source's outputs are not at hand.
+        second_db: ONNX Runtime with its optimizations on, likewise; None where it was not asked.
+    """
+
+    engine_db: float
+    graph_db: float | None = None
+    second_db: float | None = None
+
+
+def measure_parity(
+    runner: Runner, graph: Model, images: ImageSet, bar: float, source: Mapping[str, Array] | None = None
+) -> Parity:
+    """Parity over a few of the images; a second executor of the graph is asked only where the engine misses the bar.
+
+    Args:
+        runner: the engine.
+        graph: what it was compiled from.
+        images: real ones, spread evenly over the set.
+        bar: parity that needs no explanation, in decibels.
+        source: name of an image to the float source's output for it, ``[maps, height, width]``.
+    """
+    from edge.backends.onnxruntime import optimized, reference
+
+    samples = list(images.spread(PARITY_IMAGES))
+    inputs = [graph.task.preprocess(sample.pixels())[None] for sample in samples]
+    exact = _outputs(reference(graph), inputs)
+    engine_db = parity_db(exact, _outputs(runner, inputs))
+    if engine_db >= bar:
+        return Parity(engine_db)
+    graph_db = None
+    if source is not None:
+        before = np.stack([source[sample.name] for sample in samples])
+        graph_db = parity_db(before, exact) if before.shape == exact.shape else None
+    return Parity(engine_db, graph_db, parity_db(exact, _outputs(optimized(graph), inputs)))
+
+
+def _outputs(runner: Runner, inputs: Sequence[Array]) -> Array:
+    return np.concatenate([runner.run(image) for image in inputs])
+
+
+def explained_by(accuracy: Accuracy, parity: Parity | None) -> Accuracy:
+    """The accuracy with what may explain its parity."""
+    return accuracy if parity is None else replace(accuracy, graph_db=parity.graph_db, second_db=parity.second_db)

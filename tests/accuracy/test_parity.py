@@ -1,0 +1,37 @@
+"""Parity on real engines' stand-in: a runner that adds known noise to its own graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge.accuracy.parity import measure_parity
+from edge.backends.onnxruntime import OnnxRuntimeRunner, reference
+from edge.images.image_set import load_image_set
+from tests.fixtures.discs import disc_network, write_discs
+
+
+class Noisy(OnnxRuntimeRunner):
+    """The exact runner with noise on its outputs."""
+
+    def __init__(self, share: float) -> None:
+        self.exact, self.share = reference(disc_network()), share
+
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        exact = self.exact.run(batch)
+        noise = np.random.default_rng(0).normal(size=exact.shape)
+        return (exact + self.share * np.sqrt(np.square(exact).mean()) * noise).astype(np.float32)
+
+
+def test_what_explains_a_miss_is_measured_only_where_there_is_one(tmp_path: Path) -> None:
+    images = load_image_set(write_discs(tmp_path, {"train": 1, "val": 1, "test": 4})).split("test")
+    graph = disc_network()
+    source = {s.name: 1.1 * reference(graph).run(graph.task.preprocess(s.pixels())[None])[0] for s in images}
+    clean = measure_parity(Noisy(0.001), graph, images, 30.0, source)
+    assert clean.engine_db == pytest.approx(60.0, abs=0.5) and clean.graph_db is clean.second_db is None
+    noisy = measure_parity(Noisy(0.1), graph, images, 30.0, source)
+    assert noisy.engine_db == pytest.approx(20.0, abs=0.5)
+    assert noisy.graph_db == pytest.approx(20.8, abs=0.1)  # 0.1 of 1.1
+    assert noisy.second_db is not None and noisy.second_db > 100.0
