@@ -172,16 +172,17 @@ def fuse_to_file(
     weights: Path | None,
     task: TaskSource | None,
     target: str,
-    out: Path,
+    out: Path | None,
     threads: int | None,
     progress: Progress,
 ) -> Fused:
-    """Rewrite a model exactly and save the graph."""
+    """Rewrite a model exactly; save the graph where a file is given."""
     found = find_target(target)
     loaded = open_model(model, weights, task, progress)
     progress.stage("fuse")
     fused = fuse_for_target(loaded, found, _noise(loaded), threads)
-    fused.model.save(out)
+    if out is not None:
+        fused.model.save(out)
     return fused
 
 
@@ -191,16 +192,17 @@ def calibrate_to_file(
     task: TaskSource | None,
     data: Path | ImageSet,
     count: int,
-    out: Path,
+    out: Path | None,
     progress: Progress,
 ) -> Ranges:
-    """Learn ranges from the train split and save them."""
+    """Learn ranges from the train split; save them where a file is given."""
     images = calibration_set(open_images(data, progress).split("train"), count)
     loaded = open_model(model, weights, task, progress)
     progress.stage("calibrate", len(images))
     inputs = (loaded.task.preprocess(sample.pixels())[None] for sample in images)
     ranges = calibrate(loaded, inputs, advance=progress.advance)
-    ranges.save(out)
+    if out is not None:
+        ranges.save(out)
     return ranges
 
 

@@ -20,3 +20,7 @@ __all__ = [
     "write_merged",
     "write_report",
 ]
+
+from edge.api.package import make_callable
+
+make_callable(__name__)

@@ -83,8 +83,8 @@ def put(
     return whole
 
 
-def take_back(labels: NDArray[np.uint8], fit: str, size: tuple[int, int], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """Decided labels back onto the image, by nearest neighbour; what the network never saw is 0.
+def take_back(labels: NDArray[Any], fit: str, size: tuple[int, int], shape: tuple[int, int]) -> NDArray[Any]:
+    """Decided labels, or probabilities, back onto the image, by nearest neighbour; what the network never saw is 0.
 
     Args:
         labels: ``[rows, columns]`` or ``[rows, columns, classes]``, at the network's own output size.

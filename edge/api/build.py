@@ -1,0 +1,74 @@
+"""Build one engine, without a verdict."""
+
+from typing import TYPE_CHECKING, Annotated
+
+from edge.api.options import (
+    CountOption,
+    DataOption,
+    JetpackOption,
+    ModelArgument,
+    Option,
+    PathLike,
+    TargetOption,
+    TaskOption,
+    WeightsOption,
+    precision_names,
+)
+from edge.api.progress import Listener, Reporter
+
+if TYPE_CHECKING:
+    from edge.backends.engine import Engine
+
+STAGES = ("images", "load", "fuse", "calibrate", "build")
+"""Stages of building one engine, in order; ``search`` comes for a mixed one."""
+
+
+def build(
+    model: ModelArgument,
+    data: DataOption,
+    target: TargetOption,
+    precision: Annotated[str, Option("fp32, bf16, fp16, int8 or mixed", "P", values=precision_names)],
+    out: Annotated[PathLike | None, Option("engine folder", "DIR")] = None,
+    weights: WeightsOption = None,
+    task: TaskOption = None,
+    jetpack: JetpackOption = None,
+    calibration_images: CountOption = 64,
+    progress: Listener | None = None,
+) -> "Engine":
+    """One engine, no verdict.
+
+    Example: edge build models/unet --data calibration/dsb2018 --target cpu --precision int8 --out runs/unet-int8
+
+    Args:
+        model, data, target, weights, task, jetpack, calibration_images, progress: as for :func:`edge.deploy`.
+        precision: of the engine.
+        out: engine folder; ``runs/NAME-TARGET-PRECISION`` where none is given.
+
+    Returns:
+        What was built; :func:`edge.load_engine` makes it ready to run.
+
+    Raises:
+        InputError: an argument or a file is at fault, or the graph has nothing that could run so.
+        MachineError: the precision would not really run here, or this machine lacks something.
+    """
+    given = dict(locals())
+    from edge.api.command import command_line
+    from edge.api.given import as_data, as_optional_path, as_task
+    from edge.pipeline.session import Request
+    from edge.pipeline.single import build_single
+
+    request = Request(
+        model=model,
+        weights=as_optional_path("weights", weights),
+        task=as_task(task),
+        data=as_data(data),
+        target=target,
+        jetpack=jetpack,
+        precisions=(precision,),
+        gate="none",
+        out=as_optional_path("out", out),
+        calibration_images=calibration_images,
+        allow_small=True,
+        command=command_line(build, given),
+    )
+    return build_single(request, Reporter(progress, STAGES))

@@ -1,0 +1,159 @@
+"""Check engines against their float model, or score a float model alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+from edge.api.options import (
+    Argument,
+    DataOption,
+    EngineLike,
+    GateOption,
+    GroupOption,
+    ModelLike,
+    Option,
+    PathLike,
+    SmallOption,
+    StrataOption,
+    TaskOption,
+    WeightsOption,
+)
+from edge.api.progress import Listener, Reporter
+from edge.errors import InputError
+
+if TYPE_CHECKING:
+    from edge.accuracy.compare import Accuracy
+    from edge.accuracy.gate import Verdict
+
+Subject = ModelLike | EngineLike
+
+
+@dataclass(frozen=True)
+class CheckedEngine:
+    """One engine's scores and the gate's verdict.
+
+    Attributes:
+        engine: its folder.
+        accuracy: against the float model, on the same images.
+        gate: whether it passes, and why not.
+    """
+
+    engine: str
+    accuracy: "Accuracy"
+    gate: "Verdict"
+
+
+@dataclass(frozen=True, repr=False)
+class CheckResult:
+    """What a check found.
+
+    Attributes:
+        engines: one for each engine named, in that order; empty where a model was scored.
+        scores: of a model alone: dice, iou, recall, precision and more; None where engines were checked.
+    """
+
+    engines: tuple[CheckedEngine, ...] = ()
+    scores: Mapping[str, float] | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether every engine passes; a model alone has no gate to fail."""
+        return all(row.gate.passed for row in self.engines)
+
+    def to_json(self) -> Any:
+        """What ``edge check --json`` prints."""
+        return dict(self.scores) if self.scores is not None else [asdict(row) for row in self.engines]
+
+    def __repr__(self) -> str:
+        if self.scores is not None:
+            return f"<CheckResult Dice {self.scores['dice']:.4f} IoU {self.scores['iou']:.4f}>"
+        rows = (f"{r.engine} {'passes' if r.gate.passed else 'fails'}" for r in self.engines)
+        return f"<CheckResult {', '.join(rows)}>"
+
+    def _repr_html_(self) -> str:
+        from edge.api.summary import html_table
+        from edge.report import words
+
+        if self.scores is not None:
+            return html_table("float model", tuple(self.scores), [tuple(map(words.score, self.scores.values()))])
+        rows = [
+            (
+                row.engine,
+                words.score(row.accuracy.dice.mean),
+                words.percent(row.accuracy.dice.retained),
+                "passes" if row.gate.passed else "; ".join(row.gate.reasons),
+            )
+            for row in self.engines
+        ]
+        return html_table("check", ("engine", "Dice", "kept", "gate"), rows)
+
+
+def check(
+    subjects: Annotated[
+        Subject | Sequence[Subject], Argument("ENGINE... | MODEL", "engine or run folders, or one model")
+    ],
+    data: DataOption,
+    reference: Annotated[
+        ModelLike | None,
+        Option("float model to compare with; an ONNX file without a task takes the first engine's", "MODEL"),
+    ] = None,
+    gate: GateOption = "99.9",
+    split: Annotated[str, Option("train, val or test", values=lambda: ("train", "val", "test"))] = "test",
+    weights: WeightsOption = None,
+    task: TaskOption = None,
+    strata: StrataOption = None,
+    group: GroupOption = None,
+    allow_small: SmallOption = False,
+    baseline: Annotated[
+        PathLike | None, Option("earlier run: engines must keep what its chosen engine scores", "RUN")
+    ] = None,
+    progress: Listener | None = None,
+) -> CheckResult:
+    """Dice, IoU and the gate, through the real engine; with a model instead, its float scores and no gate.
+
+    Example: edge check runs/unet/engines/int8 --data calibration/dsb2018 --reference models/unet
+
+    Args:
+        subjects: one engine or run, several, or one model.
+        data: as for :func:`edge.deploy`.
+        reference: the float model; required for engines, unless ``baseline`` names a run, whose source it is then.
+        gate: what an engine has to keep of the reference.
+        split: of the data.
+        weights, task: of the reference, or of the model that is scored.
+        strata, group, allow_small, progress: as for :func:`edge.deploy`.
+        baseline: a run; an engine fails where it keeps less of the mean Dice or IoU of the run's chosen engine on these
+            images than the gate asks to be kept of the float model's (99.9 % where it asks for none).
+
+    Raises:
+        InputError: an argument or a file is at fault.
+        MachineError: this machine cannot run an engine.
+    """
+    from edge.api.given import as_data, as_optional_path, as_task, engine_folder
+    from edge.pipeline import single
+
+    named = list(subjects) if isinstance(subjects, list | tuple) else [subjects]
+    earlier = as_optional_path("baseline", baseline)
+    if reference is None and earlier is not None:
+        reference = earlier / "source.onnx"
+    images, reporter = as_data(data), Reporter(progress)
+    checkpoint, given_task = as_optional_path("weights", weights), as_task(task)
+    if reference is None:
+        if len(named) != 1:
+            raise InputError("several subjects without --reference; give one model, or engines with --reference MODEL")
+        subject: Any = named[0]
+        return CheckResult(scores=single.score_model(subject, images, split, checkpoint, given_task, reporter))
+    folders: list[Path] = [engine_folder("subjects", cast(EngineLike, subject)) for subject in named]
+    before = [] if earlier is None else [engine_folder("baseline", earlier)]
+    rows = single.check_engines(
+        [*folders, *before], images, split, reference, checkpoint, given_task, str(gate), strata, group, allow_small,
+        reporter,
+    )  # fmt: skip
+    found = tuple(CheckedEngine(*row) for row in rows)
+    if earlier is None:
+        return CheckResult(found)
+    from edge.accuracy.gate import load_gate
+    from edge.api.baseline import not_worse
+
+    asked = load_gate(str(gate))
+    return CheckResult(tuple(not_worse(row, found[-1], str(earlier), asked) for row in found[:-1]))

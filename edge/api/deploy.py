@@ -1,0 +1,129 @@
+"""Deploy a network: the fastest engine for a target that still segments as well, with a report."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from edge.api.options import (
+    CountOption,
+    DataOption,
+    GateOption,
+    GroupOption,
+    JetpackOption,
+    ModelArgument,
+    Option,
+    PathLike,
+    SecondsOption,
+    SmallOption,
+    StrataOption,
+    TargetOption,
+    TaskOption,
+    ThreadsOption,
+    WeightsOption,
+    precision_names,
+)
+from edge.api.progress import Listener, Reporter
+from edge.api.run import Run
+
+STAGES = (
+    "images",
+    "load",
+    "reference",
+    "fuse",
+    "calibrate",
+    "search",
+    "build",
+    "check",
+    "layers",
+    "attribute",
+    "profile",
+    "costs",
+    "report",
+)
+"""Stages of a deployment, in order; ``sweep`` comes only where it is asked for."""
+
+
+def deploy(
+    model: ModelArgument,
+    data: DataOption,
+    target: TargetOption = "cpu",
+    precisions: Annotated[
+        str | Sequence[str] | None,
+        Option("of fp32,bf16,fp16,int8,mixed (default: the target's)", "P,P", values=precision_names),
+    ] = None,
+    gate: GateOption = "99.9",
+    budget: Annotated[float, Option("after which the precision search starts nothing new", "SECONDS", least=0)] = 300.0,
+    bias_correction: Annotated[bool, Option("correct INT8 biases in the search")] = False,
+    out: Annotated[PathLike | None, Option("run folder (default runs/NAME-TARGET)", "RUN")] = None,
+    weights: WeightsOption = None,
+    task: TaskOption = None,
+    jetpack: JetpackOption = None,
+    calibration_images: CountOption = 64,
+    threads: ThreadsOption = None,
+    seconds: SecondsOption = 3.0,
+    strata: StrataOption = None,
+    group: GroupOption = None,
+    allow_small: SmallOption = False,
+    images: Annotated[bool, Option("keep pictures and names out of the report")] = True,
+    sweep: Annotated[bool, Option("throughput of the chosen engine as well")] = False,
+    progress: Listener | None = None,
+) -> Run:
+    """The whole pipeline: the fastest engine that passes the gate, and a report that says how that is known.
+
+    Example: edge deploy models/unet --data calibration/dsb2018 --out runs/unet
+
+    Args:
+        model: path, ``package.module:callable``, ``nn.Module`` in evaluation form, ``onnx.ModelProto`` or model.
+        data: folder, :class:`~edge.images.image_set.ImageSet`, or ``(image, mask[, split[, name]])`` tuples, images
+            ``[h, w]`` or ``[h, w, 3]`` uint8. Arrays are hashed into the report and not copied to the run.
+        target: name of a device.
+        precisions: asked for; each gets a row in the report.
+        gate: what an engine has to keep of the float model.
+        budget: seconds of the precision search.
+        bias_correction: correct INT8 biases in the search.
+        out: run folder, swapped in whole; an earlier run there is kept until then.
+        weights: checkpoint, for a model folder or a callable.
+        task: file, table or task; a model without its own needs one.
+        jetpack: release on the device.
+        calibration_images: of the train split.
+        threads: CPU threads of every engine.
+        seconds: of timing for each engine.
+        strata, group: manifest columns to judge by, and to resample by.
+        allow_small: judge on fewer than 20 images.
+        images: show pictures and names in the report.
+        sweep: measure throughput of the chosen engine as well.
+        progress: called with every :class:`~edge.api.progress.Event`.
+
+    Raises:
+        InputError: an argument or a file is at fault; the message names it.
+        MachineError: this machine lacks something.
+    """
+    given = dict(locals())
+    from edge.api.command import command_line
+    from edge.api.given import as_data, as_names, as_optional_path, as_task
+    from edge.pipeline.deploy import run_deploy
+    from edge.pipeline.session import Request
+
+    request = Request(
+        model=model,
+        weights=as_optional_path("weights", weights),
+        task=as_task(task),
+        data=as_data(data),
+        target=target,
+        jetpack=jetpack,
+        precisions=as_names("precisions", precisions),
+        gate=str(gate),
+        budget_seconds=budget,
+        bias_correction=bias_correction,
+        out=as_optional_path("out", out),
+        calibration_images=calibration_images,
+        threads=threads,
+        latency_seconds=seconds,
+        strata=strata,
+        group=group,
+        allow_small=allow_small,
+        report_images=images,
+        sweep=sweep,
+        command=command_line(deploy, given),
+    )
+    report, folder = run_deploy(request, Reporter(progress, STAGES))
+    return Run(report, folder)

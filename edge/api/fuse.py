@@ -1,0 +1,50 @@
+"""Rewrite a model exactly."""
+
+from typing import TYPE_CHECKING, Annotated
+
+from edge.api.options import (
+    ModelArgument,
+    Option,
+    PathLike,
+    TargetOption,
+    TaskOption,
+    ThreadsOption,
+    WeightsOption,
+)
+from edge.api.progress import Listener, Reporter
+
+if TYPE_CHECKING:
+    from edge.fusion import Fused
+
+
+def fuse(
+    model: ModelArgument,
+    out: Annotated[PathLike | None, Option("the rewritten graph", "FILE.onnx", required=True)] = None,
+    target: TargetOption = "cpu",
+    weights: WeightsOption = None,
+    task: TaskOption = None,
+    threads: ThreadsOption = None,
+    progress: Listener | None = None,
+) -> "Fused":
+    """Exact rewrites only, file to file; on this machine the fastest set is found by measuring.
+
+    Example: edge fuse runs/unet/source.onnx --out runs/fused.onnx
+
+    Args:
+        model, weights, task: as for :func:`edge.deploy`.
+        out: file for the graph; None writes none.
+        target: whose compiler the rewrites are chosen for.
+        threads: CPU threads of the measurements.
+        progress: called with every event.
+
+    Returns:
+        The rewritten model and what was done to it.
+
+    Raises:
+        InputError: an argument or a file is at fault.
+    """
+    from edge.api.given import as_optional_path, as_task
+    from edge.pipeline.single import fuse_to_file
+
+    path, checkpoint = as_optional_path("out", out), as_optional_path("weights", weights)
+    return fuse_to_file(model, checkpoint, as_task(task), target, path, threads, Reporter(progress))

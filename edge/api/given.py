@@ -1,0 +1,111 @@
+"""Arguments as users give them, paths or objects, to what the pipeline takes; the argument at fault is named."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge.errors import InputError
+
+if TYPE_CHECKING:
+    from edge.api.options import DataLike, EngineLike, PathLike, TaskLike
+    from edge.images.image_set import ImageSet
+    from edge.loading import TaskSource
+
+
+def as_path(name: str, given: PathLike) -> Path:
+    """A path.
+
+    Raises:
+        InputError: something else.
+    """
+    if not isinstance(given, str | os.PathLike):
+        raise InputError(f"{name}: is a {type(given).__name__}; give a path")
+    return Path(given)
+
+
+def as_optional_path(name: str, given: PathLike | None) -> Path | None:
+    """A path, or None."""
+    return None if given is None else as_path(name, given)
+
+
+def as_paths(name: str, given: PathLike | Sequence[PathLike]) -> tuple[Path, ...]:
+    """One path or several.
+
+    Raises:
+        InputError: none at all, or something else.
+    """
+    many = [given] if isinstance(given, str | os.PathLike) else list(given)
+    if not many:
+        raise InputError(f"{name}: is empty; give one path at least")
+    return tuple(as_path(name, path) for path in many)
+
+
+def as_names(name: str, given: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    """Names from a sequence, or from one text with commas; None stays.
+
+    Raises:
+        InputError: something else, or none in it.
+    """
+    if given is None:
+        return None
+    if not isinstance(given, Iterable):
+        raise InputError(f"{name}: is a {type(given).__name__}; give names")
+    names = tuple(part.strip() for part in (given.split(",") if isinstance(given, str) else given))
+    if not all(names) or not names:
+        raise InputError(f"{name}: names nothing; give names, or leave it out")
+    return names
+
+
+def as_data(given: DataLike) -> Path | ImageSet:
+    """A folder, or a set; arrays become a set.
+
+    Raises:
+        InputError: something else.
+    """
+    from edge.images.arrays import array_set
+    from edge.images.image_set import ImageSet
+
+    if isinstance(given, ImageSet):
+        return given
+    if isinstance(given, str | os.PathLike):
+        return Path(given)
+    if not isinstance(given, Iterable):
+        raise InputError(f"data: is a {type(given).__name__}; give a folder, an ImageSet or (image, mask) tuples")
+    return array_set(given)
+
+
+def as_task(given: TaskLike | None) -> TaskSource | None:
+    """A file, or a task; a table becomes a task.
+
+    Raises:
+        InputError: something else, or a table at fault.
+    """
+    from edge.task.task import SegmentationTask
+
+    if given is None or isinstance(given, SegmentationTask):
+        return given
+    if isinstance(given, Mapping):
+        table: Any = given.get("task", given)
+        return SegmentationTask.from_table(table, "task")
+    return as_path("task", given)
+
+
+def engine_folder(name: str, given: EngineLike) -> Path:
+    """The engine's folder; of a run, its chosen engine's.
+
+    Raises:
+        InputError: something else, or a run that chose none; the message lists its engines.
+    """
+    from edge.api.engine import LoadedEngine
+    from edge.api.run import Run, chosen_engine
+    from edge.backends.engine import Engine
+
+    if isinstance(given, LoadedEngine | Engine):
+        return given.folder
+    path = given.folder if isinstance(given, Run) else as_path(name, given)
+    if (path / "engine.json").is_file() or not (path / "report.json").is_file():
+        return path
+    return chosen_engine(path)

@@ -1,0 +1,101 @@
+"""Parameters that several public functions take, each declared once: its type, and how the command line shows it.
+
+Annotations here are real objects, not strings: :mod:`edge.cli.command` reads them, without importing what the types
+name.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Union
+
+if TYPE_CHECKING:
+    import onnx
+    from torch import nn
+
+    from edge.api.engine import LoadedEngine
+    from edge.api.run import Run
+    from edge.backends.engine import Engine
+    from edge.graph.model import Model
+    from edge.images.image_set import ImageSet
+    from edge.task.task import SegmentationTask
+
+PathLike = str | Path
+ModelLike = Union[str, Path, "Model", "nn.Module", "onnx.ModelProto"]
+"""A model folder, ``file.onnx``, ``package.module:callable``, or a model in memory."""
+DataLike = Union[str, Path, "ImageSet", Iterable[Sequence[Any]]]
+"""A folder, a set, or ``(image, mask[, split[, name]])`` tuples; see :func:`edge.images.arrays.array_set`."""
+TaskLike = Union[str, Path, Mapping[str, Any], "SegmentationTask"]
+"""A ``task.toml``, its table, or a task."""
+EngineLike = Union[str, Path, "Engine", "LoadedEngine", "Run"]
+"""An engine folder, a run folder (its chosen engine), or either in memory."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """How a keyword is shown on the command line, as ``--its-name``; a bool that is true by default as ``--no-NAME``.
+
+    Attributes:
+        help: one phrase.
+        metavar: what stands for the value.
+        least: the smallest number allowed.
+        required: asked for on the command line, where there is nowhere else to put the result.
+        repeats: a sequence is given by repeating the option; otherwise with commas.
+        values: what a shell completes it with.
+    """
+
+    help: str
+    metavar: str | None = None
+    least: float | None = None
+    required: bool = False
+    repeats: bool = False
+    values: Callable[[], Iterable[str]] | None = None
+
+
+@dataclass(frozen=True)
+class Argument:
+    """How a parameter is shown that the command line takes by position.
+
+    Attributes:
+        metavar, help: as for :class:`Option`.
+    """
+
+    metavar: str
+    help: str
+
+
+def target_names() -> Iterable[str]:
+    """Names of the targets, for completion."""
+    from edge.targets.target import targets
+
+    return targets()
+
+
+def gate_names() -> Iterable[str]:
+    """Names of the gates, for completion."""
+    from edge.accuracy.gate import presets
+
+    return presets()
+
+
+def precision_names() -> Iterable[str]:
+    """Names of the precisions, for completion."""
+    from edge.backends.engine import PRECISIONS
+
+    return PRECISIONS
+
+
+ModelArgument = Annotated[ModelLike, Argument("MODEL", "model folder, file.onnx or package.module:callable")]
+EngineArgument = Annotated[EngineLike, Argument("ENGINE", "engine folder, or a run: its chosen engine")]
+DataOption = Annotated[DataLike, Option("folder with manifest.csv, or images/ and masks/", "SET")]
+WeightsOption = Annotated[PathLike | None, Option("checkpoint to load", "FILE")]
+TaskOption = Annotated[TaskLike | None, Option("pre- and post-processing", "task.toml")]
+TargetOption = Annotated[str, Option("device, see edge targets", "T", values=target_names)]
+JetpackOption = Annotated[str | None, Option("JetPack release on the device", "V")]
+GateOption = Annotated[PathLike, Option("none, 99, 99.9, mlperf-3dunet or FILE.toml", "G", values=gate_names)]
+CountOption = Annotated[int, Option("train images to calibrate with", "N")]
+SmallOption = Annotated[bool, Option("judge on fewer than 20 images")]
+ThreadsOption = Annotated[int | None, Option("CPU threads (default: one a physical core)", least=1)]
+SecondsOption = Annotated[float, Option("seconds of timing for each engine", least=0.001)]
+StrataOption = Annotated[str | None, Option("manifest column to judge by", "COLUMN")]
+GroupOption = Annotated[str | None, Option("manifest column to resample by (patient, slide, ...)", "COLUMN")]

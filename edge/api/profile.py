@@ -1,0 +1,50 @@
+"""Profile an engine: latency, with its conditions and spread."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+from edge.api.options import EngineArgument, EngineLike, Option, PathLike, SecondsOption, ThreadsOption
+from edge.api.progress import Listener, Reporter
+
+if TYPE_CHECKING:
+    from edge.pipeline.profile import Profiled
+
+
+def profile(
+    engine: EngineArgument,
+    seconds: SecondsOption = 10.0,
+    against: Annotated[EngineLike | None, Option("interleave with this one", "ENGINE")] = None,
+    image: Annotated[
+        PathLike | Sequence[PathLike] | None, Option("time file to mask on it; may repeat", "FILE", repeats=True)
+    ] = None,
+    pixels: Annotated[bool, Option("time pixels to mask too, with the task on the host and inside the engine")] = False,
+    layers: Annotated[bool, Option("time every layer")] = False,
+    sweep: Annotated[bool, Option("throughput over batches and streams")] = False,
+    threads: ThreadsOption = None,
+    progress: Listener | None = None,
+) -> "Profiled":
+    """Latency with its conditions and spread; --against gives the ratio of two engines from one interleaved run.
+
+    Example: edge profile runs/unet/engines/int8 --against runs/unet/engines/fp32 --seconds 1
+
+    Args:
+        engine: engine or run, a folder or in memory.
+        seconds: of timing for each engine.
+        against: another engine, timed in turns with the first.
+        image: files to time from file to mask.
+        pixels: time pixels to mask too.
+        layers: time every layer of the first engine.
+        sweep: measure throughput over batches and streams.
+        threads: CPU threads.
+        progress: called with every event.
+
+    Raises:
+        InputError: an engine given twice, or images that do not decode.
+        MachineError: this machine cannot run an engine.
+    """
+    from edge.api.given import as_paths, engine_folder
+    from edge.pipeline.profile import Extras, profile_engines
+
+    folders = [engine_folder("engine", engine), *([engine_folder("against", against)] if against is not None else [])]
+    extras = Extras(as_paths("image", image) if image else (), pixels, layers, sweep)
+    return profile_engines(folders, seconds, threads, extras, Reporter(progress))

@@ -1,0 +1,53 @@
+"""Write the Q/DQ graph for one compiler."""
+
+from typing import TYPE_CHECKING, Annotated
+
+from edge.api.options import ModelArgument, Option, PathLike, TaskOption, WeightsOption
+
+if TYPE_CHECKING:
+    from edge.quantization.plan import PrecisionPlan
+
+
+def quantize(
+    model: ModelArgument,
+    ranges: Annotated[PathLike, Option("from edge calibrate, of this very graph", "ranges.json")],
+    out: Annotated[PathLike, Option("the graph with Q/DQ", "FILE.onnx")],
+    scheme: Annotated[
+        str,
+        Option(
+            "openvino, openvino-identical or tensorrt", values=lambda: ("openvino", "openvino-identical", "tensorrt")
+        ),
+    ] = "openvino",
+    plan: Annotated[PathLike | None, Option("layers to leave float", "plan.json")] = None,
+    weights: WeightsOption = None,
+    task: TaskOption = None,
+) -> "PrecisionPlan":
+    """Write the Q/DQ graph for one compiler.
+
+    Example: edge quantize runs/fused.onnx --ranges runs/ranges.json --out runs/int8.onnx
+
+    Args:
+        model, weights, task: as for :func:`edge.deploy`.
+        ranges: file from :func:`edge.calibrate`, of this very graph.
+        out: file for the graph.
+        scheme: whose rules to write by.
+        plan: file that says which layers to leave float; by the scheme's rules where none is given.
+
+    Returns:
+        The plan that was used.
+
+    Raises:
+        InputError: an argument or a file is at fault, or ranges of another graph.
+    """
+    from edge.api.given import as_optional_path, as_path, as_task
+    from edge.pipeline.single import quantize_to_file
+
+    return quantize_to_file(
+        model,
+        as_optional_path("weights", weights),
+        as_task(task),
+        as_path("ranges", ranges),
+        scheme,
+        as_optional_path("plan", plan),
+        as_path("out", out),
+    )

@@ -1,0 +1,50 @@
+"""Results in a line or a small table, for ``repr`` and notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import TYPE_CHECKING
+
+from edge.report import words
+
+if TYPE_CHECKING:
+    from edge.report.results import EngineRow, Report
+
+
+def result_line(report: Report, row: EngineRow) -> str:
+    """``int8-bf16  2.7 ms  3.1× FP32  Dice 0.911 → 0.908 (66 images)``; what was not measured is left out."""
+    latency, factor, accuracy = words.p50(row), words.speedup(row, words.baseline(report)), row.accuracy
+    parts = [row.name]
+    if latency is not None:
+        parts.append(f"{words.milliseconds(latency)} ms")
+    if factor is not None:
+        parts.append(f"{factor:.1f}× FP32")
+    if accuracy is not None:
+        parts.append(f"Dice {report.reference.dice:.3f} → {accuracy.dice.mean:.3f} ({accuracy.images} images)")
+    return "   ".join(parts)
+
+
+def run_rows(report: Report) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Header and a row for each engine: name, ms, speed against FP32, Dice, gate."""
+    base = words.baseline(report)
+    rows: list[tuple[str, ...]] = []
+    for row in report.engines:
+        factor = words.speedup(row, base)
+        rows.append(
+            (
+                f"{row.name} ◀" if row.name == report.chosen else row.name,
+                words.milliseconds(words.p50(row)),
+                words.NONE if factor is None else f"{factor:.2f}",
+                words.score(row.accuracy.dice.mean if row.accuracy else None),
+                words.state(row),
+            )
+        )
+    return ("engine", "p50 ms", "× FP32", "Dice", "gate"), rows
+
+
+def html_table(title: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table with a title, every cell escaped."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in header)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table><caption>{escape(title)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

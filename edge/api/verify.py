@@ -1,0 +1,50 @@
+"""Verify a bundle on the device that it was packed for."""
+
+from typing import Annotated
+
+from edge.api.options import Argument, Option, PathLike, SecondsOption, SmallOption
+from edge.api.progress import Listener, Reporter
+from edge.api.run import Run
+
+
+def verify(
+    bundle: Annotated[PathLike, Argument("BUNDLE", "archive, or the folder it was unpacked into")],
+    out: Annotated[PathLike | None, Option("run folder (default runs/NAME-verified)", "RUN")] = None,
+    seconds: SecondsOption = 10.0,
+    images: Annotated[PathLike | None, Option("check on these, not on the bundle's", "DIR")] = None,
+    runtime: Annotated[PathLike | None, Option("prove it in this segedge-run too", "FILE")] = None,
+    allow_small: SmallOption = False,
+    progress: Listener | None = None,
+) -> Run:
+    """On the device: preflight, build, check, profile, and the fastest engine that passes.
+
+    Example: edge verify runs/unet.tar.gz --out runs/unet-verified --seconds 1
+
+    Args:
+        bundle: from :func:`edge.bundle`.
+        out: run folder.
+        seconds: of timing for each engine.
+        images: folder with this device's own images.
+        runtime: a ``segedge-run`` built here, to prove every engine through it as well.
+        allow_small: judge on fewer than 20 images.
+        progress: called with every event.
+
+    Raises:
+        InputError: the bundle is damaged, hostile or of a newer schema.
+        MachineError: this machine is not the target, or lacks something.
+    """
+    from edge.api.given import as_optional_path, as_path
+    from edge.pipeline.verify import verify as verify_bundle
+
+    reporter = Reporter(progress, ("verify",))
+    reporter.stage("verify")
+    report, folder = verify_bundle(
+        as_path("bundle", bundle),
+        as_optional_path("out", out),
+        seconds=seconds,
+        images=as_optional_path("images", images),
+        allow_small=allow_small,
+        runtime=as_optional_path("runtime", runtime),
+        say=reporter.detail,
+    )
+    return Run(report, folder)
