@@ -51,15 +51,17 @@ class CheckResult:
     Attributes:
         engines: one for each engine named, in that order; empty where a model was scored.
         scores: of a model alone: dice, iou, recall, precision and more; None where engines were checked.
+        fault: why the model is useless as a reference (not finite, finds nothing); None where it is not.
     """
 
     engines: tuple[CheckedEngine, ...] = ()
     scores: Mapping[str, float] | None = None
+    fault: str | None = None
 
     @property
     def passed(self) -> bool:
-        """Whether every engine passes; a model alone has no gate to fail."""
-        return all(row.gate.passed for row in self.engines)
+        """Whether every engine passes; a model alone has no gate, but must be of use as a reference."""
+        return self.fault is None and all(row.gate.passed for row in self.engines)
 
     def to_json(self) -> Any:
         """What ``edge check --json`` prints."""
@@ -142,7 +144,7 @@ def check(
         if len(named) != 1:
             raise InputError("several subjects without --reference; give one model, or engines with --reference MODEL")
         subject: Any = named[0]
-        return CheckResult(scores=single.score_model(subject, images, split, checkpoint, given_task, reporter))
+        return CheckResult((), *single.score_model(subject, images, split, checkpoint, given_task, reporter))
     folders: list[Path] = [engine_folder("subjects", cast(EngineLike, subject)) for subject in named]
     before = [] if earlier is None else [engine_folder("baseline", earlier)]
     rows = single.check_engines(
