@@ -28,7 +28,8 @@ from training.weights import half_kernels, load_weights, save_weights, weights_r
 
 from edge.errors import EdgeError, InputError
 from edge.files import read_json, sha256_file, write_json
-from edge.images.image_set import ImageSet, load_image_set, require_disjoint
+from edge.images.image_set import ImageSet, load_image_set
+from edge.images.leaks import require_disjoint
 
 MODELS = Path(__file__).resolve().parent
 CHECKPOINT = "checkpoint.pt"

@@ -12,7 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import InputError
-from edge.images.image_set import SPLITS, ImageSet, seeded_splits
+from edge.images.image_set import ImageSet, seeded_splits
+from edge.images.manifest import SPLITS
+from edge.images.masks import class_labels
+from edge.images.plane import DTYPES, Plane
+from edge.images.readers.stack import Pixels
 from edge.task.task import SegmentationTask
 
 NAME = "in memory"
@@ -25,14 +29,15 @@ class ArraySample:
 
     Attributes:
         name: unique in its set.
-        array: ``[h, w]`` grey or ``[h, w, 3]`` RGB, uint8.
-        truth: ``[h, w]`` class indices of any integer type or bool; None where there is no mask.
+        array: ``[h, w]`` or ``[h, w, channels]`` of uint8, uint16, int16 or float32.
+        truth: ``[h, w]`` class indices of any integer type or bool, ``[h, w, classes]`` where labels overlap; None where
+            there is no mask.
         split: train, val or test.
         columns: none; a manifest has them.
     """
 
     name: str
-    array: NDArray[np.uint8]
+    array: NDArray[Any]
     truth: NDArray[Any] | None
     split: str
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -52,8 +57,22 @@ class ArraySample:
         """None: nothing of it is on disk."""
         return ()
 
-    def pixels(self) -> NDArray[np.uint8]:
+    @property
+    def volume(self) -> str:
+        """It is a slice of none."""
+        return ""
+
+    @property
+    def index(self) -> int:
+        """It is the only one of its case."""
+        return 0
+
+    def plane(self, task: SegmentationTask | None = None) -> Plane:
         """The image."""
+        return Plane(self.array, name=self.name)
+
+    def pixels(self) -> NDArray[Any]:
+        """The values of :meth:`plane` alone."""
         return self.array
 
     def labels(self, task: SegmentationTask) -> NDArray[np.uint8]:
@@ -64,19 +83,14 @@ class ArraySample:
         """
         if self.truth is None:
             raise InputError(f"data: image {self.name!r} has no mask; give one or leave the image out")
-        if len(task.classes) <= 2:
-            return np.asarray(self.truth != 0, dtype=np.uint8)
-        low, high = int(self.truth.min(initial=0)), int(self.truth.max(initial=0))
-        if low < 0 or high >= len(task.classes):
-            raise InputError(
-                f"data: the mask of {self.name!r} holds class {high if high > 0 else low}, but the task names "
-                f"{len(task.classes)} classes; give class indices from 0"
-            )
-        return self.truth.astype(np.uint8)
+        try:
+            return class_labels([Pixels(self.truth)], (), task)
+        except InputError as error:
+            raise InputError(f"data: the mask of {self.name!r}: {error}") from None
 
-    def pair(self, task: SegmentationTask) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    def pair(self, task: SegmentationTask) -> tuple[Plane, NDArray[np.uint8]]:
         """Image and mask."""
-        return self.pixels(), self.labels(task)
+        return self.plane(), self.labels(task)
 
     def content_sha256(self) -> bytes:
         """A hash over shape, type and values of both."""
@@ -91,7 +105,8 @@ def array_set(items: Iterable[Sequence[Any]], name: str = NAME) -> ImageSet:
 
     Args:
         items: ``(image, mask)``, ``(image, mask, split)`` or ``(image, mask, split, name)``; images ``[h, w]`` or
-            ``[h, w, 3]`` uint8, masks ``[h, w]`` class indices or bool, or None.
+            ``[h, w, channels]`` of uint8, uint16, int16 or float32; masks ``[h, w]`` class indices or bool, ``[h, w,
+            classes]`` where labels overlap, or None.
         name: of the set, for reports.
 
     Raises:
@@ -115,11 +130,14 @@ def _checked(index: int, item: Sequence[Any]) -> ArraySample:
         raise InputError(f"data: item {index} is not a tuple of two to four; {_TUPLE}")
     image, mask = np.asarray(item[0]), None if item[1] is None else np.asarray(item[1])
     split, name = (*item[2:], None, None)[:2]
-    if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
+    if image.dtype.name not in DTYPES or image.ndim not in (2, 3) or 0 in image.shape:
         raise InputError(
-            f"data: the image of item {index} is {list(image.shape)} {image.dtype}; give [h, w] or [h, w, 3] uint8"
+            f"data: the image of item {index} is {list(image.shape)} {image.dtype}; give [h, w] or [h, w, channels] of "
+            f"{', '.join(DTYPES)}"
         )
-    if mask is not None and (mask.shape != image.shape[:2] or mask.dtype.kind not in "uib"):
+    if mask is not None and (
+        mask.shape[:2] != image.shape[:2] or mask.ndim not in (2, 3) or mask.dtype.kind not in "uib"
+    ):
         raise InputError(
             f"data: the mask of item {index} is {list(mask.shape)} {mask.dtype}; give {list(image.shape[:2])} integers"
         )

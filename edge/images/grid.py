@@ -84,10 +84,12 @@ class View:
     """How the axes of a stored volume become planes, rows and columns.
 
     Attributes:
+        axis: axial, coronal or sagittal.
         order: stored axis of planes, of rows, of columns.
         flipped: whether each of them runs backwards.
     """
 
+    axis: str
     order: tuple[int, int, int]
     flipped: tuple[bool, bool, bool]
 
@@ -146,7 +148,7 @@ def choose_view(affine: Affine, shape: tuple[int, ...], axis: str | None) -> Vie
         raise InputError(f"axis {axis!r} is not one of {', '.join(AXES)}")
     order = [stored_axis[patient] for patient, _ in _SHOWN[axis]]
     flipped = [nearest[stored_axis[patient]][1] != sign for patient, sign in _SHOWN[axis]]
-    return View((order[0], order[1], order[2]), (flipped[0], flipped[1], flipped[2]))
+    return View(axis, (order[0], order[1], order[2]), (flipped[0], flipped[1], flipped[2]))
 
 
 def _nearest(directions: NDArray[np.float64]) -> tuple[tuple[int, int], ...]:

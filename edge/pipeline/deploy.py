@@ -240,7 +240,7 @@ def _profile(
     Returns:
         Engine name to its compute alone, and to pixels to mask with the task inside, where that can be.
     """
-    shown = [job.model.task.resized(s.pixels()) for s in job.splits.evaluation.spread(PROOF_IMAGES)]
+    shown = [job.model.task.resized(s.plane(job.model.task)) for s in job.splits.evaluation.spread(PROOF_IMAGES)]
     image = job.model.task.normalized(shown[0])[None]
     seconds = job.request.latency_seconds
     with ExitStack() as stack:

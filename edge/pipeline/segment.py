@@ -6,14 +6,13 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from edge.backends.engine import Runner
 from edge.errors import InputError, MachineError
 from edge.files import replaced_file
 from edge.images.pictures import read_image
+from edge.images.plane import Plane
 from edge.pipeline.pixels import PixelRun, on_host
 from edge.task.resample import nearest
 from edge.task.task import SegmentationTask
@@ -65,7 +64,7 @@ def segment_images(
     return list(masks.values())
 
 
-def _pixels(path: Path) -> NDArray[np.uint8]:
+def _pixels(path: Path) -> Plane:
     """Decoded; an image that may not be read is named, since around it a mask is being written."""
     try:
         return read_image(path)

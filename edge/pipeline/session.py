@@ -17,7 +17,9 @@ from edge.backends import find_backend
 from edge.backends.engine import PRECISIONS
 from edge.errors import InputError
 from edge.graph.model import Model
-from edge.images.image_set import SPLITS, ImageSet, load_image_set, require_disjoint
+from edge.images.image_set import ImageSet, load_image_set
+from edge.images.leaks import require_disjoint
+from edge.images.manifest import SPLITS
 from edge.loading import ModelSource, TaskSource, load_model
 from edge.pipeline.progress import Progress
 from edge.targets.target import Target, find_target
@@ -105,7 +107,7 @@ class Job:
 
     def inputs(self, images: ImageSet) -> Iterator[NDArray[np.float32]]:
         """Preprocessed images, one ``[1, channels, height, width]`` at a time."""
-        return (self.model.task.preprocess(sample.pixels())[None] for sample in images)
+        return (self.model.task.preprocess(sample.plane(self.model.task))[None] for sample in images)
 
 
 def prepare(request: Request, progress: Progress) -> Job:

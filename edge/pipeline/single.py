@@ -199,7 +199,7 @@ def calibrate_to_file(
     images = calibration_set(open_images(data, progress).split("train"), count)
     loaded = open_model(model, weights, task, progress)
     progress.stage("calibrate", len(images))
-    inputs = (loaded.task.preprocess(sample.pixels())[None] for sample in images)
+    inputs = (loaded.task.preprocess(sample.plane(loaded.task))[None] for sample in images)
     ranges = calibrate(loaded, inputs, advance=progress.advance)
     if out is not None:
         ranges.save(out)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.images.shown import shown
 from edge.report.results import ImageScores
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def worst_pictures(
     return tuple(
         Picture(
             name=scores.names[index],
-            pixels=images.samples[index].pixels(),
+            pixels=shown(images.samples[index].plane(reference.task), reference.task),
             truth=reference.truth[index],
             reference=reference.labels[index],
             engines={name: evaluation.labels[index] for name, evaluation in engines.items()},

@@ -155,7 +155,7 @@ class LocalBench:
         return self._float
 
     def _inputs(self, count: int) -> Iterator[Array]:
-        return (self._task.preprocess(sample.pixels())[None] for sample in self._images.spread(count))
+        return (self._task.preprocess(sample.plane(self._task))[None] for sample in self._images.spread(count))
 
     @contextmanager
     def _running(self, candidate: Candidate) -> Iterator[Runner]:

@@ -65,8 +65,9 @@ def load_training_images(images: ImageSet, task: SegmentationTask, balance: str)
     """
     inputs, masks, values = [], [], []
     for sample in images:
-        inputs.append(task.preprocess(sample.pixels()).astype(np.float16))
-        masks.append(nearest(sample.labels(task), task.size))
+        plane, labels = sample.pair(task)
+        inputs.append(task.preprocess(plane).astype(np.float16))
+        masks.append(nearest(labels, task.size))
         values.append(sample.columns.get(balance, ""))
     names = sorted(set(values))
     groups = [names.index(value) for value in values]

@@ -20,8 +20,8 @@ def test_arrays_hold_what_the_files_hold(tmp_path: Path) -> None:
     arrays = array_set((s.pixels(), s.labels(TASK), s.split, s.name) for s in files)
     assert [s.name for s in arrays.split("test")] == [s.name for s in files.split("test")]
     for ours, theirs in zip(arrays, files, strict=True):
-        pixels, labels = ours.pair(TASK)
-        np.testing.assert_array_equal(pixels, theirs.pixels())
+        plane, labels = ours.pair(TASK)
+        np.testing.assert_array_equal(plane.values, theirs.pixels())
         np.testing.assert_array_equal(labels, theirs.labels(TASK))
     assert arrays.digests() == files.digests() and not arrays.drawn
 
@@ -44,7 +44,7 @@ def test_without_splits_they_are_drawn_by_the_seed_of_folders() -> None:
     [
         ([], "data: is empty"),
         ([IMAGE], "data: item 0 is not a tuple of two to four"),
-        ([(IMAGE, MASK), (IMAGE.astype(np.float32), MASK)], r"data: the image of item 1 is \[4, 6, 3\] float32"),
+        ([(IMAGE, MASK), (IMAGE.astype(np.float64), MASK)], r"data: the image of item 1 is \[4, 6, 3\] float64"),
         ([(IMAGE, MASK[:2])], r"data: the mask of item 0 is \[2, 6\] uint8; give \[4, 6\] integers"),
         ([(IMAGE, MASK, "holdout")], "data: item 0 names split 'holdout'"),
         ([(IMAGE, MASK, "test"), (IMAGE, MASK)], "some items name a split and some do not"),

@@ -73,6 +73,7 @@ FORMATS = (
         (_NUMPY, "open_numpy"),
     ),
 )
+FORMATS_OF_ONE = next(row.suffixes for row in FORMATS if row.name == "picture")
 SUFFIXES = tuple(suffix for row in FORMATS for suffix in row.suffixes)
 
 
@@ -101,6 +102,11 @@ def stem(path: Path) -> str:
     """A file's name without its suffix, both of ``.nii.gz``."""
     suffix = next((s for s in sorted(SUFFIXES, key=len, reverse=True) if path.name.lower().endswith(s)), path.suffix)
     return path.name[: len(path.name) - len(suffix)] if suffix and path.name != suffix else path.name
+
+
+def always_one(path: Path) -> bool:
+    """Whether a file's name alone says that it holds one picture and no volume."""
+    return path.name.lower().endswith(FORMATS_OF_ONE)
 
 
 def is_image_name(path: Path) -> bool:

@@ -8,7 +8,7 @@ says.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,25 +64,22 @@ def open_dicom(path: Path, layout: Layout) -> Stack:
         require_pixels(path, series.frames[0].columns, series.frames[0].rows)
         depth, volume = len(series.frames), len(series.frames) > 1
         if series.affine is None:
-            return Stack(path, depth, lambda p: _decoded(series.frames[p]), volume, None, series.notes)
+            return Stack(path, depth, lambda p: _decoded(series.frames[p]), volume, notes=series.notes)
         view = choose_view(series.affine, series.shape, layout.axis if volume else None)
         grid = view.grid(series.affine, series.shape)
-        if view.order[0] == 0:
-            return Stack(
-                path,
-                depth,
-                lambda p: _shown(series.frames[view.stored_index(p, depth)], view),
-                volume,
-                grid,
-                series.notes,
-            )
-        across = _Across(series)
+
+    def stack(read: Callable[[int], Pixels], close: Callable[[], None]) -> Stack:
+        return Stack(path, grid.shape[0], read, volume, grid, view.axis, series.notes, close=close)
+
+    if view.order[0] == 0:
+        return stack(lambda plane: _shown(series.frames[view.stored_index(plane, depth)], view), lambda: None)
+    across = _Across(series)
 
     def read(plane: int) -> Pixels:
         with naming(path):
             return across.read(view, view.stored_index(plane, grid.shape[0]))
 
-    return Stack(path, grid.shape[0], read, True, grid, series.notes, close=across.close)
+    return stack(read, across.close)
 
 
 def read_series(path: Path) -> Series:

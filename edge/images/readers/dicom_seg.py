@@ -37,7 +37,7 @@ def open_segmentation(path: Path, layout: Layout) -> Stack:
             raise InputError("does not place its slices evenly in the patient; export it with the series it belongs to")
         affine = np.asarray(geometry.affine, np.float64)
         depth, rows, columns = (int(side) for side in geometry.spatial_shape)
-        view = choose_view(affine, (depth, rows, columns), layout.axis if depth > 1 else None)
+        view = choose_view(affine, (depth, rows, columns), layout.axis)
         grid = view.grid(affine, (depth, rows, columns))
 
     def read(plane: int) -> Pixels:
@@ -46,7 +46,7 @@ def open_segmentation(path: Path, layout: Layout) -> Stack:
             index = view.stored_index(plane, grid.shape[0])
             return Pixels(np.ascontiguousarray(view.show(_cut(segmentation, view.order[0], index, numbers))))
 
-    return Stack(path, grid.shape[0], read, volume=depth > 1, grid=grid, segments=labels)
+    return Stack(path, grid.shape[0], read, volume=depth > 1, grid=grid, axis=view.axis, segments=labels)
 
 
 def _cut(segmentation: Any, axis: int, index: int, numbers: list[int]) -> Any:

@@ -72,7 +72,7 @@ def open_nifti(path: Path, layout: Layout) -> Stack:
             values = _plane(voxels, header, view, view.stored_index(plane, grid.shape[0]))
             return Pixels(np.ascontiguousarray(view.show(rescaled(values, header.slope, header.intercept))))
 
-    return Stack(path, grid.shape[0], read, volume=True, grid=grid, close=stream.close)
+    return Stack(path, grid.shape[0], read, volume=True, grid=grid, axis=view.axis, close=stream.close)
 
 
 def read_header(stream: IO[bytes]) -> Header:

@@ -59,6 +59,7 @@ class Stack:
         read: decodes one plane; raises InputError where the file does not decode.
         volume: whether it is a volume, whose planes are samples of their own.
         grid: where its pixels lie in the patient; None where the file does not say.
+        axis: which way its planes are looked at: axial, coronal or sagittal; None where it has no grid.
         notes: what the user should know of it, one sentence each, without the file's name.
         segments: number and label of what each channel of a plane marks, for a mask that says so; else empty.
         close: lets go of the file.
@@ -69,6 +70,7 @@ class Stack:
     read: Callable[[int], Pixels]
     volume: bool = False
     grid: Grid | None = None
+    axis: str | None = None
     notes: tuple[str, ...] = ()
     segments: tuple[tuple[int, str], ...] = ()
     close: Callable[[], None] = _nothing
