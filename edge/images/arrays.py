@@ -30,8 +30,8 @@ class ArraySample:
     Attributes:
         name: unique in its set.
         array: ``[h, w]`` or ``[h, w, channels]`` of uint8, uint16, int16 or float32.
-        truth: ``[h, w]`` class indices of any integer type or bool, ``[h, w, classes]`` where labels overlap; None where
-            there is no mask.
+        truth: ``[h, w]`` class indices of any integer type or bool, ``[h, w, classes]`` where labels overlap;
+            None where there is no mask.
         split: train, val or test.
         columns: none; a manifest has them.
     """
