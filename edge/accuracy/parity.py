@@ -55,7 +55,7 @@ def measure_parity(
     from edge.backends.onnxruntime import optimized, reference
 
     samples = list(images.spread(PARITY_IMAGES))
-    inputs = [graph.task.preprocess(sample.pixels())[None] for sample in samples]
+    inputs = [graph.task.preprocess(sample.plane(graph.task))[None] for sample in samples]
     exact = _outputs(reference(graph), inputs)
     engine_db = parity_db(exact, _outputs(runner, inputs))
     if engine_db >= bar:

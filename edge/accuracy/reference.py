@@ -100,7 +100,7 @@ def _not_repeatable(reference: Evaluation, images: ImageSet, run: Run, where: st
     if task.fit == "tile":
         return
     for sample, first in list(zip(images, reference.outputs, strict=True))[:_TWICE]:
-        again = run(task.preprocess(sample.pixels())[None])[0]
+        again = run(task.preprocess(sample.plane(task))[None])[0]
         off = float(np.abs(again.astype(np.float64) - first).max())
         if off > _SAME * max(float(np.abs(first).max()), 1e-30):
             yield Fault(
