@@ -158,7 +158,12 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write readable JSON through a temporary sibling; NaN and infinity are refused, since JSON has none."""
-    write_text(path, json.dumps(value, indent=1, sort_keys=False, allow_nan=False) + "\n")
+    write_bytes(path, json_bytes(value))
+
+
+def json_bytes(value: Any) -> bytes:
+    """Readable JSON as every file of ours has it."""
+    return (json.dumps(value, indent=1, sort_keys=False, allow_nan=False) + "\n").encode()
 
 
 def _require_replaceable(place: Path, path: Path, marker: str) -> None:

@@ -108,7 +108,7 @@ def require_regular(path: Path, what: str = "file") -> int:
         raise InputError(f"{path}: cannot be the name of a {what} ({_reason(error)}); check the path") from None
     if not stat.S_ISREG(status.st_mode):
         kind = next((sentence for test, sentence in _KINDS if test(status.st_mode)), "is no plain file")
-        raise InputError(f"{path}: {kind}; give a {what}")
+        raise InputError(f"{path}: {kind}; give a plain file")
     return status.st_size
 
 

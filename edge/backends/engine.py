@@ -6,6 +6,7 @@ A backend is a module of this package with one class that satisfies :class:`Back
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,15 +15,19 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.errors import InputError
-from edge.files import read_document, sha256_file, write_json
+from edge.binding import BLANK, bind, is_bound
+from edge.errors import InputError, MachineError
+from edge.files import json_bytes, sha256_file, write_bytes
 from edge.graph.model import Model
+from edge.guard import parse_json, parsing, read_bytes
+from edge.limits import limits
 from edge.targets.target import Target
 from edge.task.task import SegmentationTask
 
 SCHEMA = "edge.engine/1"
 MANIFEST = "engine.json"
 PRECISIONS = ("fp32", "bf16", "fp16", "int8", "mixed")
+RESTS = ("fp32", "bf16", "fp16")
 
 
 @dataclass(frozen=True)
@@ -158,10 +163,10 @@ class Engine:
         return sum((self.folder / name).stat().st_size for name in self.artefact_sha256)
 
     def write(self) -> Engine:
-        """Write ``engine.json`` into the folder."""
-        table = {"schema": SCHEMA, **asdict(self), "task": self.task.to_table()}
+        """Write ``engine.json`` into the folder, bound by its own hash."""
+        table = {"schema": SCHEMA, **asdict(self), "task": self.task.to_table(), "binding": BLANK}
         del table["folder"]
-        write_json(self.folder / MANIFEST, table)
+        write_bytes(self.folder / MANIFEST, bind(json_bytes(table)))
         return self
 
     def summary(self) -> dict[str, Any]:
@@ -177,25 +182,97 @@ class Engine:
 
 
 def read_engine(folder: Path) -> Engine:
-    """Open an engine folder and check every artefact's hash.
+    """Open an engine folder and check what it binds: ``engine.json`` by its own hash, every artefact by the hash there.
 
     Raises:
-        InputError: not an engine folder, another schema, or a file that differs from its hash.
+        InputError: not an engine folder, another schema, damaged, or changed since it was built.
     """
     manifest = folder / MANIFEST
     if not manifest.is_file():
         raise InputError(f"{folder}: is not an engine folder (no {MANIFEST}); build one with edge build")
-    table = read_document(manifest, SCHEMA, "build the engine again with this version")
-    try:
+    document = read_bytes(manifest, "engine", limits().document_bytes)
+    table = parse_json(document, manifest, "build the engine again")
+    if not isinstance(table, dict) or table.pop("schema", None) != SCHEMA:
+        raise InputError(f"{manifest}: is not of schema {SCHEMA}; build the engine again with this version")
+    _require_bound(manifest, document, table)
+    with parsing(manifest, "a sound engine", "build the engine again"):
         task = SegmentationTask.from_table(table.pop("task"), manifest)
         engine = Engine(folder=folder, task=task, convs=ConvCounts(**table.pop("convs")), **table)
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{manifest}: is damaged ({error}); build the engine again") from None
+        _require_kinds(engine)
+    _require_artefacts(engine)
+    return engine
+
+
+def require_home(engine: Engine, package: str, installed: str) -> None:
+    """Refuse an engine that was proven by another release of its compiler, or on another kind of CPU.
+
+    Args:
+        engine: about to be loaded.
+        package: its compiler's key in ``versions``.
+        installed: the version here.
+
+    Raises:
+        MachineError: names both.
+    """
+    built = engine.versions.get(package, installed)
+    if _release(built) != _release(installed):
+        raise MachineError(
+            f"{engine.folder}: was built and proven with {package} {_release(built)}, this machine has "
+            f"{_release(installed)}, which may give other masks; build it again here, or install that version"
+        )
+    architecture = engine.runs_on.get("architecture", platform.machine())
+    if architecture != platform.machine():
+        raise MachineError(
+            f"{engine.folder}: was built for {architecture}, this machine is {platform.machine()}; build the engine on "
+            "a machine of its kind"
+        )
+
+
+def _require_bound(manifest: Path, document: bytes, table: dict[str, Any]) -> None:
+    if table.pop("binding", None) is None:
+        raise InputError(f"{manifest}: is bound by no hash, as older versions wrote it; build the engine again")
+    if not is_bound(document):
+        raise InputError(f"{manifest}: was changed since it was built; build the engine again")
+
+
+def _require_kinds(engine: Engine) -> None:
+    """Refuse values of a kind that later steps would fail on.
+
+    Raises:
+        TypeError, ValueError: names the key.
+    """
+    for key in ("name", "precision", "rest", "backend", "target", "artefact", "graph_sha256"):
+        if not isinstance(getattr(engine, key), str):
+            raise TypeError(f"{key} is no text")
+    for key in ("artefact_sha256", "versions", "runs_on"):
+        if not isinstance(getattr(engine, key), dict):
+            raise TypeError(f"{key} is no table")
+    if not all(isinstance(text, str) for text in (*engine.artefact_sha256.values(), *engine.versions.values())):
+        raise TypeError("a hash or a version is no text")
+    numbers = (engine.build_seconds, *asdict(engine.convs).values())
+    if any(isinstance(number, bool) or not isinstance(number, int | float) for number in numbers):
+        raise TypeError("build_seconds or convs is no number")
+    if engine.precision not in PRECISIONS or engine.rest not in RESTS:
+        raise ValueError(f"precision {engine.precision!r} or rest {engine.rest!r} is unknown")
+
+
+def _require_artefacts(engine: Engine) -> None:
+    """Every file that decides a mask lies in the folder and has its hash."""
+    needed = [engine.artefact]
+    if engine.artefact.endswith(".xml"):  # OpenVINO finds the weights by this name
+        needed.append(engine.artefact[: -len("xml")] + "bin")
+    unbound = [name for name in needed if name not in engine.artefact_sha256]
+    if unbound:
+        raise InputError(f"{engine.folder / MANIFEST}: no hash for its artefact {unbound[0]!r}; build the engine again")
     for name, digest in engine.artefact_sha256.items():
-        path = folder / name
+        path = engine.folder / name
         if Path(name).name != name or not path.is_file() or sha256_file(path) != digest:
             raise InputError(f"{path}: is missing or was changed since it was built; build the engine again")
-    return engine
+
+
+def _release(version: str) -> str:
+    """``2026.4.1`` of ``2026.4.1-21590-0a1b2c3``."""
+    return version.partition("-")[0].partition("+")[0]
 
 
 class Runner(Protocol):

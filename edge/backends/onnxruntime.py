@@ -6,6 +6,7 @@ that round differently (23 dB instead of 38 on a U-Net), and a reference must do
 
 from __future__ import annotations
 
+import platform
 import tempfile
 import time
 from collections import Counter
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.backends.engine import Candidate, ConvCounts, Engine, Layer
+from edge.backends.engine import Candidate, ConvCounts, Engine, Layer, require_home
 from edge.errors import InputError, MachineError, machine_fault
 from edge.graph.model import Model
 from edge.machine.cores import physical_cores
@@ -70,11 +71,12 @@ class OnnxRuntime:
             build_seconds=time.perf_counter() - start,
             convs=counts,
             versions=_versions(),
-            runs_on={"provider": _PROVIDERS[0]},
+            runs_on={"provider": _PROVIDERS[0], "architecture": platform.machine()},
         )
 
     def load(self, engine: Engine, threads: int | None = None) -> OnnxRuntimeRunner:
         """Open a session with graph optimizations on."""
+        require_home(engine, "onnxruntime", _versions()["onnxruntime"])
         session = _session((engine.folder / engine.artefact).read_bytes(), threads, optimize=True)
         return OnnxRuntimeRunner(session, engine.task.output_name, threads or physical_cores(), optimize=True)
 

@@ -13,6 +13,7 @@ from edge.device.manifest import PACKAGE
 
 PORTABLE = (
     "arrays.py",
+    "binding.py",
     "codec.py",
     "errors.py",
     "files.py",

@@ -71,6 +71,11 @@ def _options(
 
 
 def main() -> NoReturn:
+    """The program."""
+    run_command()
+
+
+def run_command() -> NoReturn:
     """Run the command line and exit with 0, 1, 2, 3 or 70 (README), or 130 when interrupted."""
     verbose = "-v" in sys.argv or "--verbose" in sys.argv
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is half-written is removed

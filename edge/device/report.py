@@ -13,7 +13,8 @@ from typing import Any, Mapping, Sequence
 import numpy as np
 
 from ..backends.compiler import Identity
-from ..files import replaced_folder, sha256_table, write_json
+from ..binding import BLANK, bind
+from ..files import json_bytes, replaced_folder, sha256_table, write_bytes, write_json
 from ..machine.machine import Machine, affinity
 from .engines import CachedEngine
 from .manifest import PACKAGE, Candidate, Manifest
@@ -166,6 +167,12 @@ def write_engine(folder: Path, candidate: Candidate, manifest: Manifest, kept: C
         "build_seconds": kept.built.seconds,
         "convs": dict(kept.built.convs),
         "versions": {manifest.backend: kept.key["version"]},
-        "runs_on": {"gpu": kept.key["gpu"], "sm": kept.key["sm"], "python": sys.version.split()[0]},
+        "runs_on": {
+            "gpu": kept.key["gpu"],
+            "sm": kept.key["sm"],
+            "architecture": platform.machine(),
+            "python": sys.version.split()[0],
+        },
+        "binding": BLANK,
     }
-    write_json(folder / ENGINE, table)
+    write_bytes(folder / ENGINE, bind(json_bytes(table)))

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.backends.engine import Candidate, Engine, Layer, PixelRunner
+from edge.backends.engine import Candidate, Engine, Layer, PixelRunner, require_home
 from edge.backends.openvino.faults import as_edge_error, openvino_faults
 from edge.backends.openvino.network import (
     DEVICE,
@@ -92,9 +92,10 @@ class OpenVino:
         """Compile the IR for this CPU.
 
         Raises:
-            MachineError: OpenVINO is not installed, or this CPU lacks the engine's precision.
+            MachineError: OpenVINO is not installed or of another release, or this CPU lacks the engine's precision.
         """
         _require(engine.rest)
+        require_home(engine, "openvino", version())
         with openvino_faults(str(engine.folder / engine.artefact)):
             network = core().read_model(str(engine.folder / engine.artefact))
             return OpenVinoRunner(network, engine.rest, threads or physical_cores(), engine.task.output_name)
@@ -107,6 +108,7 @@ class OpenVino:
             InputError: the task does not fit the network's input or output.
         """
         _require(engine.rest)
+        require_home(engine, "openvino", version())
         with openvino_faults(str(engine.folder / engine.artefact)):
             network = core().read_model(str(engine.folder / engine.artefact))
             return OpenVinoPixels(network, engine.rest, threads or physical_cores(), engine.task)

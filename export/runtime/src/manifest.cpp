@@ -102,8 +102,38 @@ std::string text_or_empty(const json::Value& table, std::string_view key) {
   return value != nullptr && value->is_string() ? value->string() : std::string();
 }
 
+/// The document says its own hash, taken with the hash's digits as zeros (edge/binding.py).
+void require_bound(const std::string& path, const std::string& text, const json::Value& table) {
+  if (table.find("binding") == nullptr) {
+    fail_input(path + ": is bound by no hash, as older versions wrote it; build the engine again");
+  }
+  constexpr std::string_view field = "\"binding\": \"";
+  constexpr std::size_t digits = 64;
+  const std::size_t at = text.find(field);
+  bool is_bound = at != std::string::npos && text.find(field, at + 1) == std::string::npos;
+  if (is_bound) {
+    const std::string said = text.substr(at + field.size(), digits);
+    std::string blank = text;
+    blank.replace(at + field.size(), said.size(), std::string(said.size(), '0'));
+    Sha256 hash;
+    hash.update(blank.data(), blank.size());
+    is_bound = said.size() == digits && hash.hex() == said;
+  }
+  if (!is_bound) fail_input(path + ": was changed since it was built; build the engine again");
+}
+
 void require_artefacts(const std::string& folder, const EngineInfo& info, const json::Value& hashes) {
   const std::string manifest = (fs::path(folder) / "engine.json").string();
+  std::vector<std::string> needed{info.artefact};
+  constexpr std::string_view graph = ".xml";
+  if (info.artefact.size() > graph.size() && info.artefact.compare(info.artefact.size() - graph.size(), graph.size(), graph) == 0) {
+    needed.push_back(info.artefact.substr(0, info.artefact.size() - graph.size()) + ".bin");  // its weights
+  }
+  for (const std::string& name : needed) {
+    if (hashes.find(name) == nullptr) {
+      fail_input(manifest + ": no hash for its artefact '" + name + "'; build the engine again");
+    }
+  }
   for (const auto& [name, digest] : within(manifest, [&] { return hashes.object(); })) {
     const fs::path path = fs::path(folder) / name;
     std::error_code ignored;
@@ -111,9 +141,6 @@ void require_artefacts(const std::string& folder, const EngineInfo& info, const 
         !digest.is_string() || sha256_file(path.string()) != digest.string()) {
       fail_input(path.string() + ": is missing or was changed since it was built; build the engine again");
     }
-  }
-  if (hashes.find(info.artefact) == nullptr) {
-    fail_input(manifest + ": no hash for its artefact '" + info.artefact + "'; build the engine again");
   }
 }
 
@@ -165,12 +192,36 @@ Task read_task(const json::Value& table, const std::string& where) {
   });
 }
 
+void require_regular(const std::string& path, const std::string& what) {
+  std::error_code fault;
+  const fs::file_status status = fs::status(path, fault);
+  const auto refuse = [&](const char* kind) { fail_input(path + ": " + kind + "; give a plain file"); };
+  switch (status.type()) {
+    case fs::file_type::regular: return;
+    case fs::file_type::directory: refuse("is a folder"); break;
+    case fs::file_type::fifo: refuse("is a pipe"); break;
+    case fs::file_type::socket: refuse("is a socket"); break;
+    case fs::file_type::block:
+    case fs::file_type::character: refuse("is a device"); break;
+    case fs::file_type::not_found: fail_input(path + ": no such " + what + "; check the path");
+    default: fail_machine(path + ": cannot be read (" + fault.message() + "); check its permissions");
+  }
+}
+
 std::string read_text(const std::string& path) {
-  std::error_code ignored;
-  std::ifstream stream;
-  if (fs::is_regular_file(path, ignored)) stream.open(path, std::ios::binary);
-  if (!stream.is_open()) fail_input(path + ": no such file; check the path");
+  require_regular(path, "file");
+  std::ifstream stream(path, std::ios::binary);
+  if (!stream) fail_machine(path + ": cannot be read; check its permissions");
   return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+}
+
+void require_release(const EngineInfo& info, const std::string& package, const std::string& installed) {
+  const auto release = [](const std::string& version) { return version.substr(0, version.find_first_of("-+")); };
+  for (const auto& [name, version] : info.versions) {
+    if (name != package || release(version) == release(installed)) continue;
+    fail_machine(info.folder + ": was built and proven with " + package + " " + release(version) + ", this machine has " +
+                 release(installed) + ", which may give other masks; build it again here, or install that version");
+  }
 }
 
 EngineInfo read_manifest(const std::string& folder) {
@@ -187,12 +238,19 @@ EngineInfo read_manifest(const std::string& folder) {
     if (text_or_empty(table, "schema") != schema) {
       fail_input("is not of schema " + std::string(schema) + "; build the engine again with this version");
     }
+    return true;
+  });
+  require_bound(path, text, table);
+  within(path, [&] {
     info.name = table.at("name").string();
     info.precision = table.at("precision").string();
     info.rest = table.at("rest").string();
     info.backend = table.at("backend").string();
     info.target = table.at("target").string();
     info.artefact = table.at("artefact").string();
+    if (const json::Value* versions = table.find("versions")) {
+      for (const auto& [package, version] : versions->object()) info.versions.emplace_back(package, version.string());
+    }
     return true;
   });
   info.task = read_task(within(path, [&] { return table.at("task"); }), path);

@@ -11,6 +11,7 @@
 #include "cores.hpp"
 #include "failure.hpp"
 #include "json.hpp"
+#include "manifest.hpp"
 #include "network.hpp"
 
 namespace segedge {
@@ -51,14 +52,34 @@ std::string last_reason(ov_status_e status) {
   return message.empty() ? ov_get_error_info(status) : message;
 }
 
+/// Whether a message says that memory or the disk gave out, not that the graph is wrong (edge/errors.py has the same).
+bool blames_machine(const std::string& message) {
+  for (const char* sign : {"basic_ios::clear", "iostream error", "No space left", "bad_alloc", "ut of memory", "annot allocate"}) {
+    if (message.find(sign) != std::string::npos) return true;
+  }
+  return false;
+}
+
 /// Calls `function` with a place for what it makes.
 template <class T, void (*release)(T*), class Function>
 Owned<T, release> made(const std::string& where, Function&& function) {
   T* object = nullptr;
   const ov_status_e status = function(&object);
   Owned<T, release> owned(object);
-  if (status != ov_status_e::OK) fail_input(where + ": OpenVINO refuses it (" + last_reason(status) + "); build the engine again");
+  if (status != ov_status_e::OK) {
+    const std::string reason = last_reason(status);
+    if (blames_machine(reason)) fail_machine(where + ": this machine ran out of memory or disk (" + reason + "); free some");
+    fail_input(where + ": OpenVINO refuses it (" + reason + "); build the engine again");
+  }
   return owned;
+}
+
+std::string version() {
+  ov_version_t found{};
+  if (ov_get_openvino_version(&found) != ov_status_e::OK) fail_machine("OpenVINO names no version; install openvino again");
+  const std::string text = found.buildNumber;
+  ov_version_free(&found);
+  return text;
 }
 
 const Hint& hint_of(const EngineInfo& info) {
@@ -102,6 +123,7 @@ class OpenVino final : public Network {
   OpenVino(const EngineInfo& info, const Options& options)
       : where_((std::filesystem::path(info.folder) / info.artefact).string()) {
     core_ = made<ov_core_t, ov_core_free>("OpenVINO", [](auto** core) { return ov_core_create(core); });
+    require_release(info, "openvino", version());
     const Hint& hint = hint_of(info);
     require_capability(core_.get(), info, hint.capability);
     const std::string threads = std::to_string(options.threads > 0 ? options.threads : physical_cores());

@@ -36,18 +36,35 @@ class Folder {
 
   fs::path operator/(const char* name) const { return path_ / name; }
 
+  /// Changes a file, and binds engine.json anew, as someone who edits it with care would.
   void replace(const char* file, const std::string& from, const std::string& to) const {
+    edit(file, from, to);
+    if (std::string(file) == "engine.json") bind();
+  }
+
+  /// Changes a file and nothing else.
+  void edit(const char* file, const std::string& from, const std::string& to) const {
     std::string text = read(path_ / file);
     const std::size_t at = text.find(from);
     if (at == std::string::npos) check::failed(file, 0, "has no " + from);
     write(path_ / file, text.replace(at, from.size(), to));
   }
 
+  void bind() const {
+    std::string text = read(path_ / "engine.json");
+    const std::string field = "\"binding\": \"";
+    const std::size_t at = text.find(field) + field.size();
+    text.replace(at, 64, std::string(64, '0'));
+    segedge::Sha256 hash;
+    hash.update(text.data(), text.size());
+    write(path_ / "engine.json", text.replace(at, 64, hash.hex()));
+  }
+
   /// Puts the artefact's present hash into engine.json.
   void rehash(const char* file) const {
     const std::string now = segedge::sha256_file((path_ / file).string());
     const std::string original = segedge::sha256_file((fs::path(SEGEDGE_TINY) / file).string());
-    replace("engine.json", original, now);
+    if (now != original) replace("engine.json", original, now);
   }
 
   /// The sentence it is refused with, and whose fault that is; "" where it loads.
@@ -100,6 +117,32 @@ CASE(folders, changed_bytes_of_the_manifest_are_survived) {
   }
 }
 
+CASE(folders, edited_manifests_are_refused) {
+  for (const auto& [from, to] : {std::pair{"\"scale\": 255.0", "\"scale\": 1.0"},
+                                 std::pair{"\"rest\": \"fp32\"", "\"rest\": \"bf16\""},
+                                 std::pair{"\"threshold\": 0.5", "\"threshold\": 0.4"},
+                                 std::pair{"2026.4.1", "2025.0.0"},
+                                 std::pair{"\"fp32\": 1", "\"fp32\": 2"}}) {
+    const Folder folder;
+    folder.edit("engine.json", from, to);
+    const auto [message, fault] = folder.refusal();
+    CHECK(check::contains(message, "engine.json: was changed since it was built"));
+    CHECK(fault == Fault::input);
+  }
+  const Folder folder;
+  folder.edit("engine.json", "\"binding\"", "\"bound\"");
+  CHECK(check::contains(folder.refusal().first, "is bound by no hash"));
+}
+
+CASE(folders, another_release_of_the_compiler_is_named) {
+  if (!has_openvino()) return;
+  const Folder folder;
+  folder.replace("engine.json", "\"openvino\": \"", "\"openvino\": \"1999.");
+  const auto [message, fault] = folder.refusal();
+  CHECK(check::contains(message, "was built and proven with openvino 1999."));
+  CHECK(fault == Fault::machine);
+}
+
 CASE(folders, wrong_values_are_named) {
   struct Change {
     const char *from, *to, *said;
@@ -115,8 +158,9 @@ CASE(folders, wrong_values_are_named) {
                                Change{"\"nucleus\"", "\"a\", \"b\"", "sigmoid has one foreground map"},
                                Change{"\"threshold\": 0.5", "\"threshold\": 1.5", "threshold must lie between"},
                                Change{"\"artefact\": \"model.xml\"", "\"artefact\": \"other.xml\"", "no hash for its artefact"},
-                               Change{"\"model.bin\":", "\"../model.bin\":", "is missing or was changed"},
-                               Change{"\"model.bin\":", "\"/etc/passwd\":", "is missing or was changed"},
+                               Change{"\"model.bin\":", "\"../model.bin\": \"\", \"model.bin\":", "is missing or was changed"},
+                               Change{"\"model.bin\":", "\"/etc/passwd\": \"\", \"model.bin\":", "is missing or was changed"},
+                               Change{"\"model.bin\":", "\"model.bim\":", "no hash for its artefact 'model.bin'"},
                                Change{"\"backend\"", "\"frontend\"", "no \"backend\""}}) {
     const Folder folder;
     folder.replace("engine.json", change.from, change.to);

@@ -1,7 +1,5 @@
 #include "codec.hpp"
 
-#include <unistd.h>
-
 #include <cstdio>
 #include <cstring>
 #include <fstream>
@@ -9,6 +7,7 @@
 #include <memory>
 
 #include "failure.hpp"
+#include "manifest.hpp"
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wconversion"
@@ -40,23 +39,37 @@ struct FreeStb {
 using File = std::vector<std::uint8_t>;
 
 File read_file(const std::string& path) {
+  require_regular(path, "image");
   std::ifstream stream(path, std::ios::binary);
-  if (!stream) fail_input(path + ": no such image; check the path");
+  if (!stream) fail_machine(path + ": cannot be read; check its permissions");
   File bytes{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
   if (bytes.empty() || bytes.size() > INT32_MAX) fail_input(path + ": does not decode as an image; replace or remove it");
   return bytes;
+}
+
+bool is_png(const File& file) { return file.size() > 33 && std::memcmp(file.data(), "\x89PNG\r\n\x1a\n", 8) == 0; }
+
+/// Whether a PNG has compressed pixels at all; stb reads from a null pointer where it has none.
+bool has_pixels(const File& png) {
+  std::size_t at = 8;
+  while (at + 12 <= png.size()) {
+    const auto byte = [&](std::size_t i) { return static_cast<std::size_t>(png[at + i]); };
+    const std::size_t length = byte(0) << 24 | byte(1) << 16 | byte(2) << 8 | byte(3);
+    if (length > 0 && std::memcmp(png.data() + at + 4, "IDAT", 4) == 0) return true;
+    at += 12 + length;
+  }
+  return false;
 }
 
 /// Channels that Pillow would see: 1 where the file holds grey, whatever stb expands it to.
 int kept_channels(const File& file, int decoded) {
   constexpr std::size_t colour_type_at = 25;  // in a PNG's IHDR
   constexpr int palette = 3;
-  const bool is_png = file.size() > colour_type_at && std::memcmp(file.data(), "\x89PNG", 4) == 0;
-  if (is_png && file[colour_type_at] == palette) return 3;
+  if (is_png(file) && file[colour_type_at] == palette) return 3;
   return decoded <= 2 ? 1 : 3;
 }
 
-bool has_grey_alpha(const File& file) { return file.size() > 25 && file[0] == 0x89 && file[25] == 4; }
+bool has_grey_alpha(const File& file) { return is_png(file) && file[25] == 4; }
 
 void append(void* context, void* data, int size) {
   const auto* bytes = static_cast<const std::uint8_t*>(data);
@@ -72,6 +85,7 @@ Image read_image(const std::string& path) {
   int width = 0, height = 0, channels = 0;
   if (stbi_info_from_memory(file.data(), size, &width, &height, &channels) == 0) fail_input(damaged);
   const auto count = static_cast<std::size_t>(width) * static_cast<std::size_t>(height);
+  if (is_png(file) && !has_pixels(file)) fail_input(damaged);
   if (count == 0 || count > most_pixels) fail_input(path + ": has " + std::to_string(count) + " pixels; tile it");
   const bool deep = stbi_is_16_bit_from_memory(file.data(), size) != 0;
   const std::unique_ptr<void, FreeStb> decoded(
@@ -101,12 +115,11 @@ Image read_image(const std::string& path) {
 void write_png(const std::string& path, int height, int width, const std::uint8_t* grey) {
   File file;
   if (stbi_write_png_to_func(append, &file, width, height, 1, grey, width) == 0) fail_machine(path + ": out of memory");
-  const std::string sibling = path + "." + std::to_string(getpid());
-  std::ofstream stream(sibling, std::ios::binary);
+  std::ofstream stream(path, std::ios::binary);
   stream.write(reinterpret_cast<const char*>(file.data()), static_cast<std::streamsize>(file.size()));
   stream.close();
-  if (!stream || std::rename(sibling.c_str(), path.c_str()) != 0) {
-    std::remove(sibling.c_str());
+  if (!stream) {
+    std::remove(path.c_str());
     fail_machine(path + ": cannot be written; check the disk's space and permissions");
   }
 }

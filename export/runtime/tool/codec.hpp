@@ -20,7 +20,7 @@ struct Image {
 /// palettes are expanded, alpha is dropped. Throws Failure(Fault::input).
 Image read_image(const std::string& path);
 
-/// Writes 8-bit grey through a temporary sibling. Throws Failure(Fault::machine).
+/// Writes 8-bit grey; a file that could not be written whole is removed. Throws Failure(Fault::machine).
 void write_png(const std::string& path, int height, int width, const std::uint8_t* grey);
 
 }  // namespace segedge::tool

@@ -26,6 +26,7 @@ struct EngineInfo {
   std::string backend;    ///< openvino, tensorrt, ...
   std::string target;
   std::string artefact;  ///< file the backend loads
+  std::vector<std::pair<std::string, std::string>> versions;  ///< package and version it was built and proven with
   Task task;
 };
 
@@ -38,7 +39,7 @@ struct Shape {
 /// A loaded engine. Not for use by several threads at once; load one for each.
 class Engine {
  public:
-  /// Reads engine.json, checks every artefact's SHA-256 and compiles or deserializes it.
+  /// Reads engine.json, checks its own hash and every artefact's SHA-256, and compiles or deserializes it.
   static Result<Engine> load(const std::string& folder, const Options& options = {});
 
   Engine(Engine&&) noexcept;

@@ -1,0 +1,112 @@
+"""One table of refusals, to which Python's and the C++ runtime's commands are both held: exit code and words."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tomllib
+from PIL import Image
+
+from edge.binding import BLANK, bind
+from edge.task.task import SegmentationTask
+from tests.fixtures.runtime_kit import make_engine
+
+CASES = tomllib.loads((Path(__file__).parent / "refusals.toml").read_text())["case"]
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n(/tmp/started) (w) file closefile showpage\n"
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+
+
+def _make(path: Path, what: str, place: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    if what == "folder":
+        path.mkdir()
+    elif what == "pipe":
+        os.mkfifo(path)
+    elif what.startswith("link to "):
+        path.symlink_to(what.removeprefix("link to ").replace("PLACE", str(place)))
+    elif what == "picture":
+        Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(path)
+    elif what == "postscript":
+        path.write_bytes(POSTSCRIPT)
+    elif what == "png without pixels":
+        head = (8).to_bytes(4, "big") * 2 + bytes([8, 0, 0, 0, 0])
+        path.write_bytes(b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", head) + _chunk(b"IDAT", b"") + _chunk(b"IEND", b""))
+    else:
+        path.write_bytes(b"")
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An engine folder to copy."""
+    folder = tmp_path_factory.mktemp("sound") / "engine"
+    return make_engine(folder, SegmentationTask((64, 64), classes=("nucleus",))).folder
+
+
+def _prepare(case: dict, sound: Path, folder: Path) -> list[str]:
+    """Everything the case names, and its words with real paths."""
+    place = folder / "place"
+    place.mkdir()
+    _make(place / "a.png", "picture", place)
+    for name, what in case.get("make", {}).items():
+        _make(place / name, what, place)
+    engine = Path(shutil.copytree(sound, folder / "engine"))
+    if "edit" in case:
+        text = (engine / "engine.json").read_text()
+        assert text.count(case["edit"][0]) == 1
+        text = text.replace(*case["edit"])
+        if case.get("bind", True):
+            head, _, tail = text.partition('"binding": "')
+            text = bind((head + '"binding": "' + BLANK + tail[64:]).encode()).decode()
+        (engine / "engine.json").write_text(text)
+    return [word.replace("ENGINE", str(engine)).replace("PLACE", str(place)) for word in case["words"]]
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {str(p): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file() and not p.is_symlink()}
+
+
+def _require_refused(case: dict, sound: Path, folder: Path, call: Callable[[list[str]], tuple[int, str]]) -> None:
+    words = _prepare(case, sound, folder)
+    before = _files(folder)
+    code, said = call(words)
+    assert case["says"] in said
+    assert code == case["code"]
+    assert said.count("\n") == 1 and said.startswith("error: "), "one sentence"
+    assert _files(folder) == before, "nothing is written, nothing is lost"
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if not case.get("decoder")], ids=lambda case: case["name"])
+def test_python_refuses(
+    case: dict, sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from edge.cli.app import run_command
+
+    def call(words: list[str]) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["edge", "segment", *words])
+        with pytest.raises(SystemExit) as ended:
+            run_command()
+        return int(ended.value.code or 0), capsys.readouterr().err
+
+    _require_refused(case, sound, tmp_path, call)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+def test_the_runtime_refuses(
+    case: dict, sound: Path, tmp_path: Path, run: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    def call(words: list[str]) -> tuple[int, str]:
+        done = run("infer", *words)
+        return done.returncode, done.stderr
+
+    _require_refused(case, sound, tmp_path, call)
