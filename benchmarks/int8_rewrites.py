@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +25,9 @@ from edge.loading import load_model
 from edge.quantization.calibrate import calibrate
 from edge.quantization.schemes import find_scheme, plan_int8
 from edge.quantization.write import quantize
+from edge.search.bench import Bench, Effort, Refusal
+from edge.search.open_bench import open_bench
 from edge.search.rewrites import fastest_float, fuse_for_target
-from edge.search.trial import try_candidates
 from edge.targets.target import find_target
 
 _TARGET = find_target("cpu")
@@ -51,19 +53,33 @@ def compare_sets(model: Model, data: Path, sets: int, seconds: float, timed_seco
     """The fastest sets of rewrites in float and in INT8, in the order of float."""
     images = load_image_set(data).split("val").spread(2)
     inputs = [model.task.preprocess(sample.pixels())[None] for sample in images]
-    fused = fuse_for_target(model, _TARGET, inputs, None, seconds)
+    with closing(open_bench(_TARGET)) as bench:
+        return _compared(model, bench, inputs, sets, seconds, timed_seconds)
+
+
+def _compared(
+    model: Model, bench: Bench, inputs: Sequence[NDArray[np.float32]], sets: int, seconds: float, timed_seconds: float
+) -> list[Timed]:
+    fused = fuse_for_target(model, _TARGET, bench, inputs, seconds)
     graphs: dict[str, tuple[tuple[str, ...], Model]] = {}
     for names, _ in fused.milliseconds:
         graph, applied = rewritten(model, names)
         graphs.setdefault(graph.sha256, (tuple(applied), graph))
     chosen = list(graphs.values())[:sets]
-    rest = fastest_float(_TARGET)
+    rest = fastest_float(bench)
     floats = [Candidate("float", rest, rest, graph) for _, graph in chosen]
     quantized = [Candidate("int8", "int8", rest, _in_int8(graph, inputs)) for _, graph in chosen]
-    trials = try_candidates([*floats, *quantized], inputs, _TARGET, seconds=timed_seconds)
+    rows = bench.times([*floats, *quantized], inputs, Effort(timed_seconds, 15)) or []
+    pairs = zip(chosen, rows, rows[len(chosen) :], strict=False)
     return [
-        Timed(names, single.ms, whole.ms, clipped_sqnr_db(single.outputs, whole.outputs, model.task))
-        for (names, _), single, whole in zip(chosen, trials, trials[len(chosen) :], strict=False)
+        Timed(
+            names,
+            single.compute.p50,
+            whole.compute.p50,
+            clipped_sqnr_db(single.outputs, whole.outputs, model.task),
+        )
+        for (names, _), single, whole in pairs
+        if not isinstance(single, Refusal) and not isinstance(whole, Refusal)
     ]
 
 

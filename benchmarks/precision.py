@@ -24,7 +24,8 @@ from edge.files import read_json, write_json, write_text
 from edge.graph.model import read_model
 from edge.latency.statistics import ratio
 from edge.machine.environment import environment
-from edge.search.candidates import FLOATS, MEMORY
+from edge.pipeline.deploy import MEMORY
+from edge.search.plain_candidates import FLOATS
 from edge.search.plan_measurements import HARM_IMAGES
 
 PEERS = ("nncf-int8", "nncf-int8-bf16", "nncf-performance", "nncf-accuracy-control")

@@ -26,6 +26,7 @@ from edge.files import write_json
 from edge.graph.model import Model
 from edge.latency.timing import Measured, interleave, ratio
 from edge.machine.environment import environment
+from edge.search.open_bench import open_bench
 from edge.search.rewrites import fastest_float, fuse_for_target
 from edge.targets.target import Target, find_target
 from tests.fixtures.zoo import ZOO
@@ -60,8 +61,9 @@ def fixture(name: str, size: int, target: Target, arguments: argparse.Namespace)
     model = ZOO[name](size)
     rng = np.random.default_rng(0)
     images = [rng.normal(size=(1, 3, size, size)).astype(np.float32) for _ in range(2)]
-    precision = fastest_float(target)
-    fused = fuse_for_target(model, target, images, arguments.threads, arguments.budget)
+    with closing(open_bench(target, threads=arguments.threads)) as bench:
+        precision = fastest_float(bench)
+        fused = fuse_for_target(model, target, bench, images, arguments.budget)
     ours, peer = compare([fused.model, model], images[0], target, precision, arguments.seconds, arguments.threads)
     found = ratio(peer.blocks, ours.blocks)
     return {

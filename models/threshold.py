@@ -15,10 +15,10 @@ from pathlib import Path
 
 from edge.accuracy import scores
 from edge.accuracy.counts import count, stack
-from edge.accuracy.evaluate import Evaluation
+from edge.accuracy.evaluate import Evaluation, evaluate
+from edge.backends.onnxruntime import reference
 from edge.images.image_set import load_image_set
 from edge.loading import load_model
-from edge.pipeline.check import evaluate_reference
 
 THRESHOLDS = tuple(round(0.30 + 0.05 * step, 2) for step in range(11))
 
@@ -43,7 +43,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="image set with a val split")
     arguments = parser.parse_args()
     images = load_image_set(arguments.data).split("val")
-    best, table = choose(evaluate_reference(load_model(arguments.model), images))
+    model = load_model(arguments.model)
+    best, table = choose(evaluate(reference(model).run, images, model.task))
     for threshold, dice in table.items():
         print(f"{threshold:.2f}  {dice:.4f}{'  <' if threshold == best else ''}")
 

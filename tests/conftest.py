@@ -50,7 +50,7 @@ def cpu_run(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         # Which are fastest differs from run to run, and with them whether INT8 changes a pixel: with these it does.
         patch.setattr(
-            "edge.pipeline.deploy.fuse_for_target", lambda model, target, proof, *_: fuse(model, REWRITES, proof)
+            "edge.pipeline.deploy.fuse_for_target", lambda model, target, bench, proof, *_: fuse(model, REWRITES, proof)
         )
         _, out = run_deploy(request, NullProgress())
     return out

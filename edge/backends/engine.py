@@ -42,6 +42,8 @@ class Candidate:
         reasons: node name to one phrase why it was left float.
         simulation: graph that computes what the engine will where the compiler's flags, not the graph, decide
             precision; None where the graph itself does.
+        source: the FP32 graph, with Q/DQ where it is quantized, that ``model`` was written from; None where it is
+            ``model`` itself.
     """
 
     name: str
@@ -50,6 +52,20 @@ class Candidate:
     model: Model
     reasons: Mapping[str, str] = field(default_factory=dict)
     simulation: Model | None = None
+    source: Model | None = None
+
+    @property
+    def simulated(self) -> Model:
+        """The graph whose outputs in ONNX Runtime stand for the engine's: its own unless flags decide precision.
+
+        With TensorRT's FP16 flag the builder chooses FP16 layer by layer by time; this assumes FP16 everywhere.
+        """
+        return self.simulation or self.model
+
+    @property
+    def plain(self) -> Model:
+        """The FP32 graph, with Q/DQ where it is quantized, before anything of the compiler's."""
+        return self.source or self.model
 
 
 @dataclass(frozen=True)

@@ -1,70 +1,75 @@
 """The pipeline: load, fuse, calibrate, quantize, build, check, profile, choose, report.
 
 :func:`run_deploy` reads like that line. What it decides with is in the :class:`~edge.pipeline.session.Job`, what it
-finds out in the report it returns.
+asks of the target goes to the job's bench, what it finds out is in the report it returns.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge.accuracy.attribution import LayerLoss, attribute
+from edge.accuracy.check import Checked, judged_reference
 from edge.accuracy.evaluate import Evaluation
-from edge.backends import find_backend
-from edge.backends.engine import Candidate, Engine, Layer, Runner
-from edge.errors import InputError
+from edge.backends.engine import Candidate, Engine, Layer
 from edge.files import replaced_folder
 from edge.fusion import Fused
-from edge.latency.statistics import fastest
-from edge.latency.sweep import SWEEP_SECONDS, Throughput, sweep
-from edge.latency.timing import Measured, interleave, timed_seconds
-from edge.pipeline.build import build_engine
-from edge.pipeline.check import Checked, check_engine, judged_reference
-from edge.pipeline.costs import Costs, estimator, local_peaks, measure_costs
+from edge.graph.model import Model
+from edge.latency.costs import Costs
+from edge.latency.pixels import PROOF_IMAGES
+from edge.latency.statistics import Measured
+from edge.latency.sweep import Throughput
+from edge.latency.timing import timed_seconds
+from edge.pipeline.choose import choose
+from edge.pipeline.estimates import estimator
 from edge.pipeline.explain import explained
-from edge.pipeline.pixels import IN_ENGINE, PROOF_IMAGES, REGION, in_engine
 from edge.pipeline.progress import Progress
 from edge.pipeline.report_rows import assemble, engine_row, refused_row
 from edge.pipeline.session import Job, Request, prepare
 from edge.quantization.calibrate import calibrate
 from edge.quantization.ranges import Ranges
 from edge.report import Report, worst_pictures, write_report
+from edge.report.results import EngineRow
 from edge.report.store import REPORT
-from edge.search.candidates import MEMORY, Refusal, local_candidates
+from edge.search.bench import Array, Effort, PixelRoute, Pixels, Refusal
+from edge.search.candidates import Proposal, SearchRequest, propose
 from edge.search.rewrites import fuse_for_target
 
 FUSION_SECONDS = 30.0
-ENGINES = "engines"
-ATTRIBUTION_IMAGES = 4
+_FUSION_SHARE = 0.25  # of the budget: rewrites gain less than INT8 does
+ENGINES, PLAN, MEMORY = "engines", "plan.json", "search.json"
+_ATTRIBUTION_IMAGES = 4
+_MIN_RUNS = 100
+_QUANTIZED = ("int8", "mixed")
 
 
 @dataclass(frozen=True)
 class MeasuredEngine:
-    """An engine and all that was measured of it.
+    """An engine and all that was found out about it.
 
     Attributes:
+        candidate: what was built.
         engine: on disk.
         checked: its accuracy and the gate's verdict.
         layers: the compiler's account, with the plan's reasons.
-        latency: milliseconds for each image, interleaved with the other engines of the run.
-        lost: where a quantized graph lost accuracy, layer by layer.
-        costs: from a file to its mask, memory, and the estimate.
+        latency: milliseconds for each image, interleaved with the other engines of the run; None where it is unknown.
         pixels: uint8 pixels to mask with the task inside the engine, from the same interleaved run; None where the
             engine does not pass or the task cannot go in with the same masks.
+        lost: where a quantized graph lost accuracy, layer by layer.
+        costs: from a file to its mask, memory and energy.
     """
 
+    candidate: Candidate
     engine: Engine
     checked: Checked
     layers: tuple[Layer, ...]
-    latency: Measured
-    lost: tuple[LayerLoss, ...]
-    costs: Costs
+    latency: Measured | None = None
     pixels: Measured | None = None
+    lost: tuple[LayerLoss, ...] = ()
+    costs: Costs = field(default_factory=Costs)
 
 
 def run_deploy(request: Request, progress: Progress) -> tuple[Report, Path]:
@@ -78,73 +83,68 @@ def run_deploy(request: Request, progress: Progress) -> tuple[Report, Path]:
     """
     job = prepare(request, progress)
     out = request.out or Path("runs") / job.folder_name
-    with replaced_folder(out, REPORT) as folder:
-        job.model.save(folder / "source.onnx")
-        with job.clock.stage("reference", len(job.splits.evaluation)) as advance:
-            reference = judged_reference(job.model, job.splits.evaluation, job.criteria, advance)
-        reference.save_outputs(folder / "reference.npz")
-        _remember(out, folder)
-        if job.target.local:
-            report = _deploy_here(job, reference, folder)
-        else:
-            from edge.pipeline.simulated import deploy_simulated
-
-            report = deploy_simulated(job, reference, folder)
+    try:
+        with replaced_folder(out, REPORT) as folder:
+            job.model.save(folder / "source.onnx")
+            with job.clock.stage("reference", len(job.splits.evaluation)) as advance:
+                reference = judged_reference(job.model, job.splits.evaluation, job.criteria, advance)
+            reference.save_outputs(folder / "reference.npz")
+            _remember(out, folder)
+            report = _deploy(job, reference, folder)
+    finally:
+        job.bench.close()
     return report, out
 
 
-def _deploy_here(job: Job, reference: Evaluation, folder: Path) -> Report:
-    fused = _fuse(job)
-    ranges = _calibrate(job, fused, folder)
-    candidates, refusals, log = local_candidates(job, fused.model, ranges, folder)
-    with ExitStack() as stack:
-        loaded = _build_and_load(job, candidates, folder, stack, refusals)
-        checked = _check(job, loaded, reference)
-        layers = _layers(job, loaded)
-        lost = _attribute(job, loaded, fused)
-        latencies, pixels = _profile(job, loaded, checked)
-        costs = _costs(job, loaded, fused, latencies)
-    proven = [
-        MeasuredEngine(
-            engine=e,
-            checked=checked[e.name],
-            layers=layers[e.name],
-            latency=latencies[e.name],
-            lost=lost.get(e.name, ()),
-            costs=costs[e.name],
-            pixels=pixels.get(e.name),
-        )
-        for _, e, _ in loaded
-    ]
-    chosen = choose(proven)
-    swept = _sweep(job, proven, chosen)
-    rows = [
-        engine_row(
-            p.engine,
-            folder,
-            p.checked,
-            p.layers,
-            p.latency,
-            p.lost,
-            costs=p.costs,
-            pixels=p.pixels,
-            throughput=swept if p.engine.name == chosen else (),
-        )
-        for p in proven
-    ]
+def _deploy(job: Job, reference: Evaluation, folder: Path) -> Report:
+    fused = fuse_job(job)
+    ranges = calibrate_job(job, fused.model)
+    ranges.save(folder / "ranges.json")
+    proposal = propose_for(job, fused.model, ranges, folder / MEMORY)
+    proposal.plan.save(folder / PLAN)
+    refusals = list(proposal.found.refusals)
+    built = _build(job, proposal, folder, refusals)
+    checked = _check(job, built, reference, refusals)
+    engines = _measure(job, checked, fused, _layers(job, checked))
+    chosen, tie = choose(engines, job.bench, _shown(job)[1], _effort(job), job.clock)
+    rows = _rows(job, engines, fused, folder, chosen, _sweep(job, engines, chosen))
     rows += [refused_row(refusal, job.target.backend, job.request.gate) for refusal in refusals]
-    evaluations = {p.engine.name: p.checked.evaluation for p in proven}
-    report = assemble(job, reference, rows, chosen, evaluations, fused, ranges, notes=log)
+    evaluations = {one.engine.name: one.checked.evaluation for one in engines}
+    notes = (*job.bench.notes(), *proposal.log, *((tie,) if tie else ()))
+    report = assemble(job, reference, rows, chosen, evaluations, fused, ranges, notes=notes)
     with job.clock.stage("report"):
         shown = worst_pictures(job.splits.evaluation, reference, evaluations)
         write_report(report, folder, shown, job.request.report_images)
     return report
 
 
-def choose(proven: Sequence[MeasuredEngine]) -> str | None:
-    """The fastest of those that pass; None where none does."""
-    passing = {p.engine.name: p.latency for p in proven if p.checked.verdict.passed}
-    return fastest(passing) if passing else None
+def fuse_job(job: Job) -> Fused:
+    """Rewrite the job's model exactly, with what is fastest on its target."""
+    with job.clock.stage("fuse"):
+        proof = list(job.inputs(job.splits.search.spread(2)))
+        seconds = min(FUSION_SECONDS, _FUSION_SHARE * job.request.budget_seconds)
+        return fuse_for_target(job.model, job.target, job.bench, proof, seconds)
+
+
+def calibrate_job(job: Job, model: Model) -> Ranges:
+    """Ranges of the fused model over the calibration images."""
+    with job.clock.stage("calibrate", len(job.splits.calibration)) as advance:
+        return calibrate(model, job.inputs(job.splits.calibration), advance=advance)
+
+
+def propose_for(job: Job, model: Model, ranges: Ranges, keep: Path | None = None) -> Proposal:
+    """Candidates for every precision asked for; the search has what fusion left of the budget."""
+    left = max(0.0, job.request.budget_seconds - job.clock.seconds.get("fuse", 0.0))
+    wanted = SearchRequest(
+        images=job.splits.search,
+        criteria=job.criteria,
+        budget_seconds=left,
+        progress=job.clock.searching,
+        keep=keep,
+        bias_images=lambda: list(job.inputs(job.splits.calibration)) if job.request.bias_correction else [],
+    )
+    with job.clock.stage("search"):
+        return propose(job.bench, job.target, model, ranges, job.precisions, wanted)
 
 
 def _remember(earlier: Path, folder: Path) -> None:
@@ -153,139 +153,140 @@ def _remember(earlier: Path, folder: Path) -> None:
         shutil.copyfile(earlier / MEMORY, folder / MEMORY)
 
 
-def _fuse(job: Job) -> Fused:
-    with job.clock.stage("fuse"):
-        proof = list(job.inputs(job.splits.search.spread(2)))
-        return fuse_for_target(job.model, job.target, proof, job.request.threads, _fusion_seconds(job.request))
+Built = tuple[Candidate, Engine]
+CheckedEngine = tuple[Candidate, Engine, Checked]
 
 
-def _fusion_seconds(request: Request) -> float:
-    return min(FUSION_SECONDS, request.budget_seconds / 2)
-
-
-def _calibrate(job: Job, fused: Fused, folder: Path) -> Ranges:
-    with job.clock.stage("calibrate", len(job.splits.calibration)) as advance:
-        ranges = calibrate(fused.model, job.inputs(job.splits.calibration), advance=advance)
-        ranges.save(folder / "ranges.json")
-    return ranges
-
-
-Loaded = tuple[Candidate, Engine, Runner]
-
-
-def _build_and_load(
-    job: Job, candidates: Sequence[Candidate], folder: Path, stack: ExitStack, refusals: list[Refusal]
-) -> list[Loaded]:
+def _build(job: Job, proposal: Proposal, folder: Path, refusals: list[Refusal]) -> list[Built]:
     """Build every candidate; one that its compiler refuses becomes a row that says so, not the end of the run."""
-    backend = find_backend(job.target.backend)
-    loaded: list[Loaded] = []
+    built: list[Built] = []
+    candidates = proposal.found.candidates
     with job.clock.stage("build", len(candidates)) as advance:
         for candidate in candidates:
-            try:
-                engine = build_engine(candidate, job.target, folder / ENGINES / candidate.name)
-            except InputError as error:
-                refusals.append(Refusal(candidate.name, candidate.precision, str(error)))
+            engine = job.bench.build(candidate, folder / ENGINES / candidate.name)
+            if isinstance(engine, Refusal):
+                refusals.append(engine)
             else:
-                loaded.append(
-                    (candidate, engine, stack.enter_context(closing(backend.load(engine, job.request.threads))))
-                )
+                built.append((candidate, engine))
             advance()
-    return loaded
+    return built
 
 
-def _check(job: Job, loaded: Sequence[Loaded], reference: Evaluation) -> dict[str, Checked]:
-    images = job.splits.evaluation
-    with job.clock.stage("check", len(images) * len(loaded)) as advance:
-        return {
-            engine.name: check_engine(
-                engine,
-                runner,
-                candidate.model,
-                images,
-                reference,
-                job.criteria,
-                allow_small=job.request.allow_small,
-                advance=advance,
+def _check(job: Job, built: Sequence[Built], reference: Evaluation, refusals: list[Refusal]) -> list[CheckedEngine]:
+    """Judge every engine on the evaluation images; one that cannot run them is refused as well."""
+    images, found = job.splits.evaluation, list[CheckedEngine]()
+    with job.clock.stage("check", len(images) * len(built)) as advance:
+        for candidate, engine in built:
+            checked = job.bench.check(
+                candidate, images, reference, job.criteria, allow_small=job.request.allow_small, advance=advance
             )
-            for candidate, engine, runner in loaded
-        }
+            if isinstance(checked, Refusal):
+                refusals.append(checked)
+                shutil.rmtree(engine.folder, ignore_errors=True)
+            else:
+                found.append((candidate, engine, checked))
+    return found
 
 
-def _layers(job: Job, loaded: Sequence[Loaded]) -> dict[str, tuple[Layer, ...]]:
-    with job.clock.stage("layers", len(loaded)) as advance:
+def _layers(job: Job, checked: Sequence[CheckedEngine]) -> dict[str, tuple[Layer, ...]]:
+    with job.clock.stage("layers", len(checked)) as advance:
         found = {}
-        for candidate, engine, runner in loaded:
-            found[engine.name] = explained(runner.layers(), candidate)
+        for candidate, engine, _ in checked:
+            found[engine.name] = explained(job.bench.layers(candidate), candidate)
             advance()
     return found
 
 
-def _attribute(job: Job, loaded: Sequence[Loaded], fused: Fused) -> dict[str, tuple[LayerLoss, ...]]:
+def _measure(
+    job: Job, checked: Sequence[CheckedEngine], fused: Fused, layers: Mapping[str, tuple[Layer, ...]]
+) -> list[MeasuredEngine]:
+    """Times, costs and losses of every engine, as far as the bench can tell them."""
+    lost = _attribute(job, checked, fused)
+    times = _times(job, checked)
+    found = []
+    with job.clock.stage("costs", len(checked)) as advance:
+        for candidate, engine, one in checked:
+            latency, pixels = times.get(engine.name, (None, None))
+            costs = job.bench.costs(candidate, job.splits.evaluation, job.request.latency_seconds)
+            losses = lost.get(engine.name, ())
+            found.append(MeasuredEngine(candidate, engine, one, layers[engine.name], latency, pixels, losses, costs))
+            advance()
+    return found
+
+
+def _attribute(job: Job, checked: Sequence[CheckedEngine], fused: Fused) -> dict[str, tuple[LayerLoss, ...]]:
     """Where each quantized graph lost accuracy; graphs that several engines share are looked at once."""
-    quantized = {c.model.sha256: c.model for c, _, _ in loaded if c.precision in ("int8", "mixed")}
-    inputs = list(job.inputs(job.splits.search.spread(ATTRIBUTION_IMAGES)))
+    quantized = {c.plain.sha256: c.plain for c, _, _ in checked if c.precision in _QUANTIZED}
+    inputs = list(job.inputs(job.splits.search.spread(_ATTRIBUTION_IMAGES)))
     with job.clock.stage("attribute", len(quantized)) as advance:
         found = {}
         for digest, graph in quantized.items():
             found[digest] = attribute(fused.model, graph, inputs)
             advance()
-    return {engine.name: found[c.model.sha256] for c, engine, _ in loaded if c.model.sha256 in found}
+    return {engine.name: found[c.plain.sha256] for c, engine, _ in checked if c.plain.sha256 in found}
 
 
-def _profile(
-    job: Job, loaded: Sequence[Loaded], checked: Mapping[str, Checked]
-) -> tuple[dict[str, Measured], dict[str, Measured]]:
+def _times(job: Job, checked: Sequence[CheckedEngine]) -> dict[str, tuple[Measured, Measured | None]]:
     """All engines interleaved in one run, on a real image: the only fair comparison on a machine that others share.
 
     Returns:
-        Engine name to its compute alone, and to pixels to mask with the task inside, where that can be.
+        Engine name to its compute alone, and to pixels to mask with the task inside; empty where nothing is known.
     """
-    shown = [job.model.task.resized(s.plane(job.model.task)) for s in job.splits.evaluation.spread(PROOF_IMAGES)]
-    image = job.model.task.normalized(shown[0])[None]
-    seconds = job.request.latency_seconds
-    with ExitStack() as stack:
-        runs: dict[str, Callable[[], object]] = {e.name: partial(runner.run, image) for _, e, runner in loaded}
-        conditions = {
-            engine.name: {**runner.conditions(), "batch": 1, "timed_region": "host array in, host array out"}
-            for _, engine, runner in loaded
-        }
-        routed = {}
-        for _, engine, runner in loaded:
-            if not checked[engine.name].verdict.passed:
-                continue
-            inside = in_engine(engine, runner, shown, job.request.threads)
-            if inside.runner is not None:
-                name = routed[engine.name] = f"{engine.name}, {IN_ENGINE}"
-                runs[name] = partial(stack.enter_context(closing(inside.runner)).run, shown[0])
-                conditions[name] = {**conditions[engine.name], "timed_region": REGION, "proven_on": inside.images}
-        with job.clock.stage("profile", timed_seconds(seconds, len(runs))) as advance:
-            measured = interleave(runs, seconds, conditions=conditions, advance=advance)
-    return (
-        {engine.name: measured[engine.name] for _, engine, _ in loaded},
-        {engine: measured[name] for engine, name in routed.items()},
-    )
+    shown, inputs = _shown(job)
+    effort = _effort(job)
+    passing = frozenset(engine.name for _, engine, one in checked if one.verdict.passed)
+    candidates = [candidate for candidate, _, _ in checked]
+    with job.clock.stage("profile", timed_seconds(effort.seconds, len(candidates) + len(passing))) as advance:
+        rows = job.bench.times(candidates, inputs, effort, PixelRoute(passing, shown), advance) if candidates else None
+    if rows is None:
+        return {}
+    pairs = zip(candidates, rows, strict=True)
+    return {c.name: (row.compute, row.pixels) for c, row in pairs if not isinstance(row, Refusal)}
 
 
-def _costs(job: Job, loaded: Sequence[Loaded], fused: Fused, latencies: Mapping[str, Measured]) -> dict[str, Costs]:
-    with job.clock.stage("costs", len(loaded)) as advance:
-        estimated = estimator(fused.model, job.target, local_peaks(job.target, job.request.threads))
-        found = {}
-        for candidate, engine, runner in loaded:
-            floor = estimated(candidate.precision, candidate.rest, latencies[engine.name].p50)
-            found[engine.name] = measure_costs(
-                engine, runner, job.splits.evaluation, job.request.latency_seconds, job.request.threads, floor
-            )
-            advance()
-    return found
+def _shown(job: Job) -> tuple[tuple[Pixels, ...], list[Array]]:
+    """The images that are timed, as pixels of the network's size, and the first as the network takes it."""
+    task = job.model.task
+    shown = tuple(task.resized(sample.plane(task)) for sample in job.splits.evaluation.spread(PROOF_IMAGES))
+    return shown, [task.normalized(shown[0])[None]]
 
 
-def _sweep(job: Job, proven: Sequence[MeasuredEngine], chosen: str | None) -> tuple[Throughput, ...]:
+def _effort(job: Job) -> Effort:
+    return Effort(job.request.latency_seconds, _MIN_RUNS)
+
+
+def _rows(
+    job: Job,
+    engines: Sequence[MeasuredEngine],
+    fused: Fused,
+    folder: Path,
+    chosen: str | None,
+    swept: tuple[Throughput, ...],
+) -> list[EngineRow]:
+    with job.clock.stage("estimate"):
+        estimated = estimator(fused.model, job.target, job.bench.peaks())
+    return [
+        engine_row(
+            one.engine,
+            folder,
+            one.checked,
+            one.layers,
+            one.latency,
+            one.lost,
+            simulated=not job.bench.measured,
+            costs=one.costs,
+            estimated=estimated(one.engine.precision, one.engine.rest, one.latency.p50 if one.latency else None),
+            pixels=one.pixels,
+            throughput=swept if one.engine.name == chosen else (),
+        )
+        for one in engines
+    ]
+
+
+def _sweep(job: Job, engines: Sequence[MeasuredEngine], chosen: str | None) -> tuple[Throughput, ...]:
     """Throughput of the chosen engine over batches and streams, where it was asked for."""
-    if not job.request.sweep:
+    winner = next((one for one in engines if one.engine.name == chosen), None)
+    if not job.request.sweep or winner is None:
         return ()
     with job.clock.stage("sweep"):
-        seconds = min(job.request.latency_seconds, SWEEP_SECONDS)
-        return next(
-            (sweep(p.engine, seconds=seconds, threads=job.request.threads) for p in proven if p.engine.name == chosen),
-            (),
-        )
+        return job.bench.throughput(winner.candidate, job.request.latency_seconds)

@@ -13,11 +13,11 @@ from edge.backends import find_backend
 from edge.backends.engine import Layer, read_engine
 from edge.errors import InputError
 from edge.latency.footprint import Footprint, footprint
+from edge.latency.pixels import IN_ENGINE, ON_HOST, PROOF_IMAGES, InEngine, PixelsToMask, in_engine, on_host
+from edge.latency.pixels import REGION as PIXELS_REGION
 from edge.latency.stages import Stages, image_to_mask
 from edge.latency.sweep import SWEEP_SECONDS, Throughput, sweep
 from edge.latency.timing import Measured, Ratio, interleave, ratio, timed_seconds
-from edge.pipeline.pixels import IN_ENGINE, ON_HOST, PROOF_IMAGES, InEngine, PixelsToMask, in_engine, on_host
-from edge.pipeline.pixels import REGION as PIXELS_REGION
 from edge.pipeline.progress import Progress
 from edge.task.noise import noise_batch, noise_pixels
 

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from edge.accuracy.attribution import LayerLoss
+from edge.accuracy.check import Checked
 from edge.accuracy.compare import reference_scores
 from edge.accuracy.evaluate import Evaluation
 from edge.accuracy.gate import Verdict
@@ -14,11 +15,10 @@ from edge.backends.engine import Engine, Layer
 from edge.fusion import Fused
 from edge.graph.macs import count_macs
 from edge.images.image_set import ImageSet
+from edge.latency.costs import Costs
 from edge.latency.sweep import Throughput
 from edge.latency.timing import Measured
 from edge.machine.environment import environment
-from edge.pipeline.check import Checked
-from edge.pipeline.costs import Costs
 from edge.pipeline.session import Job
 from edge.quantization.ranges import Ranges
 from edge.report import Report, image_scores, quantiles
@@ -27,13 +27,14 @@ from edge.report.results import (
     Data,
     DataPart,
     EngineRow,
+    Estimated,
     FusionLog,
     FusionStep,
     ModelFacts,
     Reference,
     Status,
 )
-from edge.search.candidates import Refusal
+from edge.search.bench import Refusal
 
 
 def engine_row(
@@ -45,6 +46,7 @@ def engine_row(
     lost: tuple[LayerLoss, ...] = (),
     simulated: bool = False,
     costs: Costs = Costs(),  # noqa: B008 - frozen and empty
+    estimated: Estimated | None = None,
     pixels: Measured | None = None,
     throughput: tuple[Throughput, ...] = (),
 ) -> EngineRow:
@@ -66,7 +68,8 @@ def engine_row(
         lost=lost,
         image_to_mask_ms=costs.stages,
         memory=costs.memory,
-        estimated=costs.estimated,
+        energy=costs.energy,
+        estimated=estimated,
         pixels_to_mask_ms=pixels.summary() if pixels else None,
         throughput=throughput,
     )
@@ -98,7 +101,6 @@ def assemble(
     evaluations: Mapping[str, Evaluation],
     fused: Fused,
     ranges: Ranges | None,
-    status: Status | None = None,
     notes: tuple[str, ...] = (),
 ) -> Report:
     """The whole report of a run.
@@ -111,13 +113,12 @@ def assemble(
         evaluations: engine name to what it made of the evaluation images.
         fused: the rewrites' account.
         ranges: what calibration learned; None where nothing was quantized.
-        status: None takes passed or failed by ``chosen``.
         notes: sentences for the reader that belong to no single engine.
     """
     model, splits = job.model, job.splits
     facts = dict(model.facts or {})
     return Report(
-        status=status or ("passed" if chosen else "failed"),
+        status=_status(job, rows, chosen),
         model=ModelFacts(model.name, model.source, model.sha256, facts.get("parameters"), count_macs(model)),
         task=model.task.to_table(),
         target=job.target.to_json(),
@@ -138,6 +139,13 @@ def assemble(
         notes=(*model.notes, *notes),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
+
+
+def _status(job: Job, rows: Sequence[EngineRow], chosen: str | None) -> Status:
+    if chosen is not None:
+        return "passed"
+    passing = any(row.gate.passed for row in rows)
+    return "unconfirmed" if passing and not job.bench.measured else "failed"
 
 
 def _part(images: ImageSet, split: str) -> DataPart:

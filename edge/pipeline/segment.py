@@ -13,7 +13,7 @@ from edge.errors import InputError, MachineError
 from edge.files import replaced_file
 from edge.images.pictures import read_image
 from edge.images.plane import Plane
-from edge.pipeline.pixels import PixelRun, on_host
+from edge.latency.pixels import PixelRun, on_host
 from edge.task.resample import nearest
 from edge.task.task import SegmentationTask
 

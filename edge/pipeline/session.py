@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.accuracy.gate import Criteria, load_gate, require_enough
-from edge.backends import find_backend
 from edge.backends.engine import PRECISIONS
 from edge.errors import InputError
 from edge.graph.model import Model
@@ -22,6 +21,9 @@ from edge.images.leaks import require_disjoint
 from edge.images.manifest import SPLITS
 from edge.loading import ModelSource, TaskSource, load_model
 from edge.pipeline.progress import Progress
+from edge.search.bench import Bench
+from edge.search.open_bench import open_bench
+from edge.targets.local import resolve
 from edge.targets.target import Target, find_target
 from edge.task.task import SegmentationTask
 
@@ -51,6 +53,7 @@ class Request:
     allow_small: bool = False
     report_images: bool = True
     sweep: bool = False
+    backend: str | None = None
     command: str = ""
 
 
@@ -99,6 +102,7 @@ class Job:
     splits: Splits
     precisions: tuple[str, ...]
     clock: Clock
+    bench: Bench
 
     @property
     def folder_name(self) -> str:
@@ -116,17 +120,15 @@ def prepare(request: Request, progress: Progress) -> Job:
     Raises:
         InputError: unknown target, JetPack, gate or precision; a model or an image set at fault.
     """
-    target = find_target(request.target)
+    target = resolve(find_target(request.target), request.backend)
     criteria = Criteria(load_gate(request.gate), request.strata, request.group)
-    if request.jetpack is not None:
-        target.find_jetpack(request.jetpack)
-    if request.sweep and not target.local:
+    bench = open_bench(target, request.jetpack, request.threads)
+    if request.sweep and not bench.measured:
         raise InputError(f"--sweep: {target.name} is not this machine, so nothing is timed here; leave it out")
     precisions = request.precisions or target.precisions
     for name in precisions:
         if name not in PRECISIONS:
             raise InputError(f"--precisions {name}: unknown; known precisions are {', '.join(PRECISIONS)}")
-    find_backend(target.backend)
     clock = Clock(progress)
     with clock.stage("images"):
         splits = split(open_images(request.data, progress), request.calibration_images)
@@ -135,7 +137,7 @@ def prepare(request: Request, progress: Progress) -> Job:
     require_column(splits.evaluation, request.group, "--group")
     with clock.stage("load"):
         model = open_model(request.model, request.weights, request.task, progress)
-    return Job(request, model, target, criteria, splits, tuple(dict.fromkeys(precisions)), clock)
+    return Job(request, model, target, criteria, splits, tuple(dict.fromkeys(precisions)), clock, bench)
 
 
 def open_model(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.accuracy.check import check, judged_reference
 from edge.accuracy.compare import Accuracy, reference_scores
 from edge.accuracy.evaluate import evaluate
 from edge.accuracy.gate import Criteria, Verdict, load_gate, require_enough
@@ -24,11 +24,10 @@ from edge.images.image_set import ImageSet
 from edge.images.pictures import read_image
 from edge.latency.estimate import Estimate, estimate
 from edge.latency.peaks import measure_peaks
+from edge.latency.pixels import PROOF_IMAGES, in_engine
 from edge.loading import ModelSource, TaskSource, load_model
 from edge.machine.cores import physical_cores
-from edge.pipeline.build import GRAPH, build_engine, compiled_graph
-from edge.pipeline.check import check_engine, judged_reference
-from edge.pipeline.pixels import PROOF_IMAGES, in_engine
+from edge.pipeline.deploy import calibrate_job, fuse_job, propose_for
 from edge.pipeline.progress import Progress
 from edge.pipeline.segment import segment_images
 from edge.pipeline.session import Request, calibration_set, open_images, open_model, prepare, require_column
@@ -37,8 +36,12 @@ from edge.quantization.plan import PrecisionPlan, read_plan
 from edge.quantization.ranges import Ranges, read_ranges
 from edge.quantization.schemes import find_scheme, plan_int8
 from edge.quantization.write import quantize
-from edge.search.candidates import local_candidates
-from edge.search.rewrites import fuse_for_target
+from edge.search.bench import Refusal
+from edge.search.build import GRAPH, compiled_graph
+from edge.search.open_bench import open_bench
+from edge.search.plain_candidates import FLOATS
+from edge.search.rewrites import NO_RANGES, fuse_for_target
+from edge.targets.local import is_local, resolve
 from edge.targets.target import find_target
 from edge.task.noise import noise_batch
 
@@ -54,20 +57,24 @@ def build_single(request: Request, progress: Progress) -> Engine:
         InputError: the graph has nothing that could run in it.
     """
     job = prepare(request, progress)
-    precision = job.precisions[0]
-    if precision != "mixed" and (reason := find_backend(job.target.backend).refusal(precision, job.target)):
-        raise MachineError(f"--precision {precision}: {reason}; choose another precision")
+    precision, bench = job.precisions[0], job.bench
     out = request.out or Path("runs") / f"{job.folder_name}-{precision}"
-    with job.clock.stage("fuse"):
-        fused = fuse_for_target(job.model, job.target, list(job.inputs(job.splits.search.spread(2))), request.threads)
-    with job.clock.stage("calibrate", len(job.splits.calibration)) as advance:
-        ranges = calibrate(fused.model, job.inputs(job.splits.calibration), advance=advance)
-    with TemporaryDirectory() as scratch:
-        candidates, refusals, _ = local_candidates(job, fused.model, ranges, Path(scratch))
-    if refusals:
-        raise InputError(f"--precision {precision}: {refusals[0].reason}; choose another precision")
-    with job.clock.stage("build"):
-        return build_engine(candidates[0], job.target, out)
+    try:
+        if reason := bench.refusal(precision):
+            raise MachineError(f"--precision {precision}: {reason}; choose another precision")
+        fused = fuse_job(job)
+        learn = precision not in FLOATS or bench.dialect.floats_by_ranges
+        ranges = calibrate_job(job, fused.model) if learn else NO_RANGES
+        found = propose_for(job, fused.model, ranges).found
+        if not found.candidates:
+            raise InputError(f"--precision {precision}: {found.refusals[0].reason}; choose another precision")
+        with job.clock.stage("build"):
+            engine = bench.build(found.candidates[0], out)
+    finally:
+        bench.close()
+    if isinstance(engine, Refusal):
+        raise InputError(engine.reason)
+    return engine
 
 
 def score_model(
@@ -126,13 +133,15 @@ def check_engines(
     for engine in opened:
         progress.stage(f"check {engine.name}", len(images))
         with closing(find_backend(engine.backend).load(engine)) as runner:
-            checked = check_engine(
-                engine,
+            checked = check(
                 runner,
+                engine.task,
                 _graph_of(engine),
                 images,
                 expected,
                 criteria,
+                engine.precision,
+                engine.rest,
                 allow_small=allow_small,
                 advance=progress.advance,
             )
@@ -177,10 +186,11 @@ def fuse_to_file(
     progress: Progress,
 ) -> Fused:
     """Rewrite a model exactly; save the graph where a file is given."""
-    found = find_target(target)
+    found = resolve(find_target(target))
     loaded = open_model(model, weights, task, progress)
     progress.stage("fuse")
-    fused = fuse_for_target(loaded, found, _noise(loaded), threads)
+    with closing(open_bench(found, threads=threads)) as bench:
+        fused = fuse_for_target(loaded, found, bench, _noise(loaded))
     if out is not None:
         fused.model.save(out)
     return fused
@@ -229,11 +239,11 @@ def estimate_model(
     model: ModelSource, weights: Path | None, task: TaskSource | None, target: str, precision: str, progress: Progress
 ) -> Estimate:
     """Roofline of the fused model at the target's peaks; this machine's are measured first."""
-    found = find_target(target)
+    found = resolve(find_target(target))
     loaded = open_model(model, weights, task, progress)
     progress.stage("estimate")
     fused = fuse(loaded, None, _noise(loaded))
-    peaks = measure_peaks(physical_cores()) if found.local else None
+    peaks = measure_peaks(physical_cores()) if found.kind == "cpu" and is_local(found) else None
     # Where this CPU has no half precision, the rest of a quantized network runs in fp32.
     rest = "fp32" if peaks and precision == "int8" and "fp16" not in peaks.operations else None
     return estimate(fused.model, found, precision, peaks, rest)

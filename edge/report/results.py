@@ -11,6 +11,7 @@ from edge.accuracy.compare import Accuracy
 from edge.accuracy.gate import Verdict
 from edge.backends.engine import Layer
 from edge.latency.footprint import Footprint
+from edge.latency.power import Energy
 from edge.latency.stages import Stages
 from edge.latency.statistics import Latency
 from edge.latency.sweep import Throughput
@@ -116,6 +117,7 @@ class EngineRow:
         pixels_to_mask_ms: uint8 pixels at the network's size to the mask, the task being inside the engine; timed in
             the same interleaved run as ``latency_ms``, which is compute alone. None where it was not measured.
         throughput: over batches and streams; empty where it was not asked for.
+        energy: millijoules for each image, from this machine's own meters; None where none can be read.
     """
 
     name: str
@@ -137,6 +139,7 @@ class EngineRow:
     estimated: Estimated | None = None
     pixels_to_mask_ms: Latency | None = None
     throughput: tuple[Throughput, ...] = ()
+    energy: Energy | None = None
 
 
 @dataclass(frozen=True)

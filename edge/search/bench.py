@@ -1,193 +1,202 @@
-"""What a search may ask of a target: how long, how wrong, good enough?
+"""What a deployment may ask of a target: build this, how wrong is it, how long does it take?
 
-:class:`Bench` is the whole of it, so that a search can be tested without a compiler and run for a device that is not
-here. :class:`LocalBench` answers by building real engines on this machine.
+:class:`Bench` is the whole of it. :class:`~edge.search.local_bench.LocalBench` answers with real engines on this
+machine, :class:`~edge.search.simulated_bench.SimulatedBench` for a device that is not at hand. Nobody who holds a bench
+asks which it is: what it cannot tell is None, and a graph that its compiler refuses is a :class:`Refusal`, a value like
+any other. Everything that goes in and comes out is data, so that a bench may also be a machine elsewhere.
+
+A candidate that was handed to :meth:`Bench.build` stays built: later questions about it are asked of that very engine.
+About any other candidate they are trials, built for the question and thrown away again.
 """
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.accuracy.compare import compare
-from edge.accuracy.evaluate import Evaluation, evaluate
-from edge.accuracy.gate import Check, Criteria, Gate, judge, parity_bar
-from edge.accuracy.parity import explained_by, measure_parity
-from edge.backends.engine import Backend, Candidate, Layer, Runner
+from edge.accuracy.check import Checked
+from edge.accuracy.evaluate import Evaluation
+from edge.accuracy.gate import Criteria
+from edge.accuracy.parity import PARITY_IMAGES
+from edge.backends.engine import Candidate, Engine, Layer
 from edge.graph.model import Model
 from edge.images.image_set import ImageSet
-from edge.latency.timing import interleave
-from edge.targets.target import Target
+from edge.latency.costs import Costs
+from edge.latency.estimate import Peaks
+from edge.latency.statistics import Measured
+from edge.latency.sweep import Throughput
+from edge.quantization.ranges import Ranges
+from edge.search.dialect import Dialect
 
 Array = NDArray[np.float32]
+Pixels = NDArray[np.uint8]
 Profile = tuple[Layer, ...]
+Advance = Callable[[], object]
 
-_PARITY_IMAGES = 3
-_PROFILES = 3
-_TIMED_SECONDS = 1.0
-_TIMED_RUNS = 30
-_UNSEEN = 2.0
-"""How much worse the worst of other images may be: of two sets as large, a second one exceeds the first's worst drop
-twofold one time in five where the tail of drops falls with the square, and means vary far less."""
+
+def silent() -> None:
+    """Tells nobody that something is done."""
 
 
 @dataclass(frozen=True)
-class GateResult:
-    """What the gate said of one candidate on the search images.
+class Refusal:
+    """A precision or a graph that cannot be had, and why.
 
     Attributes:
-        passed: the gate, and the parity rule.
-        slack: how far inside the bars it is, as a share of what each bar allows; the least of all. The bar of the worst
-            image counts half, since other images hold a worse one. Negative outside, and down to -1 for a worst image
-            between half its bar and the bar.
-        agreement: mean Dice of its masks against the float engine's.
-        sqnr_db: of its clipped logits against the float engine's.
-        reasons: one sentence for each bar it missed.
+        name, precision: of the candidate.
+        reason: one sentence, the compiler's own where it is the compiler that refuses.
     """
 
-    passed: bool
-    slack: float
-    agreement: float
-    sqnr_db: float
-    reasons: tuple[str, ...] = ()
+    name: str
+    precision: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class CandidateSet:
+    """Graphs to build for a target, in the order asked for, and why the others cannot be."""
+
+    candidates: tuple[Candidate, ...]
+    refusals: tuple[Refusal, ...] = ()
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to time each candidate: so many seconds *and* so many runs."""
+
+    seconds: float
+    runs: int
+
+
+@dataclass(frozen=True)
+class PixelRoute:
+    """Candidates to time from pixels to mask as well, with the task inside the engine where that is the same.
+
+    Attributes:
+        names: of the candidates.
+        images: ``[height, width, channels]`` uint8 at the network's size; all prove, the first is timed.
+    """
+
+    names: frozenset[str] = frozenset()
+    images: tuple[Pixels, ...] = ()
+
+
+@dataclass(frozen=True)
+class Timed:
+    """One candidate's times, interleaved with the others' of the same call.
+
+    Attributes:
+        compute: host array in, host array out.
+        outputs: ``[inputs, maps, height, width]`` float32 of all inputs.
+        pixels: uint8 pixels to mask inside the engine; None where it was not asked for or cannot be.
+    """
+
+    compute: Measured
+    outputs: Array
+    pixels: Measured | None = None
 
 
 class Bench(Protocol):
-    """Measurements of candidates on a target.
+    """A target's answers. See the module's text for what building means to them."""
 
-    Attributes:
-        measured: whether its milliseconds are measured; False where they are estimates.
-    """
-
-    measured: bool
-
-    def profiles(self, candidates: Sequence[Candidate]) -> list[list[Profile]]:
-        """Layer tables of each candidate, several each, taken in turn so that they are comparable."""
+    @property
+    def measured(self) -> bool:
+        """Whether what it says is of the target itself; False where it is simulated or estimated."""
         ...
 
-    def outputs(self, candidate: Candidate, images: int) -> Array:
-        """Outputs for so many of the search images, evenly spread: ``[images, maps, height, width]`` float32."""
+    @property
+    def dialect(self) -> Dialect:
+        """How graphs are written for the target's compiler."""
         ...
 
-    def judge(self, candidate: Candidate) -> GateResult:
-        """The gate's verdict over all search images."""
+    @property
+    def trial_dialect(self) -> Dialect:
+        """How graphs are written for the trials of a search on this bench."""
         ...
 
-    def times(self, candidates: Sequence[Candidate]) -> list[float]:
-        """Median milliseconds of each, all interleaved in one run."""
+    def refusal(self, precision: str) -> str | None:
+        """Why a precision would not really run on the target, None where it would."""
         ...
 
+    def candidates(self, model: Model, ranges: Ranges, precisions: Sequence[str]) -> CandidateSet:
+        """The float precisions asked for, and INT8 wherever the compiler's rules allow it."""
+        ...
 
-class LocalBench:
-    """Real engines on this machine.
+    def build(self, candidate: Candidate, folder: Path) -> Engine | Refusal:
+        """Build into an engine folder, swapped in whole, with the graph beside the artefact, and keep it at hand.
 
-    Args:
-        backend: the compiler.
-        target: this machine.
-        model: the float graph whose FP32 engine every candidate is compared with.
-        images: search images with masks (val, never test).
-        criteria: what they are judged by, the same as of the verdict.
-        threads: CPU threads, None for all usable cores.
-    """
+        Raises:
+            MachineError: this machine lacks something, or the disk is full.
+            InputError: ``folder`` holds something else.
+        """
+        ...
 
-    measured = True
-
-    def __init__(
+    def check(
         self,
-        backend: Backend,
-        target: Target,
-        model: Model,
+        candidate: Candidate,
         images: ImageSet,
+        reference: Evaluation,
         criteria: Criteria,
-        threads: int | None = None,
-    ) -> None:
-        self._backend, self._target, self._threads = backend, target, threads
-        self._images, self._criteria, self._task = images, criteria, model.task
-        self._model = model
-        self._float: Evaluation | None = None
+        *,
+        allow_small: bool = False,
+        parity_images: int = PARITY_IMAGES,
+        advance: Advance = silent,
+    ) -> Checked | Refusal:
+        """Score on the images that the reference was scored on, and judge."""
+        ...
 
-    def profiles(self, candidates: Sequence[Candidate]) -> list[list[Profile]]:
-        """See :class:`Bench`."""
-        with _all(self._running(candidate) for candidate in candidates) as runners:
-            rounds = [[runner.layers() for runner in runners] for _ in range(_PROFILES)]
-        return [list(profiles) for profiles in zip(*rounds, strict=True)]
+    def times(
+        self,
+        candidates: Sequence[Candidate],
+        inputs: Sequence[Array],
+        effort: Effort,
+        pixels: PixelRoute | None = None,
+        advance: Advance = silent,
+    ) -> list[Timed | Refusal] | None:
+        """Run all inputs, and time all candidates interleaved on the first; None where the target is not here."""
+        ...
 
-    def outputs(self, candidate: Candidate, images: int) -> Array:
-        """See :class:`Bench`."""
-        with self._running(candidate) as runner:
-            return np.concatenate([runner.run(x) for x in self._inputs(images)])
+    def outputs(self, candidate: Candidate, inputs: Sequence[Array]) -> Array | Refusal:
+        """``[1, channels, height, width]`` float32 each to ``[inputs, maps, height, width]`` float32."""
+        ...
 
-    def judge(self, candidate: Candidate) -> GateResult:
-        """Masks of all search images through the real engine, and parity on a few of them."""
-        with self._running(candidate) as runner:
-            found = evaluate(runner.run, self._images, self._task)
-            reference = self._reference()
-            source = dict(zip(reference.names, reference.outputs, strict=True))
-            bar, some = parity_bar(candidate.precision, candidate.rest), self._images.spread(_PARITY_IMAGES)
-            parity = measure_parity(runner, candidate.model, some, bar, source)
-        gate = self._criteria.gate
-        compared = compare(found, reference, parity.engine_db, self._criteria.strata, self._criteria.group)
-        accuracy = explained_by(compared, parity)
-        verdict = judge(gate, accuracy, candidate.precision, candidate.rest, allow_small=True)
-        guarded = judge(_guarded(gate), accuracy, candidate.precision, candidate.rest, allow_small=True)
-        slack = min((_slack(check) for check in guarded.checks), default=1.0)
-        return GateResult(verdict.passed, slack, accuracy.agreement, accuracy.sqnr_db, verdict.reasons)
+    def profiles(self, candidates: Sequence[Candidate]) -> list[list[Profile] | Refusal]:
+        """Layer tables of each with times, several each, taken in turn so that they compare; estimates serve too."""
+        ...
 
-    def times(self, candidates: Sequence[Candidate]) -> list[float]:
-        """See :class:`Bench`; on a real image."""
-        image = next(self._inputs(1))
-        with _all(self._running(candidate) for candidate in candidates) as runners:
-            runs = {str(i): (lambda r=runner: r.run(image)) for i, runner in enumerate(runners)}
-            measured = interleave(runs, _TIMED_SECONDS, _TIMED_RUNS)
-        return [measured[str(i)].p50 for i in range(len(candidates))]
+    def layers(self, candidate: Candidate) -> Profile:
+        """What the compiler says it runs, for a candidate that was built; times only where they were measured."""
+        ...
 
-    def _reference(self) -> Evaluation:
-        if self._float is None:
-            with self._running(Candidate("fp32", "fp32", "fp32", self._model)) as runner:
-                self._float = evaluate(runner.run, self._images, self._task)
-        return self._float
+    def costs(self, candidate: Candidate, images: ImageSet, seconds: float) -> Costs:
+        """File to mask, memory and energy of a candidate that was built; what is not known is None."""
+        ...
 
-    def _inputs(self, count: int) -> Iterator[Array]:
-        return (self._task.preprocess(sample.plane(self._task))[None] for sample in self._images.spread(count))
+    def throughput(self, candidate: Candidate, seconds: float) -> tuple[Throughput, ...]:
+        """Batches and streams of a candidate that was built; empty where they cannot be tried."""
+        ...
 
-    @contextmanager
-    def _running(self, candidate: Candidate) -> Iterator[Runner]:
-        with tempfile.TemporaryDirectory() as folder:
-            engine = self._backend.build(candidate, self._target, Path(folder))
-            with closing(self._backend.load(engine, self._threads)) as runner:
-                yield runner
+    def peaks(self) -> Peaks | None:
+        """The target's measured peaks; None leaves estimates to its table."""
+        ...
 
+    def identity(self) -> Mapping[str, Any]:
+        """Everything about this bench that its answers depend on: compiler, versions, threads."""
+        ...
 
-def _guarded(gate: Gate | None) -> Gate | None:
-    """The gate with a margin for a worst image that is not among these."""
-    if gate is None or gate.worst_drop is None:
-        return gate
-    return replace(gate, worst_drop=gate.worst_drop / _UNSEEN)
+    def basis(self) -> str:
+        """What the times of its profiles are, where they are not measured; else ""."""
+        ...
 
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the reader of a report about where these answers come from."""
+        ...
 
-def _slack(check: Check) -> float:
-    """Share of what a bar allows that is left: 1 is perfect, 0 just on the bar, below 0 outside.
-
-    Bars of the gate either lie below 1 and ask for at least (retained, agreement), or ask for a small drop.
-    """
-    value, bar = check.value, check.bar
-    if bar >= 1.0 or bar == 0.0:  # parity in dB, a yes-or-no check, or a bar that allows nothing
-        return 1.0 if check.passed else -1.0
-    if bar > 0.5:
-        return (value - bar) / (1.0 - bar)
-    if bar < 0.0:  # lower bound of a difference
-        return (value - bar) / -bar
-    return (bar - value) / bar
-
-
-@contextmanager
-def _all(managers: Iterator[AbstractContextManager[Runner]]) -> Iterator[list[Runner]]:
-    with ExitStack() as stack:
-        yield [stack.enter_context(manager) for manager in managers]
+    def close(self) -> None:
+        """Let go of every engine that was kept at hand."""
+        ...

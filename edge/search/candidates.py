@@ -1,102 +1,131 @@
-"""Which graphs to try: one or two for each precision asked for, and a sentence for each that cannot be tried."""
+"""Which graphs a deployment builds: those that need no search, and what the search proposes for ``mixed``."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edge.backends import find_backend
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.accuracy.gate import Criteria
 from edge.backends.engine import Candidate
 from edge.graph.model import Model
-from edge.pipeline.session import Job
+from edge.images.image_set import ImageSet
+from edge.quantization.bias import measure_shifts
 from edge.quantization.plan import PrecisionPlan
 from edge.quantization.ranges import Ranges
-from edge.quantization.schemes import find_scheme, plan_int8
+from edge.quantization.schemes import plan_int8
 from edge.quantization.write import quantize
-from edge.search.local_search import search
-from edge.search.search import SearchResult
-
-FLOATS = ("fp32", "bf16", "fp16")
-PLAN, MEMORY = "plan.json", "search.json"
+from edge.search.bench import Bench, CandidateSet, Refusal
+from edge.search.cache import MeasurementCache, asked_of
+from edge.search.plain_candidates import MIXED, float_rests
+from edge.search.plan_measurements import PlanMeasurements
+from edge.search.search import Progress, Search, SearchResult
+from edge.targets.target import Target
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """A precision that was asked for and cannot be had, and why."""
+class SearchRequest:
+    """What a search of precisions is given.
 
-    name: str
-    precision: str
-    reason: str
-
-
-def local_candidates(
-    job: Job, fused: Model, ranges: Ranges, folder: Path
-) -> tuple[list[Candidate], list[Refusal], tuple[str, ...]]:
-    """Candidates for a target that is this machine, in the order asked for.
-
-    ``int8`` is tried over every float precision asked for as the rest of the graph; ``mixed`` asks the search.
-
-    Returns:
-        Candidates, a refusal for each precision that cannot be had, and what the search decided, in words.
+    Attributes:
+        images: the search images (val). Never the test split.
+        criteria: what an engine is judged by, the same as of the verdict.
+        budget_seconds: nothing is begun that is expected to end after it.
+        progress: see :data:`~edge.search.search.Progress`.
+        keep: file for what is measured; a second search with the same inputs reads it, an interrupted one goes on.
+        bias_images: calibration images, ``[1, channels, height, width]`` float32 each, to correct biases on; none
+            leaves biases alone. It helps some networks and hurts others (U-Net: -2 dB), so it is off by default.
     """
-    backend = find_backend(job.target.backend)
-    refused = {p: reason for p in (*FLOATS, "int8") if (reason := backend.refusal(p, job.target))}
-    rests = [p for p in job.precisions if p in FLOATS and p not in refused] or ["fp32"]
-    candidates: list[Candidate] = []
-    refusals: list[Refusal] = []
+
+    images: ImageSet
+    criteria: Criteria
+    budget_seconds: float = 300.0
+    progress: Progress | None = None
+    keep: Path | None = None
+    bias_images: Callable[[], Sequence[NDArray[np.float32]]] = list
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Candidates and how they came about.
+
+    Attributes:
+        found: to build, and what cannot be.
+        plan: the fastest plan that was accepted, else INT8 wherever the rules allow it.
+        log: what the search decided, in words.
+    """
+
+    found: CandidateSet
+    plan: PrecisionPlan
     log: tuple[str, ...] = ()
-    plan = plan_int8(fused, find_scheme(job.target.backend))
-    plan.save(folder / PLAN)
-    for precision in job.precisions:
-        if precision in refused:
-            refusals.append(Refusal(precision, precision, refused[precision]))
-        elif precision in FLOATS:
-            candidates.append(Candidate(precision, precision, precision, fused))
-        elif precision == "int8":
-            candidates += int8_candidates(fused, ranges, plan, job.target.backend, rests)
-            if not plan.int8:
-                refusals.append(Refusal("int8", "int8", "the graph has no layer that the compiler runs in INT8"))
-        elif precision == "mixed":
-            found = _search(job, fused, ranges, rests, folder)
-            log = tuple(f"search: {line}" for line in found.log)
-            fresh = _distinct(found, candidates)
-            candidates += fresh
-            if not fresh:
-                why = "the search came to the int8 engines themselves" if found.plans else _why_none(found)
-                refusals.append(Refusal("mixed", "mixed", why))
-    return candidates, refusals, log
 
 
-def int8_candidates(
-    fused: Model, ranges: Ranges, plan: PrecisionPlan, backend: str, rests: Sequence[str]
-) -> list[Candidate]:
-    """A plan's graph, once for each float precision of the rest."""
-    if not plan.int8:
-        return []
-    graph = quantize(fused, ranges, plan, find_scheme(backend))
-    names = ["int8" if rest == "fp32" else f"int8-{rest}" for rest in rests]
-    return [Candidate(name, "int8", rest, graph, plan.reasons) for name, rest in zip(names, rests, strict=True)]
+def propose(
+    bench: Bench, target: Target, model: Model, ranges: Ranges, precisions: Sequence[str], wanted: SearchRequest
+) -> Proposal:
+    """Candidates for every precision asked for, in that order; ``mixed`` asks the search.
+
+    Args:
+        bench: of the target.
+        target: the device.
+        model: the fused float graph that was calibrated.
+        ranges: of its tensors.
+        precisions: as asked for.
+        wanted: of the search.
+    """
+    plain = bench.candidates(model, ranges, precisions)
+    plan = plan_int8(model, bench.dialect.scheme)
+    if MIXED not in precisions:
+        return Proposal(plain, plan)
+    refusal = bench.refusal("int8") or bench.refusal(MIXED)
+    if refusal is not None:
+        return Proposal(_with(plain, (), (Refusal(MIXED, MIXED, refusal),)), plan)
+    rests = bench.dialect.searched(float_rests(bench.dialect, bench.refusal, precisions))
+    result = search(bench, target, model, ranges, rests, wanted)
+    fresh = _distinct(result, plain.candidates)
+    refusals = () if fresh else (Refusal(MIXED, MIXED, _why_none(result)),)
+    log = tuple(f"search: {line}" for line in (*filter(None, (bench.basis(),)), *result.log))
+    return Proposal(_with(plain, fresh, refusals), result.plans[0].plan if result.plans else plan, log)
 
 
-def _search(job: Job, fused: Model, ranges: Ranges, rests: Sequence[str], folder: Path) -> SearchResult:
-    with job.clock.stage("search"):
-        found = search(
-            fused,
-            ranges,
-            job.splits.search,
-            job.target,
-            job.criteria,
-            rests,
-            job.request.budget_seconds,
-            job.request.threads,
-            job.clock.searching,
-            folder / MEMORY,
-            job.inputs(job.splits.calibration) if job.request.bias_correction else (),
-        )
-    if found.plans:
-        found.plans[0].plan.save(folder / PLAN)
-    return found
+def search(
+    bench: Bench, target: Target, model: Model, ranges: Ranges, rests: Sequence[str], wanted: SearchRequest
+) -> SearchResult:
+    """Search which nodes run in INT8, over these float precisions.
+
+    Args:
+        bench: measures, or estimates and simulates.
+        target: the device.
+        model: the fused float graph that was calibrated.
+        ranges: of its tensors.
+        rests: float precisions that run on the target.
+        wanted: see :class:`SearchRequest`.
+    """
+    scheme = bench.trial_dialect.scheme
+    on_operands = replace(scheme, shared=False)
+    bias_images = wanted.bias_images()
+    shifts = (
+        measure_shifts(model, quantize(model, ranges, plan_int8(model, scheme), on_operands), bias_images)
+        if bias_images
+        else {}
+    )
+    memory = MeasurementCache(
+        wanted.keep,
+        {
+            **asked_of(model, ranges, wanted.images, wanted.criteria, target, scheme.name),
+            **bench.identity(),
+            "biases": {name: shift.tolist() for name, shift in shifts.items()},
+        },
+    )
+    book = PlanMeasurements(model, ranges, wanted.images, wanted.criteria, bench, memory, shifts)
+    return Search(book, wanted.budget_seconds, wanted.progress).run(rests)
+
+
+def _with(plain: CandidateSet, more: Sequence[Candidate], refusals: Sequence[Refusal]) -> CandidateSet:
+    return CandidateSet((*plain.candidates, *more), (*plain.refusals, *refusals))
 
 
 def _distinct(found: SearchResult, candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -108,4 +137,6 @@ def _distinct(found: SearchResult, candidates: Sequence[Candidate]) -> list[Cand
 
 
 def _why_none(found: SearchResult) -> str:
+    if found.plans:
+        return "the search came to the int8 engines themselves"
     return found.log[-1] if found.log else "INT8 pays on no layer here"

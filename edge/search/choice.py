@@ -9,6 +9,7 @@ always-safe set; a set that slows is undone.
 
 from __future__ import annotations
 
+import math
 import time as clock
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -21,6 +22,8 @@ from edge.fusion.registry import REWRITES
 from edge.graph.model import Model
 
 Timer = Callable[[Sequence[Model]], Sequence[float]]
+"""Cost of each model on the target, taken in one run; infinite for one that its compiler refuses."""
+
 Names = tuple[str, ...]
 
 # Sets that differ by less are the same speed; then the one with fewer rewrites wins.
@@ -37,8 +40,8 @@ def choose(model: Model, inputs: Sequence[NDArray[np.float32]], time: Timer, sec
     Args:
         model: static shapes, batch 1.
         inputs: images on which every step of the chosen set is proven.
-        time: milliseconds of each model on the target, interleaved in one run.
-        seconds: no further round starts after this long.
+        time: see :data:`Timer`.
+        seconds: nothing is begun whose like took longer before than what is left of these.
 
     Returns:
         The fused model, or the source untouched where nothing pays; ``milliseconds`` lists every set measured, in
@@ -60,6 +63,7 @@ class _Search:
         self.models: dict[Names, Model] = {}
         self.graphs: dict[str, float] = {}  # sha256 of a graph to its time over the source's
         self.source_ms = float("nan")
+        self.seconds_each = 0.0  # that building and timing one graph took, the last time
 
     def run(self) -> Names | None:
         """The best set, None where the source itself is fastest."""
@@ -69,6 +73,8 @@ class _Search:
         full = self._order((*safe, *applied))
         self._measure([safe, full])
         best = min((safe, full), key=self._ratio)
+        if not math.isfinite(self._ratio(best)):
+            return safe  # nothing could be measured: what never adds work is taken on trust
         if best != full:  # what pays in company may be hidden by one bad companion: look from the full set too
             best = self._descend(full, safe)
         best = self._with_alternatives(self._descend(best, safe))
@@ -77,8 +83,6 @@ class _Search:
     def _descend(self, start: Names, safe: Names) -> Names:
         best = start
         for _ in range(_MOST_ROUNDS):
-            if clock.monotonic() > self.deadline:
-                break
             optional = [name for name in best if name not in safe]
             without = {name: tuple(n for n in best if n != name) for name in optional}
             self._measure(list(without.values()))
@@ -89,7 +93,7 @@ class _Search:
                 self._measure([together])
                 options.append(together)
             found = min(options, key=self._ratio)
-            if self._ratio(found) >= self._ratio(best) * (1 - _TIE / 2):
+            if found == best or self._ratio(found) >= self._ratio(best) * (1 - _TIE / 2):
                 break
             best = found
         return best
@@ -97,8 +101,6 @@ class _Search:
     def _with_alternatives(self, best: Names) -> Names:
         """Other exact forms, each on top of the winner."""
         options = [self._order((*best, name)) for name, r in REWRITES.items() if r.kind == "alternative"]
-        if clock.monotonic() > self.deadline:
-            return best
         self._measure(options)
         return min((best, *options), key=lambda names: self._ratio(names) * (1 if names == best else 1 + _TIE / 2))
 
@@ -108,8 +110,10 @@ class _Search:
         distinct = list(dict.fromkeys(others))
         if not distinct:
             return safe
-        times = self.time([self.model, *(self._graph(set_) for set_ in distinct)])
-        scores = dict(zip(distinct, (t / times[0] for t in times[1:]), strict=True))
+        if not self._affords(1 + len(distinct)):
+            return best if self._ratio(best) <= 1.0 else None
+        times = self._timed([self._graph(set_) for set_ in distinct])
+        scores = dict(zip(distinct, times, strict=True))
         for names, score in scores.items():
             self.graphs[self._graph(names).sha256] = score
         winner = min(distinct, key=lambda names: scores[names])
@@ -127,14 +131,35 @@ class _Search:
         self.graphs.setdefault(self.model.sha256, 1.0)
         pending = list(fresh.values())
         for start in range(0, len(pending), _BATCH):
-            batch = pending[start : start + _BATCH]
-            times = self.time([self.model, *(self._graph(names) for names in batch)])
-            self.source_ms = times[0]
-            for names, milliseconds in zip(batch, times[1:], strict=True):
-                self.graphs[self._graph(names).sha256] = milliseconds / times[0]
+            batch = pending[start : start + _BATCH][: self._affordable() - 1]
+            if not batch:
+                break
+            for names, ratio in zip(batch, self._timed([self._graph(names) for names in batch]), strict=True):
+                self.graphs[self._graph(names).sha256] = ratio
+
+    def _timed(self, models: Sequence[Model]) -> list[float]:
+        """Times over the source's, all from one run; infinite for what the compiler refuses."""
+        start = clock.monotonic()
+        first, *others = self.time([self.model, *models])
+        self.seconds_each = (clock.monotonic() - start) / (1 + len(models))
+        if not math.isfinite(first):  # the source itself is refused: nothing to compare with, but a rewrite may help
+            return [0.5 if math.isfinite(ms) else math.inf for ms in others]
+        self.source_ms = first
+        return [ms / first for ms in others]
+
+    def _affordable(self) -> int:
+        """Graphs that can be built and timed before the deadline; any number while it is not known what one takes."""
+        left = self.deadline - clock.monotonic()
+        if left <= 0:
+            return 0
+        return int(left / self.seconds_each) if self.seconds_each else _BATCH + 1
+
+    def _affords(self, graphs: int) -> bool:
+        return self._affordable() >= graphs
 
     def _ratio(self, names: Names) -> float:
-        return self.graphs[self._graph(names).sha256]
+        """Infinite where it was not measured."""
+        return self.graphs.get(self._graph(names).sha256, math.inf)
 
     def _graph(self, names: Names) -> Model:
         if names not in self.models:
@@ -151,7 +176,11 @@ class _Search:
 
     def table(self) -> tuple[tuple[Names, float], ...]:
         """Every set measured with its milliseconds, fastest first; the empty set is the source."""
-        rows = {names: self._ratio(names) for names, m in self.models.items() if m.sha256 in self.graphs}
+        rows = {
+            names: ratio
+            for names, m in self.models.items()
+            if m.sha256 in self.graphs and math.isfinite(ratio := self._ratio(names))
+        }
         rows[()] = 1.0
         ordered = sorted(rows.items(), key=lambda row: row[1])
         return tuple((names, ratio * self.source_ms) for names, ratio in ordered)

@@ -1,4 +1,4 @@
-"""Whose time is it? A compiler's layer table, attributed to the convolutions and matrix products of the source graph.
+"""Layer times by source node: a compiler's layer table, attributed to the source graph's convolutions and products.
 
 A layer that computes one of them is its own. Everything else (activations, resizes, layout changes, and the rounding
 that INT8 adds) is charged to the node that reads the result next: that is where a change of precision puts its cost.
@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from edge.backends.engine import Layer
 from edge.graph.model import Model
 
+_JOINED = re.compile(r", | \+ ")  # OpenVINO's and TensorRT's ways to name the nodes of one layer
 REST = ""
 """Key of what no node reads on the way to the output, and of layers whose source is unknown."""
 
@@ -55,7 +56,7 @@ def _next_nodes(model: Model, nodes: frozenset[str]) -> dict[str, tuple[str, ...
 
 
 def _owners(layer: str, readers: Mapping[str, tuple[str, ...]], nodes: frozenset[str]) -> tuple[str, ...]:
-    sources = [source for part in layer.split(", ") if (source := _source(part, readers)) is not None]
+    sources = [source for part in _JOINED.split(layer) if (source := _source(part, readers)) is not None]
     own = tuple(dict.fromkeys(source for source in sources if source in nodes))
     if own:
         return own

@@ -1,6 +1,7 @@
 """Measurements of one network on one target, by the plan they belong to; each is made once and remembered.
 
-A plan is written here as a float precision (``rest``) and the groups in INT8 over it.
+A plan is written here as a float precision (``rest``) and the groups in INT8 over it. One that the compiler refuses is
+remembered as refused.
 """
 
 from __future__ import annotations
@@ -12,22 +13,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.accuracy.check import preprocessed
+from edge.accuracy.evaluate import Evaluation, evaluate
+from edge.accuracy.gate import Criteria
 from edge.backends.engine import Candidate
+from edge.backends.onnxruntime import optimized
+from edge.errors import InputError
 from edge.graph.model import Model
-from edge.quantization.bias import correct_biases
+from edge.images.image_set import ImageSet
 from edge.quantization.plan import INT8, PrecisionPlan
 from edge.quantization.ranges import Ranges
-from edge.quantization.schemes import Scheme, plan_int8
-from edge.quantization.write import quantize
-from edge.search.bench import Bench, GateResult
+from edge.quantization.schemes import plan_int8
+from edge.search.bench import Array, Bench, Effort, Refusal
 from edge.search.cache import MeasurementCache
 from edge.search.layer_times import node_times
+from edge.search.room import GateResult, gate_result
 from edge.search.sensitivity import Gain, Group, Harm, groups, harm, measure_gain
 
 Chosen = frozenset[Group]
 NOTHING: Chosen = frozenset()
 
 HARM_IMAGES = 12
+_PARITY_IMAGES = 3
+_EFFORT = Effort(1.0, 30)
+_REFUSED = Harm(noise=1e6, disagreement=1.0)
 
 
 class PlanMeasurements:
@@ -36,7 +45,8 @@ class PlanMeasurements:
     Args:
         model: the float graph.
         ranges: of its tensors.
-        scheme: the compiler's dialect.
+        images: search images with masks (val, never test).
+        criteria: what plans are judged by, the same as of the verdict.
         bench: answers.
         memory: keeps the answers.
         shifts: bias corrections by node, from :func:`edge.quantization.bias.measure_shifts`; None for none.
@@ -53,18 +63,20 @@ class PlanMeasurements:
         self,
         model: Model,
         ranges: Ranges,
-        scheme: Scheme,
+        images: ImageSet,
+        criteria: Criteria,
         bench: Bench,
         memory: MeasurementCache,
         shifts: Mapping[str, NDArray[np.float32]] | None = None,
         harm_images: int = HARM_IMAGES,
     ) -> None:
-        self._model, self._ranges, self._scheme = model, ranges, scheme
+        self._model, self._ranges, self._images, self._criteria = model, ranges, images, criteria
         self._bench, self._memory, self._shifts = bench, memory, shifts or {}
         self._harm_images = harm_images
-        self._reference: NDArray[np.float32] | None = None
+        self._float: Evaluation | None = None
+        self._exact: Array | None = None
         self.measured = bench.measured
-        self.plan = plan_int8(model, scheme)
+        self.plan = plan_int8(model, bench.trial_dialect.scheme)
         self.groups = groups(model, self.plan.int8)
         self.evaluations = 0
 
@@ -74,25 +86,46 @@ class PlanMeasurements:
         return frozenset(self.groups)
 
     def candidate(self, rest: str, chosen: Chosen, name: str = "trial", plan: PrecisionPlan | None = None) -> Candidate:
-        """The graph of a plan, ready to build."""
+        """The graph of a plan, ready for a trial.
+
+        Raises:
+            InputError: the compiler's dialect cannot express it.
+        """
+        write = self._bench.trial_dialect.write
         if not chosen:
-            return Candidate(name, rest, rest, self._model)
+            return write(name, rest, rest, self._model, self._ranges)
         int8 = {node for group in chosen for node in group}
         plan = plan or self.plan.without(dict.fromkeys(self.plan.int8 - int8, ""))
-        graph = quantize(self._model, self._ranges, plan, self._scheme)
-        if self._shifts:
-            graph = correct_biases(graph, self._shifts)
         precision = INT8 if chosen == self.everything else "mixed"
-        return Candidate(name, precision, rest, graph, plan.reasons)
+        return write(name, precision, rest, self._model, self._ranges, plan, self._shifts)
+
+    def engine(self, rest: str, chosen: Chosen, name: str, plan: PrecisionPlan) -> Candidate:
+        """The graph of a plan as the target's compiler takes it.
+
+        Raises:
+            InputError: the compiler's dialect cannot express it.
+        """
+        precision = INT8 if chosen == self.everything else "mixed"
+        return self._bench.dialect.write(name, precision, rest, self._model, self._ranges, plan, self._shifts)
 
     def profile(self, wanted: Sequence[tuple[str, Chosen]]) -> None:
         """Profile plans against each other, unless all are known."""
-        if all(self._memory.knows(_key("profiles", *plan)) for plan in wanted):
+        if all(self._memory.knows(_key("profiles", *plan)) or self.refused(*plan) for plan in wanted):
             return
-        candidates, nodes = [self.candidate(*plan) for plan in wanted], sorted(self.plan.int8)
-        for plan, candidate, profiles in zip(wanted, candidates, self._bench.profiles(candidates), strict=True):
-            times = [node_times(layers, candidate.model, nodes) for layers in profiles]
-            self._memory.learn(_key("profiles", *plan), times)
+        written = [(plan, candidate) for plan in wanted if (candidate := self._written(plan)) is not None]
+        nodes = sorted(self.plan.int8)
+        tables = self._bench.profiles([candidate for _, candidate in written])
+        for (plan, candidate), profiles in zip(written, tables, strict=True):
+            if isinstance(profiles, Refusal):
+                self._refuse(plan, profiles.reason)
+            else:
+                times = [node_times(layers, candidate.model, nodes) for layers in profiles]
+                self._memory.learn(_key("profiles", *plan), times)
+
+    def refused(self, rest: str, chosen: Chosen) -> str | None:
+        """Why the compiler refuses a plan, as far as it was asked; None where nothing is known against it."""
+        key = _key("refused", rest, chosen)
+        return str(self._memory.recall(key, str)) if self._memory.knows(key) else None
 
     def gains(self, rest: str, chosen: Chosen) -> dict[Group, Gain]:
         """Time of each chosen group in float and in INT8."""
@@ -109,7 +142,7 @@ class PlanMeasurements:
 
         def measure() -> dict[str, Any]:
             self.evaluations += 1
-            return asdict(self._bench.judge(self.candidate(rest, chosen)))
+            return asdict(self._judged((rest, chosen)))
 
         table = self._memory.recall(_key("judged", rest, chosen), measure)
         return GateResult(**{**table, "reasons": tuple(table["reasons"])})
@@ -118,10 +151,13 @@ class PlanMeasurements:
         """What a group alone in INT8 over FP32, whose own noise is least, does to the output."""
 
         def measure() -> dict[str, float]:
-            if self._reference is None:
-                self._reference = self._bench.outputs(self.candidate("fp32", NOTHING), self._harm_images)
-            outputs = self._bench.outputs(self.candidate("fp32", frozenset({group})), self._harm_images)
-            return asdict(harm(self._reference, outputs, self._model.task))
+            inputs = preprocessed(self._model, self._images, self._harm_images)
+            if self._exact is None:
+                self._exact = self._outputs(("fp32", NOTHING), inputs)
+            outputs = self._outputs(("fp32", frozenset({group})), inputs)
+            if self._exact is None or outputs is None:
+                return asdict(_REFUSED)
+            return asdict(harm(self._exact, outputs, self._model.task))
 
         return Harm(**self._memory.recall(_key("harm", "fp32", frozenset({group})), measure))
 
@@ -129,10 +165,49 @@ class PlanMeasurements:
         """Whether :meth:`harm` would cost nothing."""
         return self._memory.knows(_key("harm", "fp32", frozenset({group})))
 
-    def milliseconds(self, plans: Sequence[tuple[str, Chosen]]) -> list[float]:
-        """Medians of whole engines, all interleaved in one run."""
+    def milliseconds(self, plans: Sequence[tuple[str, Chosen]]) -> list[float | None]:
+        """Medians of whole engines, all interleaved in one run, or sums of estimates where the target is not here to
+        be timed; None for what its compiler refuses."""
         key = " | ".join(_key("ms", *plan) for plan in plans)
-        return list(self._memory.recall(key, lambda: self._bench.times([self.candidate(*plan) for plan in plans])))
+        return list(self._memory.recall(key, lambda: self._times(plans)))
+
+    def _times(self, plans: Sequence[tuple[str, Chosen]]) -> list[float | None]:
+        written = {index: made for index, plan in enumerate(plans) if (made := self._written(plan)) is not None}
+        times = self._bench.times(list(written.values()), preprocessed(self._model, self._images, 1), _EFFORT)
+        if times is None:
+            self.profile(plans)
+            return [None if self.refused(*plan) else self.total_ms(*plan) for plan in plans]
+        found = dict(zip(written, times, strict=True))
+        rows = [found.get(index) for index in range(len(plans))]
+        return [None if row is None or isinstance(row, Refusal) else row.compute.p50 for row in rows]
+
+    def _outputs(self, plan: tuple[str, Chosen], inputs: Sequence[Array]) -> Array | None:
+        """None for what the compiler refuses."""
+        candidate = self._written(plan)
+        outputs = None if candidate is None else self._bench.outputs(candidate, inputs)
+        return None if isinstance(outputs, Refusal) else outputs
+
+    def _judged(self, plan: tuple[str, Chosen]) -> GateResult:
+        if self._float is None:
+            self._float = evaluate(optimized(self._model).run, self._images, self._model.task)
+        gate = self._criteria.gate
+        candidate = self._written(plan)
+        if candidate is None:
+            return GateResult(False, -1.0, 0.0, 0.0, (self.refused(*plan) or "",))
+        checked = self._bench.check(
+            candidate, self._images, self._float, self._criteria, allow_small=True, parity_images=_PARITY_IMAGES
+        )
+        return gate_result(checked, gate, candidate)
+
+    def _written(self, plan: tuple[str, Chosen]) -> Candidate | None:
+        try:
+            return self.candidate(*plan)
+        except InputError as error:
+            self._refuse(plan, str(error))
+            return None
+
+    def _refuse(self, plan: tuple[str, Chosen], reason: str) -> None:
+        self._memory.learn(_key("refused", *plan), reason)
 
     def _profiles(self, rest: str, chosen: Chosen) -> list[dict[str, float]]:
         key = _key("profiles", rest, chosen)

@@ -1,56 +1,73 @@
-"""Fuse for a target: measured where the target is this machine, trusted rewrites where it is not."""
+"""Fuse for a target: with the set of rewrites that is fastest there, or on trust where it cannot be timed."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.accuracy.sqnr import clipped_sqnr_db
-from edge.backends import find_backend
 from edge.backends.engine import Candidate
 from edge.backends.onnxruntime import reference
-from edge.fusion import Fused, choose, fuse
+from edge.errors import InputError
+from edge.fusion import Fused, fuse
 from edge.graph.model import Model
-from edge.search.trial import try_candidates
+from edge.quantization.ranges import Convergence, Ranges
+from edge.search.bench import Bench, Effort, Refusal
+from edge.search.choice import choose
+from edge.search.plain_candidates import FLOATS
 from edge.targets.target import Target
 
+SECONDS = 60.0
 TOLERATED_DB = 1.5
 PENALTY_PER_DB = 0.2
+_EFFORT = Effort(0.4, 15)
+NO_RANGES = Ranges({}, 0, "", Convergence((), (), ()))
 
 
 def fuse_for_target(
-    model: Model,
-    target: Target,
-    inputs: Sequence[NDArray[np.float32]],
-    threads: int | None = None,
-    seconds: float = 60.0,
+    model: Model, target: Target, bench: Bench, inputs: Sequence[NDArray[np.float32]], seconds: float = SECONDS
 ) -> Fused:
     """Rewrite exactly, with the set of rewrites that is fastest on the target.
 
     Args:
         model: the source graph.
-        target: measured where it is local; otherwise its table of safe rewrites is taken as it is.
+        target: its table of safe rewrites is taken where the bench has no times.
+        bench: measures.
         inputs: images on which every step is proven.
-        threads: CPU threads of the measurement.
-        seconds: no further round of measurements starts after this long.
+        seconds: of measurements.
     """
-    if not target.local:
+    if not bench.measured:
         return fuse(model, target.safe_rewrites or None, inputs)
-    precision = fastest_float(target)
-
+    precision = fastest_float(bench)
     exact = np.concatenate([reference(model).run(image) for image in inputs])
-    task = model.task
 
     def cost(models: Sequence[Model]) -> list[float]:
-        candidates = [Candidate(m.name, precision, precision, m) for m in models]
-        trials = try_candidates(candidates, inputs, target, threads)
-        # The source comes first: what this precision loses without any rewrite is the yardstick.
-        losses = [-clipped_sqnr_db(exact, trial.outputs, task) for trial in trials]
-        return [trial.ms * _penalty(loss - losses[0]) for trial, loss in zip(trials, losses, strict=True)]
+        written = {index: made for index, m in enumerate(models) if (made := _written(m, precision, bench)) is not None}
+        times = bench.times(list(written.values()), inputs, _EFFORT) or []
+        found = dict(zip(written, times, strict=True))
+        costs, yardstick = [], 0.0
+        for index in range(len(models)):
+            row = found.get(index)
+            if row is None or isinstance(row, Refusal):
+                costs.append(math.inf)
+                continue
+            loss = -clipped_sqnr_db(exact, row.outputs, model.task)
+            # The source comes first: what this precision loses without any rewrite is the yardstick.
+            yardstick = loss if index == 0 else yardstick
+            costs.append(row.compute.p50 * _penalty(loss - yardstick))
+        return costs
 
     return choose(model, inputs, cost, seconds)
+
+
+def _written(model: Model, precision: str, bench: Bench) -> Candidate | None:
+    try:
+        return bench.trial_dialect.write(model.name, precision, precision, model, NO_RANGES)
+    except InputError:
+        return None
 
 
 def _penalty(lost_db: float) -> float:
@@ -61,7 +78,6 @@ def _penalty(lost_db: float) -> float:
     return 1.0 + PENALTY_PER_DB * max(0.0, lost_db - TOLERATED_DB)
 
 
-def fastest_float(target: Target) -> str:
+def fastest_float(bench: Bench) -> str:
     """The smallest float precision that really runs on the target: rewrites are measured in it."""
-    backend = find_backend(target.backend)
-    return next(p for p in ("fp16", "bf16", "fp32") if backend.refusal(p, target) is None)
+    return next((p for p in reversed(FLOATS) if bench.refusal(p) is None), "fp32")

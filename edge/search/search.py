@@ -17,6 +17,9 @@ The order of questions is what makes it quick, cheap ones first:
 4. **What is really fastest?** All plans that passed, and the float engines, timed interleaved. Plans that are not
    faster than their float engine are dropped.
 
+A plan that the compiler refuses fails like one that harms, with the compiler's reason. Nothing is begun whose like took
+longer before than the time that is left.
+
 NNCF's accuracy control asks 3 before 2, evaluates after each operation it reverts, and does not ask 1 or 4 at all.
 """
 
@@ -30,9 +33,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from edge.backends.engine import Candidate
+from edge.errors import InputError
 from edge.quantization.plan import PrecisionPlan
-from edge.search.bench import GateResult
 from edge.search.plan_measurements import NOTHING, Chosen, PlanMeasurements
+from edge.search.room import GateResult
 from edge.search.sensitivity import Gain, Group, Harm
 
 Progress = Callable[[str, float], None]
@@ -106,7 +110,8 @@ class Search:
 
     Attributes:
         book: measures and remembers.
-        budget_seconds, progress: see :func:`edge.search.local_search.search`.
+        budget_seconds: nothing is begun that is expected to end after it.
+        progress: see :data:`Progress`.
     """
 
     book: PlanMeasurements
@@ -114,39 +119,79 @@ class Search:
     progress: Progress | None = None
     _started: float = 0.0
     _judge_seconds: float = 0.0
+    _profile_seconds: float = 0.0
+    _harm_seconds: float = 0.0
     _log: list[str] = field(default_factory=list)
     _least_ms: dict[str, float] = field(default_factory=dict)
     _gains: dict[str, dict[Group, Gain]] = field(default_factory=dict)
     _harms: dict[Group, Harm] = field(default_factory=dict)
 
     def run(self, rests: Sequence[str]) -> SearchResult:
-        """Over these float precisions, see :func:`edge.search.local_search.search`."""
+        """Over these float precisions."""
         self._started = time.monotonic()
-        self.book.profile([(rest, chosen) for rest in rests for chosen in (NOTHING, self.book.everything)])
-        for rest in rests:
-            self._measure_gains(rest)
+        if self._left() <= 0:
+            self._say("out of time before anything was measured")
+            return self._finish([], [])
+        plans = [(rest, chosen) for rest in rests for chosen in (NOTHING, self.book.everything)]
+        self.book.profile(plans)
+        self._profile_seconds = (time.monotonic() - self._started) / max(1, len(plans))
+        usable = [rest for rest in rests if self._measure_gains(rest)]
         accepted: list[_Accepted] = []
-        for rest in sorted(rests, key=self._least_expected_ms):
-            passing = any(row.judged.passed for row in accepted)
-            if not passing or (self._left() > 0 and not self._beaten(rest, accepted)):
+        for rest in sorted(usable, key=self._least_expected_ms):
+            if not self._affords(self._judge_seconds):
+                self._say(f"{rest}: out of time before a plan over it was judged")
+            elif not any(row.judged.passed for row in accepted) or not self._beaten(rest, accepted):
                 accepted += self._accept(rest)
-        return self._finish(rests, accepted)
+        return self._finish(usable, accepted)
 
     # ------------------------------------------------------------------------------------------------- time
 
-    def _measure_gains(self, rest: str) -> None:
-        """Time of each group both ways; a group that does not pay keeps the measurement that said so."""
-        chosen, gains = self.book.everything, self._gains.setdefault(rest, {})
+    def _measure_gains(self, rest: str) -> bool:
+        """Time of each group both ways; a group that does not pay keeps the measurement that said so.
+
+        Returns:
+            False where the compiler refuses the float engine itself, or all that is quantized over it.
+        """
+        gains = self._gains.setdefault(rest, {})
+        refused = self.book.refused(rest, NOTHING)
+        chosen = NOTHING if refused else self._compiling(rest, self.book.everything)
+        if not chosen:
+            self._say(f"{rest}: {refused or self.book.refused(rest, self.book.everything) or 'nothing to quantize'}")
+            return False
         self._least_ms[rest] = _LEAST_SAVING * self.book.total_ms(rest, NOTHING)
         for turn in range(_ROUNDS):
-            if not chosen or (turn and self._left() <= 0):
+            if not chosen or (turn and not self._affords(2 * self._profile_seconds)):
                 break
+            if turn:
+                self.book.profile([(rest, NOTHING), (rest, chosen)])
+                if self.book.refused(rest, chosen):
+                    break
             gains.update(self.book.gains(rest, chosen))
             paying = frozenset(group for group in chosen if group in self._paying(rest))
             if paying == chosen:
                 break
             chosen = paying
         self._say(f"{rest}: INT8 pays on {len(self._paying(rest))} of {len(self.book.groups)} groups")
+        return True
+
+    def _compiling(self, rest: str, chosen: Chosen) -> Chosen:
+        """The part of these groups that the compiler takes together, found by halving where it refuses all of them."""
+        self.book.profile([(rest, NOTHING), (rest, chosen)])
+        reason = self.book.refused(rest, chosen)
+        if reason is None:
+            return chosen
+        if len(chosen) == len(self.book.everything):
+            self._say(f"{rest}: with everything in INT8 the compiler refuses the graph ({reason})")
+        if len(chosen) == 1 or not self._affords(2 * self._profile_seconds):
+            return NOTHING
+        ordered = [group for group in self.book.groups if group in chosen]
+        half = len(ordered) // 2
+        parts = [self._compiling(rest, frozenset(part)) for part in (ordered[:half], ordered[half:])]
+        whole = parts[0] | parts[1]
+        if not whole or whole in parts:
+            return whole
+        self.book.profile([(rest, NOTHING), (rest, whole)])
+        return max(parts, key=len) if self.book.refused(rest, whole) else whole
 
     def _paying(self, rest: str) -> list[Group]:
         return [group for group, gain in self._gains[rest].items() if gain.pays(self._least_ms[rest])]
@@ -175,20 +220,28 @@ class Search:
         if not paying:
             return []
         everything, found = self.book.everything, list[_Accepted]()
-        close = self.book.total_ms(rest, everything) <= _LITTLE * self._least_expected_ms(rest)
-        if len(paying) < len(everything) and close and self._left() > 0:
+        if len(paying) < len(everything) and self._is_close(rest) and self._affords(self._judge_seconds):
             judged = self._judge(rest, everything)
             if judged.passed:
                 found.append(_Accepted(self._name(rest, everything), rest, everything, judged))
         return found + self._accept_paying(rest, paying)
 
+    def _is_close(self, rest: str) -> bool:
+        """Whether INT8 everywhere is expected to be nearly as fast as INT8 wherever it pays."""
+        everything = self.book.everything
+        if self.book.refused(rest, everything):
+            return False
+        return self.book.total_ms(rest, everything) <= _LITTLE * self._least_expected_ms(rest)
+
     def _accept_paying(self, rest: str, paying: Sequence[Group]) -> list[_Accepted]:
         full = frozenset(paying)
+        if not self._affords(self._judge_seconds):
+            return []
         judged = self._judge(rest, full)
         whole = _Accepted(self._name(rest, full), rest, full, judged)
         if judged.passed and judged.slack >= _ROOMY:
             return [whole]
-        if not judged.passed and rest != "fp32":
+        if not judged.passed and rest != "fp32" and self._affords(self._judge_seconds):
             alone = self._judge(rest, NOTHING)
             if not alone.passed:
                 return [whole] if judged.slack >= alone.slack else []
@@ -213,7 +266,7 @@ class Search:
         slack = judged.slack
         for name, share in _QUIETER.items():
             quieter = self._quieter(chosen, front, share)
-            if slack >= _ROOMY or not quieter or self._left() <= 0:
+            if slack >= _ROOMY or not quieter or not self._affords(self._judge_seconds):
                 break
             sibling = self._judge(rest, quieter)
             if sibling.passed and sibling.slack > slack:
@@ -225,7 +278,7 @@ class Search:
         """The longest prefix of the front, below ``limit`` groups, that passes."""
         best: tuple[Chosen, GateResult] | None = None
         low, high = 0, limit  # ``low`` groups pass, ``high`` do not
-        while high - low > 1 and self._left() > 0:
+        while high - low > 1 and self._affords(self._judge_seconds):
             middle = (low + high) // 2
             judged = self._judge(rest, chosen := frozenset(front[:middle]))
             if judged.passed:
@@ -240,7 +293,7 @@ class Search:
         outside = sorted((g for g in self._paying(rest) if g not in chosen), key=lambda g: -gains[g].saved_ms)
         least = _WORTH_TRYING * sum(gains[group].saved_ms for group in chosen)
         for group in outside:
-            if self._left() <= len(_QUIETER) * self._judge_seconds or gains[group].saved_ms < least:
+            if self._left() - self._ending() <= len(_QUIETER) * self._judge_seconds or gains[group].saved_ms < least:
                 break
             found = self._judge(rest, chosen | {group})
             if found.passed:
@@ -262,7 +315,8 @@ class Search:
         judged = self.book.judge(rest, chosen)
         self._judge_seconds = time.monotonic() - start  # the latest: the first one evaluates the float engine too
         verdict = f"passes with {max(0.0, judged.slack):.0%} of the room left" if judged.passed else judged.reasons[0]
-        self._say(f"{rest}: {len(chosen)} groups in INT8, {judged.sqnr_db:.1f} dB: {verdict}")
+        decibels = "" if not judged.sqnr_db else f", {judged.sqnr_db:.1f} dB"
+        self._say(f"{rest}: {len(chosen)} groups in INT8{decibels}: {verdict}")
         return judged
 
     def _sweep(self, rest: str, paying: Sequence[Group], reserve: float) -> None:
@@ -274,29 +328,42 @@ class Search:
         """
         gains = self._gains[rest]
         wanted = sorted(paying, key=lambda group: -gains[group].saved_ms)
-        reserve = min(reserve, 0.5 * self._left())
+        reserve = self._ending() + min(reserve, 0.5 * (self._left() - self._ending()))
         for number, group in enumerate(wanted, start=1):
-            if self._left() <= reserve and not self.book.knows_harm(group):
+            left = self._left() - reserve
+            if (left <= 0 or left < self._harm_seconds) and not self.book.knows_harm(group):
                 self._say(f"out of time: harm of {number - 1} of {len(wanted)} groups is known")
                 return
+            start = time.monotonic()
             self._harms[group] = self.book.harm(group)
+            ran = 1 if self._harm_seconds else 2  # the first one runs the float engine too
+            self._harm_seconds = (time.monotonic() - start) / ran
             self._tell(f"sensitivity {number}/{len(wanted)}")
 
     # --------------------------------------------------------------------------------------------- the end
 
     def _finish(self, rests: Sequence[str], accepted: Sequence[_Accepted]) -> SearchResult:
         every = [*((rest, NOTHING) for rest in rests), *((row.rest, row.chosen) for row in accepted)]
-        times = self.book.milliseconds(every) if accepted else []
-        float_ms = dict(zip(rests, times, strict=False))
+        timed = bool(accepted) and self._left() >= self._profile_seconds * len(every)
+        times = self.book.milliseconds(every) if timed else [None] * len(every)
+        float_ms = {rest: ms for rest, ms in zip(rests, times, strict=False) if ms is not None}
         plans = []
         for row, ms in zip(accepted, times[len(rests) :], strict=True):
-            kept = ms <= _WORTHWHILE * float_ms[row.rest]
-            outcome = "kept" if kept else "dropped, not faster than its float engine"
-            self._say(f"{row.name}: {_versus(ms, float_ms[row.rest], row.rest, self.book.measured)}: {outcome}")
-            if kept:
-                plan = self._plan(row.rest, row.chosen)
-                candidate = self.book.candidate(row.rest, row.chosen, row.name, plan)
-                plans.append(AcceptedPlan(row.name, row.rest, plan, candidate, ms, row.judged))
+            if timed and ms is None:
+                self._say(f"{row.name}: dropped, the compiler refuses it")
+                continue
+            if ms is None or row.rest not in float_ms:
+                self._say(f"{row.name}: kept untimed, out of time")
+                ms = self._expected_ms(row.rest, row.chosen)
+            elif self._is_slow(row, ms, float_ms[row.rest]):
+                continue
+            plan = self._plan(row.rest, row.chosen)
+            try:
+                candidate = self.book.engine(row.rest, row.chosen, row.name, plan)
+            except InputError as error:
+                self._say(f"{row.name}: dropped ({error})")
+                continue
+            plans.append(AcceptedPlan(row.name, row.rest, plan, candidate, ms, row.judged))
         return SearchResult(
             plans=tuple(sorted(plans, key=lambda planned: planned.ms)),
             float_ms=float_ms,
@@ -307,14 +374,26 @@ class Search:
             log=tuple(self._log),
         )
 
+    def _is_slow(self, row: _Accepted, ms: float, float_ms: float) -> bool:
+        slow = ms > _WORTHWHILE * float_ms
+        outcome = "dropped, not faster than its float engine" if slow else "kept"
+        self._say(f"{row.name}: {_versus(ms, float_ms, row.rest, self.book.measured)}: {outcome}")
+        return slow
+
     def _plan(self, rest: str, chosen: Chosen) -> PrecisionPlan:
         reasons: dict[str, str] = {}
         for group in self.book.groups:
             if group not in chosen:
-                gain, found = self._gains[rest][group], self._harms.get(group)
-                phrase = _why_slow(rest, gain, self.book.measured) if not gain.pays(self._least_ms[rest]) else None
-                reasons.update(dict.fromkeys(group, phrase or _why_harmful(gain, found, self.book.measured)))
+                reasons.update(dict.fromkeys(group, self._why_float(rest, group)))
         return self.book.plan.without(reasons)
+
+    def _why_float(self, rest: str, group: Group) -> str:
+        gain = self._gains[rest].get(group)
+        if gain is None:
+            return "the compiler refuses the graph with it in INT8"
+        if not gain.pays(self._least_ms[rest]):
+            return _why_slow(rest, gain, self.book.measured)
+        return _why_harmful(gain, self._harms.get(group), self.book.measured)
 
     def _name(self, rest: str, chosen: Chosen) -> str:
         stem = "int8" if chosen == self.book.everything else "mixed"
@@ -322,6 +401,16 @@ class Search:
 
     def _left(self) -> float:
         return self.budget_seconds - (time.monotonic() - self._started)
+
+    def _affords(self, seconds: float) -> bool:
+        """Whether something that takes so long still ends in time, with what the end itself takes; what never was
+        done before may begin while any time is left."""
+        left = self._left() - self._ending()
+        return left > 0 and left >= seconds
+
+    def _ending(self) -> float:
+        """Seconds that timing the plans at the end is expected to take."""
+        return self._profile_seconds * (len(self._gains) + 1)
 
     def _say(self, sentence: str) -> None:
         self._log.append(sentence)

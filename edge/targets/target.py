@@ -14,6 +14,7 @@ from edge.errors import InputError
 from edge.files import read_toml
 
 UNKNOWN = "unknown"
+CPU, GPU = "cpu", "gpu"
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,6 @@ class Target:
         title: for people.
         backend: name of the module in ``edge.backends`` that builds for it.
         precisions: what is tried by default, in order.
-        local: whether this machine can be the target (``cpu``); otherwise results here are simulated.
         safe_rewrites: fusion rewrites trusted without measuring (used where the device cannot be measured here).
         facts: sm, memory_gb, bandwidth_gbs, int8_tops_dense, fp16_tflops_dense, dla_cores, power_modes, ...
         jetpacks: the default first (newest whose TensorRT is in its image); empty for anything that is not a Jetson.
@@ -64,10 +64,19 @@ class Target:
     title: str
     backend: str
     precisions: tuple[str, ...]
-    local: bool
     safe_rewrites: tuple[str, ...]
     facts: Mapping[str, Fact]
     jetpacks: tuple[JetPack, ...]
+
+    @property
+    def kind(self) -> str:
+        """``jetson``, ``cpu`` or ``gpu``."""
+        return "jetson" if self.jetpacks else "cpu" if self.backend == "openvino" else "gpu"
+
+    @property
+    def own(self) -> bool:
+        """Whether the name means what this machine has (``cpu``, ``gpu``) and no device in particular."""
+        return self.name in (CPU, GPU)
 
     def fact(self, name: str) -> Any:
         """The value of a fact, ``"unknown"`` where the table has none."""
@@ -87,18 +96,6 @@ class Target:
         known = ", ".join(name for j in self.jetpacks for name in (j.version, *j.also))
         runs = f"it runs {known}" if known else "it is not a Jetson"
         raise InputError(f"--jetpack {version}: {self.name} does not run it; {runs}")
-
-    def require_dla(self, core: int) -> None:
-        """Refuse a DLA core that the device does not have.
-
-        Raises:
-            InputError: it has fewer; a device whose number is unknown is left to say so itself.
-        """
-        cores = self.fact("dla_cores")
-        if cores == UNKNOWN or core < cores:
-            return
-        has = "no DLA" if not cores else f"only {cores} DLA core{'s' if cores > 1 else ''}"
-        raise InputError(f"DLA core {core}: {self.title} has {has}; leave it out")
 
     def require_tensorrt(self, version: str, jetpack: str | None = None) -> None:
         """Refuse a TensorRT that the device's JetPack does not ship.
@@ -154,7 +151,6 @@ def _read(path: Path) -> Target:
         title=table["title"],
         backend=table["backend"],
         precisions=tuple(table["precisions"]),
-        local=table.get("local", False),
         safe_rewrites=tuple(table.get("safe_rewrites", ())),
         facts={name: Fact(**fact) for name, fact in table.get("facts", {}).items()},
         jetpacks=tuple(

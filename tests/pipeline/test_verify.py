@@ -104,7 +104,7 @@ def test_the_bundle_s_run_folder_may_be_a_link(packed, tmp_path):
 
 
 def test_an_engine_from_a_device_is_checked_by_its_graph(packed, tmp_path):
-    from edge.pipeline.build import compiled_graph
+    from edge.search.build import compiled_graph
 
     report, out = verify(packed, tmp_path / "run", seconds=0.05, min_runs=5)
     for row in report.engines:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -11,19 +16,27 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from edge.accuracy.check import Checked
+from edge.accuracy.evaluate import evaluate
 from edge.accuracy.gate import Check, Criteria, Gate, load_gate
 from edge.backends.engine import Candidate, Layer
 from edge.backends.onnxruntime import OnnxRuntime
+from edge.backends.onnxruntime import reference as exact_runner
 from edge.errors import InputError
 from edge.graph.model import Model
-from edge.images.image_set import load_image_set
+from edge.images.image_set import ImageSet, load_image_set
+from edge.latency.statistics import Measured, summarize
 from edge.quantization.calibrate import calibrate
 from edge.quantization.plan import INT8
 from edge.quantization.schemes import SCHEMES, plan_int8
-from edge.search.bench import GateResult, LocalBench, _slack
+from edge.search.bench import Refusal, Timed
 from edge.search.cache import MeasurementCache, asked_of
-from edge.search.local_search import search
+from edge.search.candidates import SearchRequest, search
+from edge.search.dialect import PlainDialect
+from edge.search.local_bench import LocalBench
+from edge.search.open_bench import open_bench
 from edge.search.plan_measurements import PlanMeasurements
+from edge.search.room import GateResult, _slack, gate_result
 from edge.search.search import AcceptedPlan, Search, SearchResult
 from edge.search.sensitivity import Gain, Group, groups, harm
 from edge.targets.target import find_target
@@ -56,25 +69,42 @@ class KnownBench:
     guard: float = 1.0
     bf16_passes: bool = True
     measured: bool = True
+    refuses: frozenset[Group] = frozenset()
 
-    def profiles(self, candidates: Sequence[Candidate]) -> list[list[tuple[Layer, ...]]]:
+    trial_dialect = dialect = PlainDialect(SCHEME)
+
+    def profiles(self, candidates: Sequence[Candidate]) -> list[list[tuple[Layer, ...]] | Refusal]:
         self.calls.append("profiles")
-        return [[tuple(Layer(g[0], "Convolution", "", self._ms(c, g)) for g in GROUPS)] * 2 for c in candidates]
+        return [self._refused(c) or [self._table(c)] * 2 for c in candidates]
 
-    def outputs(self, candidate: Candidate, images: int) -> np.ndarray:
+    def outputs(self, candidate: Candidate, inputs: Sequence[np.ndarray]) -> np.ndarray | Refusal:
         self.calls.append("outputs")
         noise = sum(self.noise[group] for group in _int8(candidate))
-        return np.full((images, 1, 4, 4), 1.0 + noise**0.5, np.float32)
+        return self._refused(candidate) or np.full((len(inputs), 1, 4, 4), 1.0 + noise**0.5, np.float32)
 
-    def judge(self, candidate: Candidate) -> GateResult:
+    def check(self, candidate: Candidate, *_: object, **__: object) -> GateResult | Refusal:
+        """What :func:`~edge.search.room.gate_result` makes of a check, here already made."""
         self.calls.append("judge")
         noise = self.floor + sum(self.noise[group] for group in _int8(candidate))
         passed = noise <= self.allowed and (candidate.rest != "bf16" or self.bf16_passes)
-        return GateResult(passed, 1.0 - self.guard * noise / self.allowed, 0.99, 30.0, () if passed else ("too noisy",))
+        reasons = () if passed else ("too noisy",)
+        return self._refused(candidate) or GateResult(
+            passed, 1 - self.guard * noise / self.allowed, 0.99, 30.0, reasons
+        )
 
-    def times(self, candidates: Sequence[Candidate]) -> list[float]:
+    def times(self, candidates: Sequence[Candidate], *_: object, **__: object) -> list[Timed | Refusal] | None:
         self.calls.append("times")
-        return [sum(self._ms(c, group) for group in GROUPS) for c in candidates]
+        return [self._refused(c) or Timed(_milliseconds(self._total(c)), np.empty(0, np.float32)) for c in candidates]
+
+    def _refused(self, candidate: Candidate) -> Refusal | None:
+        bad = self.refuses & _int8(candidate)
+        return Refusal(candidate.name, candidate.precision, "no such kernel") if bad else None
+
+    def _table(self, candidate: Candidate) -> tuple[Layer, ...]:
+        return tuple(Layer(g[0], "Convolution", "", self._ms(candidate, g)) for g in GROUPS)
+
+    def _total(self, candidate: Candidate) -> float:
+        return sum(self._ms(candidate, group) for group in GROUPS)
 
     def _ms(self, candidate: Candidate, group: Group) -> float:
         half = 0.6 if candidate.rest == "bf16" else 1.0
@@ -87,13 +117,17 @@ class SlowBench(KnownBench):
 
     now: float = 0.0
 
-    def outputs(self, candidate: Candidate, images: int) -> np.ndarray:
+    def outputs(self, candidate: Candidate, inputs: Sequence[np.ndarray]) -> np.ndarray | Refusal:
         self.now += 5.0
-        return super().outputs(candidate, images)
+        return super().outputs(candidate, inputs)
 
-    def judge(self, candidate: Candidate) -> GateResult:
+    def check(self, candidate: Candidate, *_: object, **__: object) -> GateResult | Refusal:
         self.now += 10.0
-        return super().judge(candidate)
+        return super().check(candidate)
+
+
+def _milliseconds(value: float) -> Measured:
+    return summarize([np.array([value])], 0, {})
 
 
 def _int8(candidate: Candidate) -> set[Group]:
@@ -114,7 +148,21 @@ def _bench(allowed: float, int8_ms: float = 1.0, noise: float = 1.0) -> KnownBen
 def _search(
     bench: KnownBench, rests: tuple[str, ...] = ("fp32",), seconds: float = 1e6, keep: Path | None = None
 ) -> SearchResult:
-    return Search(PlanMeasurements(MODEL, RANGES, SCHEME, bench, MeasurementCache(keep, {"a": 1})), seconds).run(rests)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("edge.search.plan_measurements.gate_result", _as_answered)
+        book = PlanMeasurements(MODEL, RANGES, _images(), Criteria(None), bench, MeasurementCache(keep, {"a": 1}))
+        return Search(book, seconds).run(rests)
+
+
+def _as_answered(answer: GateResult | Refusal, gate: Gate | None, candidate: Candidate) -> GateResult:
+    return gate_result(answer, gate, candidate) if isinstance(answer, Refusal) else answer
+
+
+@cache
+def _images() -> ImageSet:
+    root = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    return load_image_set(write_discs(root / "discs", {"val": 12})).split("val")
 
 
 def test_int8_everywhere_needs_one_evaluation_and_no_sweep() -> None:
@@ -247,7 +295,7 @@ def test_what_was_not_measured_stays_in_a_quieter_sibling(monkeypatch: pytest.Mo
     loud = GROUPS[-2]
     bench.noise[loud] = 0.7
     monkeypatch.setattr("edge.search.search.time.monotonic", lambda: bench.now)
-    found = _search(bench, seconds=45.0)
+    found = _search(bench, seconds=50.0)
     assert set(found.harms) == set(GROUPS[-3:])
     safer = next(plan for plan in found.plans if plan.name == "mixed-safe")
     assert set(safer.plan.reasons) == set(loud)
@@ -259,12 +307,39 @@ def test_nothing_gained_is_no_plan() -> None:
     assert found.plans == () and found.evaluations == 0
 
 
-def test_no_time_still_asks_once_for_each_float_precision_until_a_plan_passes() -> None:
-    lucky, unlucky = _bench(allowed=1000.0), _bench(allowed=1.0)
-    assert _search(lucky, ("fp32", "bf16"), seconds=0.0).evaluations == 1
-    found = _search(unlucky, ("fp32", "bf16"), seconds=0.0)
-    assert found.evaluations == 3 and found.plans == ()  # both plans, and BF16 by itself
-    assert unlucky.calls.count("outputs") == 0
+def test_nothing_is_begun_without_time() -> None:
+    bench = _bench(allowed=1000.0)
+    found = _search(bench, ("fp32", "bf16"), seconds=0.0)
+    assert (bench.calls, found.plans, found.evaluations) == ([], (), 0)
+    assert found.log == ("out of time before anything was measured",)
+
+
+def test_nothing_is_begun_that_would_end_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = SlowBench(dict.fromkeys(GROUPS, 3.0), dict.fromkeys(GROUPS, 1.0), dict.fromkeys(GROUPS, 1.0), allowed=6.5)
+    monkeypatch.setattr("edge.search.search.time.monotonic", lambda: bench.now)
+    found = _search(bench, ("fp32", "bf16"), seconds=17.0)
+    # The first verdict takes 10 s, so the 7 s that are left are too few for a second one over the other precision.
+    assert found.evaluations == 1 and bench.now <= 1.2 * 17.0
+    assert any("out of time" in line for line in found.log)
+
+
+def test_a_group_that_the_compiler_refuses_is_found_and_the_search_goes_on() -> None:
+    bench = replace(_bench(allowed=1000.0), refuses=frozenset({GROUPS[4]}))
+    found = _search(bench)
+    (plan,) = found.plans
+    assert _groups(plan) == set(GROUPS) - {GROUPS[4]} and plan.name == "mixed"
+    assert set(plan.plan.reasons.values()) == {"the compiler refuses the graph with it in INT8"}
+    assert any("refuses the graph (no such kernel)" in line for line in found.log)
+
+
+def test_a_float_engine_that_the_compiler_refuses_leaves_its_precision_out() -> None:
+    class NoFloats(KnownBench):
+        def _refused(self, candidate: Candidate) -> Refusal | None:
+            return Refusal("trial", "bf16", "no such kernel") if candidate.rest == "bf16" else None
+
+    found = _search(NoFloats(**vars(_bench(allowed=1000.0))), ("bf16", "fp32"))
+    assert [plan.rest for plan in found.plans] == ["fp32"]
+    assert "bf16: no such kernel" in found.log
 
 
 def test_a_short_budget_goes_to_the_largest_savings_and_leaves_time_to_bisect(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -337,10 +412,17 @@ def test_a_real_search_on_real_engines(tmp_path: Path) -> None:
     ranges = calibrate(model, inputs)
     gate = load_gate("99")
     said: list[str] = []
-    found = search(
-        model, ranges, data.split("val"), find_target("cpu"), Criteria(gate), budget_seconds=30,
-        progress=lambda what, left: said.append(what), keep=tmp_path / "search.json", bias_images=inputs,
-    )  # fmt: skip
+    wanted = SearchRequest(
+        data.split("val"),
+        Criteria(gate),
+        budget_seconds=60,
+        progress=lambda what, left: said.append(what),
+        keep=tmp_path / "search.json",
+        bias_images=lambda: inputs,
+    )
+    cpu = find_target("cpu")
+    with closing(open_bench(cpu)) as bench:
+        found = search(bench, cpu, model, ranges, ("fp32", "bf16"), wanted)
     assert found.gains["fp32"] and said and found.log
     for plan in found.plans:
         assert plan.judged.passed and plan.ms < found.float_ms[plan.rest]
@@ -363,9 +445,15 @@ def test_the_search_asks_what_the_verdict_asks(tmp_path: Path) -> None:
     model = disc_network()
     images = load_image_set(write_discs(tmp_path / "discs", {"val": 30})).split("val")
 
+    reference = evaluate(exact_runner(model).run, images, model.task)
+    bench = LocalBench(OnnxRuntime(), find_target("cpu"), PlainDialect(SCHEME))
+
     def judged(gate: Gate, strata: str | None) -> GateResult:
-        bench = LocalBench(OnnxRuntime(), find_target("cpu"), model, images, Criteria(gate, strata))
-        return bench.judge(_less_sure(model))
+        checked = bench.check(
+            _less_sure(model), images, reference, Criteria(gate, strata), allow_small=True, parity_images=3
+        )
+        assert isinstance(checked, Checked)
+        return gate_result(checked, gate, _less_sure(model))
 
     apart = judged(Gate("apart", strata_retained=1.0), "modality")
     assert [reason.split(" (")[0] for reason in apart.reasons] == [

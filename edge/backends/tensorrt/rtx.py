@@ -16,6 +16,7 @@ from edge.backends.tensorrt.engine import EngineRunner, audit, compile_plan, loa
 from edge.backends.tensorrt.plan import count_precisions, rtx_layers
 from edge.backends.tensorrt.settings import RTX
 from edge.errors import InputError, MachineError
+from edge.graph.model import Model
 from edge.targets.target import Target
 
 _INSTALL = "pip install 'segedge[tensorrt-rtx]'"
@@ -80,7 +81,7 @@ class TensorRtRtx:
             )
         trt = import_rtx()
         built = compile_plan(trt, RTX, candidate, (_CAPABILITIES[sm],))
-        precisions = audit(rtx_layers(built.plan), candidate.model)
+        precisions = plan_precisions(built.plan, candidate.model)
         versions = {"tensorrt_rtx": str(trt.__version__)}
         runs_on = {"sm": sm, "tensorrt_rtx": str(trt.__version__)}
         return write_engine(folder, candidate, target, self.name, built, precisions, versions, runs_on)
@@ -106,7 +107,7 @@ class TensorRtRtx:
             built = compile_plan(import_rtx(), RTX, typed, (capability,))
         except InputError as error:
             return Attempt(False, str(error), capability, audit((), typed.model))
-        precisions = audit(rtx_layers(built.plan), typed.model)
+        precisions = plan_precisions(built.plan, typed.model)
         return Attempt(True, "", capability, precisions, len(built.plan), built.seconds)
 
     def load(self, engine: Engine, threads: int | None = None) -> EngineRunner:
@@ -116,6 +117,11 @@ class TensorRtRtx:
             MachineError: no GPU here, or the plan is of another version.
         """
         return load_plan(import_rtx(), engine)
+
+
+def plan_precisions(plan: bytes, model: Model) -> Mapping[str, str]:
+    """Each convolution of a graph to the precision that a plan gives it."""
+    return audit(rtx_layers(plan), model)
 
 
 def import_rtx() -> Any:

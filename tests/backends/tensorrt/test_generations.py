@@ -19,10 +19,10 @@ from edge.backends.tensorrt.run import TensorRtRunner
 from edge.backends.tensorrt.settings import ENTERPRISE, RTX, find_settings
 from edge.errors import InputError, MachineError
 from edge.quantization.calibrate import calibrate
-from edge.search.tensorrt_candidates import candidates
 from edge.targets.target import find_target
 from tests.fixtures.bundle_example import SIZE, tiny_unet
 from tests.fixtures.networks import NAMES, calibrated, inputs
+from tests.fixtures.networks import tensorrt_candidates as candidates
 from tests.fixtures.tensorrt.api import recorded_versions
 from tests.fixtures.tensorrt.install import installed
 

@@ -16,9 +16,9 @@ from edge.backends.tensorrt.settings import RTX, BuildRequest, find_settings
 from edge.errors import InputError, MachineError
 from edge.quantization.plan import PrecisionPlan
 from edge.quantization.schemes import SCHEMES, plan_int8
-from edge.search.tensorrt_candidates import candidates
 from edge.targets.target import find_target
 from tests.fixtures.networks import NAMES, calibrated
+from tests.fixtures.networks import tensorrt_candidates as candidates
 
 trt = pytest.importorskip("tensorrt_rtx", reason="needs tensorrt-rtx")
 ORDER = ("fp32", "fp16", "int8", "int8-fp16")

@@ -1,4 +1,4 @@
-"""The search for a device that is not here."""
+"""The bench of a device that is not here, and a search on it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from edge.graph.model import Model
 from edge.images.image_set import ImageSet, load_image_set
 from edge.quantization.calibrate import calibrate
 from edge.quantization.ranges import Ranges
+from edge.search.candidates import SearchRequest, search
+from edge.search.open_bench import open_bench
 from edge.search.search import SearchResult
-from edge.search.simulated_search import plan_peaks, search_simulated
+from edge.search.simulated_bench import plan_peaks
 from edge.targets.target import find_target
 from tests.fixtures.discs import disc_network, loud_disc_network, write_discs
 
@@ -31,9 +33,8 @@ def _ranges(model: Model, data: ImageSet) -> Ranges:
 
 
 def _search(model: Model, data: ImageSet, keep: Path | None = None) -> SearchResult:
-    return search_simulated(
-        model, _ranges(model, data), data.split("val"), ORIN, Criteria(load_gate("99.9")), keep=keep
-    )
+    wanted = SearchRequest(data.split("val"), Criteria(load_gate("99.9")), keep=keep)
+    return search(open_bench(ORIN), ORIN, model, _ranges(model, data), ["fp16"], wanted)
 
 
 def test_one_layer_that_int8_ruins_is_found_and_left_float(data: ImageSet) -> None:
@@ -49,7 +50,7 @@ def test_one_layer_that_int8_ruins_is_found_and_left_float(data: ImageSet) -> No
 
 def test_nothing_that_it_says_passes_for_a_measurement(data: ImageSet) -> None:
     found = _search(loud_disc_network(), data)
-    text = " ".join([*found.log, *found.plans[0].plan.reasons.values()])
+    text = " ".join([open_bench(ORIN).basis(), *found.log, *found.plans[0].plan.reasons.values()])
     assert "estimate" in text and " ms" not in text and "here" not in text
 
 

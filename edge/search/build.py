@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from edge.backends import find_backend
-from edge.backends.engine import MANIFEST, Candidate, Engine
+from edge.backends.engine import MANIFEST, Backend, Candidate, Engine
 from edge.files import replaced_folder
 from edge.graph.model import Model, read_model
 from edge.targets.target import Target
@@ -14,7 +13,7 @@ from edge.targets.target import Target
 GRAPH = "graph.onnx"
 
 
-def build_engine(candidate: Candidate, target: Target, folder: Path) -> Engine:
+def build_engine(backend: Backend, candidate: Candidate, target: Target, folder: Path) -> Engine:
     """Compile into ``folder``, swapped in whole, with the compiled graph beside the artefact.
 
     The graph stays with the engine so that anyone can check the compiler's arithmetic later.
@@ -24,7 +23,7 @@ def build_engine(candidate: Candidate, target: Target, folder: Path) -> Engine:
         MachineError: the compiler is missing, or the disk is full.
     """
     with replaced_folder(folder, MANIFEST) as fresh:
-        engine = find_backend(target.backend).build(candidate, target, fresh)
+        engine = backend.build(candidate, target, fresh)
         candidate.model.save(fresh / GRAPH)
     return replace(engine, folder=folder)
 

@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from edge.backends import find_backend
 from edge.backends.engine import Candidate, Engine, Runner
 from edge.backends.onnxruntime import OnnxRuntime
 from edge.backends.openvino.backend import OpenVino
@@ -19,13 +20,13 @@ from edge.cli.tables import profile_text
 from edge.errors import InputError, MachineError
 from edge.images.image_set import load_image_set
 from edge.images.pictures import read_image
+from edge.latency.pixels import PROOF_IMAGES, in_engine, on_host
 from edge.pipeline import single
-from edge.pipeline.build import build_engine
-from edge.pipeline.pixels import PROOF_IMAGES, in_engine, on_host
 from edge.pipeline.profile import Extras, profile_engines
 from edge.pipeline.progress import NullProgress
 from edge.pipeline.segment import segment_images
 from edge.pipeline.single import segment_with
+from edge.search.build import build_engine
 from edge.targets.target import find_target
 from tests.fixtures.small_unet import ROOT, TASK, small_unet
 
@@ -36,7 +37,9 @@ SHOWN = [TASK.resized(sample.pixels()) for sample in SAMPLES]
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     folder = tmp_path_factory.mktemp("pixels") / "fp32"
-    return build_engine(Candidate("fp32", "fp32", "fp32", small_unet()), find_target("cpu"), folder)
+    return build_engine(
+        find_backend("openvino"), Candidate("fp32", "fp32", "fp32", small_unet()), find_target("cpu"), folder
+    )
 
 
 @pytest.fixture

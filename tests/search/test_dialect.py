@@ -14,9 +14,11 @@ from edge.errors import InputError
 from edge.graph.model import Model
 from edge.lowering import find_parser, unsupported
 from edge.quantization.ranges import Ranges
-from edge.search.tensorrt_candidates import beyond_half, candidates, simulated, tensorrt_version
+from edge.search.dialect import beyond_half
+from edge.search.open_bench import tensorrt_version
 from edge.targets.target import find_target
 from tests.fixtures.networks import NAMES, calibrated, inputs
+from tests.fixtures.networks import tensorrt_candidates as candidates
 
 HALF = onnx.TensorProto.FLOAT16
 # Decibels against the float source, random weights. LANet's random attention amplifies every rounding.
@@ -63,7 +65,7 @@ def test_each_graph_is_one_its_tensorrt_takes_and_computes_the_same(name: str, j
         assert (candidate.simulation is not None) == (not typed and candidate.rest == "fp16")
         assert candidate.model.opset == (20 if typed else 17)
         least = (LEAST_LANET if name == "lanet" else LEAST)[candidate.name]
-        assert decibels(simulated(candidate), name) >= least, candidate.name
+        assert decibels(candidate.simulated, name) >= least, candidate.name
         if candidate.simulation is not None:
             floats = LEAST["fp32"] if candidate.precision == "fp16" else least
             assert decibels(candidate.model, name) >= floats, candidate.name

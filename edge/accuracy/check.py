@@ -1,18 +1,27 @@
-"""Check an engine: the same images through the reference and through the real engine, and what the gate says."""
+"""Check an engine: the same images through the reference and through the real engine, and what the gate says.
+
+The one place where an evaluation is compared and judged: verdict, search and ``edge check`` all come here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edge.accuracy.compare import Accuracy, compare
 from edge.accuracy.evaluate import Evaluation, evaluate
 from edge.accuracy.gate import Criteria, Verdict, judge, parity_bar
-from edge.accuracy.parity import explained_by, measure_parity
+from edge.accuracy.parity import PARITY_IMAGES, explained_by, measure_parity
 from edge.accuracy.reference import require_useful
-from edge.backends.engine import Engine, Runner
+from edge.backends.engine import Runner
 from edge.graph.model import Model
 from edge.images.image_set import ImageSet
+from edge.task.task import SegmentationTask
+
+Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -47,37 +56,47 @@ def judged_reference(
     return found
 
 
-def check_engine(
-    engine: Engine,
+def check(
     runner: Runner,
+    task: SegmentationTask,
     graph: Model | None,
     images: ImageSet,
     reference: Evaluation,
     criteria: Criteria,
+    precision: str,
+    rest: str,
     *,
     allow_small: bool = False,
+    parity_images: int = PARITY_IMAGES,
     advance: Callable[[], object] | None = None,
 ) -> Checked:
     """Score a loaded engine on the images the reference was scored on.
 
     Args:
-        engine: what was built.
-        runner: the same, loaded.
+        runner: the engine.
+        task: the engine's pre- and post-processing.
         graph: what was compiled, for parity; None leaves parity out.
         images: with masks.
-        reference: from :func:`judged_reference`, on the same images.
+        reference: the float model on the same images.
         criteria: what it is judged by.
+        precision, rest: of the engine; parity is judged by them.
         allow_small: judge on fewer than 20 images.
+        parity_images: how many of the images parity is measured on, twelve at most.
         advance: called after each image.
 
     Raises:
         InputError: too few images, or images that do not decode.
     """
-    evaluation = evaluate(runner.run, images, engine.task, advance)
-    bar = parity_bar(engine.precision, engine.rest)
-    source = dict(zip(reference.names, reference.outputs, strict=True))
-    parity = None if graph is None else measure_parity(runner, graph, images, bar, source)
-    accuracy = explained_by(
-        compare(evaluation, reference, parity.engine_db if parity else None, criteria.strata, criteria.group), parity
-    )
-    return Checked(evaluation, accuracy, judge(criteria.gate, accuracy, engine.precision, engine.rest, allow_small))
+    evaluation = evaluate(runner.run, images, task, advance)
+    parity = None
+    if graph is not None:
+        source = dict(zip(reference.names, reference.outputs, strict=True))
+        parity = measure_parity(runner, graph, images.spread(parity_images), parity_bar(precision, rest), source)
+    compared = compare(evaluation, reference, parity.engine_db if parity else None, criteria.strata, criteria.group)
+    accuracy = explained_by(compared, parity)
+    return Checked(evaluation, accuracy, judge(criteria.gate, accuracy, precision, rest, allow_small))
+
+
+def preprocessed(model: Model, images: ImageSet, count: int) -> Sequence[Array]:
+    """So many images spread over the set, as the network takes them: ``[1, channels, height, width]`` float32."""
+    return [model.task.preprocess(sample.plane(model.task))[None] for sample in images.spread(count)]

@@ -1,0 +1,186 @@
+"""Dialects: how one graph is written for the compiler that will read it, in float and in INT8.
+
+=============  ==========================================  ====================================================
+compiler       FP16                                        INT8 with FP16 for the rest
+=============  ==========================================  ====================================================
+OpenVINO       the FP32 graph and a hint                   the FP32 graph with Q/DQ and a hint
+TensorRT 8.x   FP32 graph of opset 17 and the FP16 flag    FP32 graph with FP32 scales and both flags
+TensorRT 10+   casts in the graph, strongly typed          FP16 tensors and scales, opset 19 or newer
+=============  ==========================================  ====================================================
+
+No one file serves every TensorRT: 8.x reads the bytes of a scale as FP32, and from 10 on a dequantize node makes what
+its scale is typed as.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.backends.engine import Candidate
+from edge.graph.model import Model
+from edge.lowering import find_parser, lower, require_supported
+from edge.quantization.bias import correct_biases
+from edge.quantization.half import stays_float, to_half
+from edge.quantization.plan import PrecisionPlan
+from edge.quantization.ranges import Ranges
+from edge.quantization.schemes import SCHEMES, Scheme
+from edge.quantization.write import quantize
+
+Shifts = Mapping[str, NDArray[np.float32]]
+_HALF_OF_RANGE = 32752.0  # a tensor that came this near to FP16's end on a few images may pass it on the next
+
+
+class Dialect(Protocol):
+    """How graphs are written for one compiler."""
+
+    @property
+    def scheme(self) -> Scheme:
+        """The compiler's rules for INT8."""
+        ...
+
+    @property
+    def rest(self) -> str:
+        """Float precision around INT8 where the user names none."""
+        ...
+
+    @property
+    def floats_by_ranges(self) -> bool:
+        """Whether float graphs, too, depend on calibrated ranges."""
+        ...
+
+    def searched(self, rests: Sequence[str]) -> tuple[str, ...]:
+        """Of these float precisions, those worth searching INT8 over."""
+        ...
+
+    def write(
+        self,
+        name: str,
+        precision: str,
+        rest: str,
+        model: Model,
+        ranges: Ranges,
+        plan: PrecisionPlan | None = None,
+        shifts: Shifts | None = None,
+    ) -> Candidate:
+        """A graph ready for the compiler.
+
+        Args:
+            name, precision, rest: see :class:`~edge.backends.engine.Candidate`.
+            model: the float graph that was calibrated.
+            ranges: of its tensors.
+            plan: which nodes run in INT8; None for none.
+            shifts: corrections of biases, by node.
+
+        Raises:
+            InputError: the compiler cannot read any form of the graph.
+        """
+        ...
+
+
+class _Quantizer:
+    """Writes Q/DQ graphs, the last of them remembered: each plan is asked for once per float precision."""
+
+    def __init__(self, scheme: Scheme) -> None:
+        self.scheme = scheme
+        self._last: tuple[Model, PrecisionPlan, Model] | None = None
+
+    def graph(self, model: Model, ranges: Ranges, plan: PrecisionPlan | None, shifts: Shifts | None) -> Model:
+        if plan is None:
+            return model
+        if self._last is None or self._last[0] is not model or self._last[1] != plan:
+            graph = quantize(model, ranges, plan, self.scheme)
+            self._last = (model, plan, correct_biases(graph, shifts) if shifts else graph)
+        return self._last[2]
+
+
+class PlainDialect:
+    """The FP32 graph itself, with Q/DQ where it is quantized: the compiler takes the rest's precision as a hint.
+
+    Args:
+        scheme: rules for INT8.
+        rest: see :class:`Dialect`.
+    """
+
+    floats_by_ranges = False
+
+    def __init__(self, scheme: Scheme, rest: str = "fp32") -> None:
+        self.scheme, self.rest = scheme, rest
+        self._quantizer = _Quantizer(scheme)
+
+    def searched(self, rests: Sequence[str]) -> tuple[str, ...]:
+        """All of them: which is fastest depends on the CPU."""
+        return tuple(rests)
+
+    def write(
+        self,
+        name: str,
+        precision: str,
+        rest: str,
+        model: Model,
+        ranges: Ranges,
+        plan: PrecisionPlan | None = None,
+        shifts: Shifts | None = None,
+    ) -> Candidate:
+        """See :meth:`Dialect.write`."""
+        graph = self._quantizer.graph(model, ranges, plan, shifts)
+        return Candidate(name, precision, rest, graph, plan.reasons if plan else {})
+
+
+class TensorRtDialect:
+    """Graphs that one TensorRT takes.
+
+    Args:
+        tensorrt: version, such as ``8.5.2`` or ``10.16``.
+    """
+
+    rest = "fp16"
+    floats_by_ranges = True
+
+    def __init__(self, tensorrt: str) -> None:
+        self.scheme = SCHEMES["tensorrt"]
+        self.tensorrt = tensorrt
+        self._quantizer = _Quantizer(self.scheme)
+        self._last: tuple[Model, Model] | None = None
+
+    def searched(self, rests: Sequence[str]) -> tuple[str, ...]:
+        """FP16 where it is there: on these GPUs it is never slower than FP32, and nearly as exact."""
+        return ("fp16",) if "fp16" in rests else tuple(rests)[:1]
+
+    def write(
+        self,
+        name: str,
+        precision: str,
+        rest: str,
+        model: Model,
+        ranges: Ranges,
+        plan: PrecisionPlan | None = None,
+        shifts: Shifts | None = None,
+    ) -> Candidate:
+        """See :meth:`Dialect.write`."""
+        source = self._quantizer.graph(model, ranges, plan, shifts)
+        lowered, reasons = self._lowered(source), plan.reasons if plan else {}
+        if rest != "fp16":
+            return Candidate(name, precision, rest, lowered, reasons, source=source)
+        wide = beyond_half(model, ranges)
+        if not find_parser(self.tensorrt).typed:
+            half = to_half(source, wide)
+            return Candidate(name, precision, rest, lowered, reasons, simulation=half, source=source)
+        cast = to_half(lowered, wide)
+        require_supported(cast, self.tensorrt)
+        return Candidate(name, precision, rest, cast, {**reasons, **stays_float(lowered, wide)}, source=source)
+
+    def _lowered(self, source: Model) -> Model:
+        if self._last is None or self._last[0] is not source:
+            self._last = (source, lower(source, self.tensorrt))
+        return self._last[1]
+
+
+def beyond_half(model: Model, ranges: Ranges) -> frozenset[str]:
+    """Names of the nodes that make or read tensors whose calibrated range comes near the end of FP16's."""
+    wide = {name for name, found in ranges.tensors.items() if max(-found.low, found.high) > _HALF_OF_RANGE}
+    nodes = model.proto.graph.node
+    return frozenset(node.name for node in nodes if wide & {*node.input, *node.output})

@@ -1,0 +1,284 @@
+"""The bench of this machine: real engines, really timed."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.accuracy.check import Checked, check
+from edge.accuracy.evaluate import Evaluation
+from edge.accuracy.gate import Criteria
+from edge.accuracy.parity import PARITY_IMAGES
+from edge.backends.engine import Backend, Candidate, Engine, Runner
+from edge.errors import InputError, MachineError
+from edge.graph.model import Model
+from edge.images.image_set import ImageSet
+from edge.latency.costs import Costs, measure_costs
+from edge.latency.estimate import Peaks
+from edge.latency.peaks import measure_peaks
+from edge.latency.pixels import IN_ENGINE, REGION, in_engine
+from edge.latency.sweep import SWEEP_SECONDS, Throughput, sweep
+from edge.latency.timing import interleave
+from edge.machine.cores import physical_cores
+from edge.machine.environment import versions
+from edge.quantization.ranges import Ranges
+from edge.search.bench import (
+    Advance,
+    Array,
+    CandidateSet,
+    Effort,
+    PixelRoute,
+    Profile,
+    Refusal,
+    Timed,
+    silent,
+)
+from edge.search.build import build_engine
+from edge.search.dialect import Dialect
+from edge.search.plain_candidates import plain_candidates
+from edge.targets.target import Target
+
+_PROFILES = 3
+_TIMED_REGION = "host array in, host array out"
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    engine: Engine
+    runner: Runner
+
+
+class LocalBench:
+    """Real engines on this machine.
+
+    Args:
+        backend: the compiler.
+        target: this machine.
+        dialect: of the compiler.
+        threads: CPU threads, None for all usable cores.
+    """
+
+    measured = True
+
+    def __init__(self, backend: Backend, target: Target, dialect: Dialect, threads: int | None = None) -> None:
+        self.dialect = self.trial_dialect = dialect
+        self._backend, self._target, self._threads = backend, target, threads
+        self._kept: dict[str, _Loaded] = {}
+        self._stack = ExitStack()
+
+    def refusal(self, precision: str) -> str | None:
+        """See :class:`~edge.search.bench.Bench`."""
+        return self._backend.refusal(precision, self._target)
+
+    def candidates(self, model: Model, ranges: Ranges, precisions: Sequence[str]) -> CandidateSet:
+        """See :class:`~edge.search.bench.Bench`."""
+        return plain_candidates(self.dialect, self.refusal, model, ranges, precisions)
+
+    def build(self, candidate: Candidate, folder: Path) -> Engine | Refusal:
+        """See :class:`~edge.search.bench.Bench`; the engine stays loaded."""
+        try:
+            engine = build_engine(self._backend, candidate, self._target, folder)
+            runner = self._stack.enter_context(closing(self._backend.load(engine, self._threads)))
+        except InputError as error:
+            return _refusal(candidate, error)
+        self._kept[candidate.name] = _Loaded(engine, runner)
+        return engine
+
+    def check(
+        self,
+        candidate: Candidate,
+        images: ImageSet,
+        reference: Evaluation,
+        criteria: Criteria,
+        *,
+        allow_small: bool = False,
+        parity_images: int = PARITY_IMAGES,
+        advance: Advance = silent,
+    ) -> Checked | Refusal:
+        """See :class:`~edge.search.bench.Bench`; through the real engine."""
+        try:
+            with self._loaded(candidate) as one:
+                return check(
+                    one.runner,
+                    one.engine.task,
+                    candidate.model,
+                    images,
+                    reference,
+                    criteria,
+                    candidate.precision,
+                    candidate.rest,
+                    allow_small=allow_small,
+                    parity_images=parity_images,
+                    advance=advance,
+                )
+        except InputError as error:
+            return _refusal(candidate, error)
+
+    def times(
+        self,
+        candidates: Sequence[Candidate],
+        inputs: Sequence[Array],
+        effort: Effort,
+        pixels: PixelRoute | None = None,
+        advance: Advance = silent,
+    ) -> list[Timed | Refusal] | None:
+        """See :class:`~edge.search.bench.Bench`."""
+        with self._all(candidates) as (loaded, refused), ExitStack() as stack:
+            outputs = self._outputs(candidates, loaded, refused, inputs)
+            runs: dict[str, Callable[[], object]] = {}
+            conditions: dict[str, Mapping[str, Any]] = {}
+            names = _names(candidates)
+            for index, one in loaded.items():
+                runs[names[index]] = partial(one.runner.run, inputs[0])
+                conditions[names[index]] = {**one.runner.conditions(), "batch": 1, "timed_region": _TIMED_REGION}
+            routes = self._pixel_routes(candidates, loaded, pixels or PixelRoute(), runs, conditions, stack)
+            measured = interleave(runs, effort.seconds, effort.runs, conditions, advance) if runs else {}
+        return [
+            refused[index]
+            if index in refused
+            else Timed(measured[names[index]], outputs[index], measured[routes[index]] if index in routes else None)
+            for index in range(len(candidates))
+        ]
+
+    def outputs(self, candidate: Candidate, inputs: Sequence[Array]) -> Array | Refusal:
+        """See :class:`~edge.search.bench.Bench`."""
+        try:
+            with self._loaded(candidate) as one:
+                return np.concatenate([one.runner.run(x) for x in inputs])
+        except InputError as error:
+            return _refusal(candidate, error)
+
+    def profiles(self, candidates: Sequence[Candidate]) -> list[list[Profile] | Refusal]:
+        """See :class:`~edge.search.bench.Bench`."""
+        tables: dict[int, list[Profile]] = {}
+        with self._all(candidates) as (loaded, refused):
+            for _ in range(_PROFILES):
+                for index, one in list(loaded.items()):
+                    try:
+                        tables.setdefault(index, []).append(one.runner.layers())
+                    except InputError as error:
+                        refused[index] = _refusal(candidates[index], error)
+                        del loaded[index]
+        return [refused[index] if index in refused else tables[index] for index in range(len(candidates))]
+
+    def layers(self, candidate: Candidate) -> Profile:
+        """See :class:`~edge.search.bench.Bench`."""
+        return self._kept[candidate.name].runner.layers()
+
+    def costs(self, candidate: Candidate, images: ImageSet, seconds: float) -> Costs:
+        """See :class:`~edge.search.bench.Bench`."""
+        one = self._kept[candidate.name]
+        return measure_costs(one.engine, one.runner, images, seconds, self._threads)
+
+    def throughput(self, candidate: Candidate, seconds: float) -> tuple[Throughput, ...]:
+        """See :class:`~edge.search.bench.Bench`."""
+        return sweep(self._kept[candidate.name].engine, seconds=min(seconds, SWEEP_SECONDS), threads=self._threads)
+
+    def peaks(self) -> Peaks | None:
+        """This CPU's own, measured with OpenVINO; a GPU has a table."""
+        if self._target.backend != "openvino":
+            return None
+        try:
+            return measure_peaks(self._threads or physical_cores())
+        except MachineError:
+            return None
+
+    def identity(self) -> Mapping[str, Any]:
+        """See :class:`~edge.search.bench.Bench`."""
+        packages = (self._target.backend.replace("_", "-"), "onnxruntime")
+        return {"compiler": versions(packages), "threads": self._threads}
+
+    def basis(self) -> str:
+        """Empty: they are measured."""
+        return ""
+
+    def notes(self) -> tuple[str, ...]:
+        """Nothing: what is measured speaks for itself."""
+        return ()
+
+    def close(self) -> None:
+        """See :class:`~edge.search.bench.Bench`."""
+        self._kept.clear()
+        self._stack.close()
+
+    @contextmanager
+    def _loaded(self, candidate: Candidate) -> Iterator[_Loaded]:
+        """The engine at hand, or one built for this question alone."""
+        kept = self._kept.get(candidate.name)
+        if kept is not None and kept.engine.graph_sha256 == candidate.model.sha256:
+            yield kept
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            engine = self._backend.build(candidate, self._target, Path(folder))
+            with closing(self._backend.load(engine, self._threads)) as runner:
+                yield _Loaded(engine, runner)
+
+    def _outputs(
+        self,
+        candidates: Sequence[Candidate],
+        loaded: dict[int, _Loaded],
+        refused: dict[int, Refusal],
+        inputs: Sequence[Array],
+    ) -> dict[int, Array]:
+        """What each returns; one that cannot run the inputs moves to the refused."""
+        found: dict[int, Array] = {}
+        for index, one in list(loaded.items()):
+            try:
+                found[index] = np.concatenate([one.runner.run(x) for x in inputs])
+            except InputError as error:
+                refused[index] = _refusal(candidates[index], error)
+                del loaded[index]
+        return found
+
+    @contextmanager
+    def _all(self, candidates: Sequence[Candidate]) -> Iterator[tuple[dict[int, _Loaded], dict[int, Refusal]]]:
+        """Those that build (and take the inputs) by their place, and the refusals of the others."""
+        loaded: dict[int, _Loaded] = {}
+        refused: dict[int, Refusal] = {}
+        with ExitStack() as stack:
+            for index, candidate in enumerate(candidates):
+                try:
+                    loaded[index] = stack.enter_context(self._loaded(candidate))
+                except InputError as error:
+                    refused[index] = _refusal(candidate, error)
+            yield loaded, refused
+
+    def _pixel_routes(
+        self,
+        candidates: Sequence[Candidate],
+        loaded: Mapping[int, _Loaded],
+        pixels: PixelRoute,
+        runs: dict[str, Callable[[], object]],
+        conditions: dict[str, Mapping[str, Any]],
+        stack: ExitStack,
+    ) -> dict[int, str]:
+        """Add the runs from pixels to mask; returns their names by the candidate's place."""
+        routes: dict[int, str] = {}
+        for index, one in loaded.items():
+            name = candidates[index].name
+            if name not in pixels.names:
+                continue
+            inside = in_engine(one.engine, one.runner, pixels.images, self._threads)
+            if inside.runner is not None:
+                key = routes[index] = f"{name}, {IN_ENGINE}"
+                runs[key] = partial(stack.enter_context(closing(inside.runner)).run, pixels.images[0])
+                conditions[key] = {**conditions[name], "timed_region": REGION, "proven_on": inside.images}
+        return routes
+
+
+def _refusal(candidate: Candidate, error: InputError) -> Refusal:
+    """A graph that the compiler refuses is an answer, not an end; a fault of the machine is an end."""
+    return Refusal(candidate.name, candidate.precision, str(error))
+
+
+def _names(candidates: Sequence[Candidate]) -> list[str]:
+    """Names that are different even where trials share one."""
+    names = [candidate.name for candidate in candidates]
+    return [name if names.count(name) == 1 else f"{name} {index}" for index, name in enumerate(names, start=1)]

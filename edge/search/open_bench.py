@@ -1,0 +1,70 @@
+"""The bench of a target: this machine where it is the target, a simulation where it is not."""
+
+from __future__ import annotations
+
+from edge.backends import find_backend
+from edge.errors import InputError
+from edge.machine.environment import versions
+from edge.quantization.schemes import find_scheme
+from edge.search.bench import Bench
+from edge.search.dialect import Dialect, PlainDialect, TensorRtDialect
+from edge.search.local_bench import LocalBench
+from edge.search.simulated_bench import SimulatedBench
+from edge.targets.local import is_local
+from edge.targets.target import Target
+
+# TensorRT for RTX reads what the enterprise parser of its time reads.
+RTX_PARSER = "10.16"
+NEWEST = "11.4"
+
+
+def open_bench(target: Target, jetpack: str | None = None, threads: int | None = None) -> Bench:
+    """A bench; close it when done.
+
+    Args:
+        target: as :func:`edge.targets.local.resolve` left it.
+        jetpack: release on the device; None takes what is installed here, or the target's default.
+        threads: CPU threads, None for all usable cores.
+
+    Raises:
+        InputError: a JetPack that the target does not run, or one for a target that is no Jetson.
+    """
+    backend, here = find_backend(target.backend), is_local(target)
+    tensorrt = tensorrt_version(target, jetpack)
+    if here:
+        installed = versions((target.backend,)).get(target.backend)
+        dialect = dialect_of(target.backend, installed or tensorrt)
+        return LocalBench(backend, target, dialect, threads)
+    return SimulatedBench(
+        backend, target, TensorRtDialect(tensorrt), tensorrt, _written_for(target, jetpack, tensorrt), threads
+    )
+
+
+def dialect_of(backend: str, tensorrt: str) -> Dialect:
+    """How graphs are written for a backend."""
+    if backend == "tensorrt_rtx":
+        return TensorRtDialect(RTX_PARSER)
+    if backend == "tensorrt":
+        return TensorRtDialect(tensorrt)
+    return PlainDialect(find_scheme("tensorrt" if backend == "torch_tensorrt" else backend))
+
+
+def tensorrt_version(target: Target, jetpack: str | None = None) -> str:
+    """The TensorRT that a target builds with where it is not asked itself.
+
+    Raises:
+        InputError: a JetPack that the target does not run, or one for a target that is no Jetson.
+    """
+    if target.jetpacks:
+        return target.find_jetpack(jetpack).tensorrt
+    if jetpack is not None:
+        raise InputError(f"--jetpack {jetpack}: {target.name} is not a Jetson; leave it out")
+    return RTX_PARSER if target.backend == "tensorrt_rtx" else NEWEST
+
+
+def _written_for(target: Target, jetpack: str | None, tensorrt: str) -> str:
+    if not target.jetpacks:
+        return f"graphs written for TensorRT {tensorrt}"
+    release = target.find_jetpack(jetpack)
+    chosen = "" if jetpack else ", the default; --jetpack names another"
+    return f"graphs written for TensorRT {tensorrt} (JetPack {release.version}{chosen})"

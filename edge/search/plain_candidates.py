@@ -1,0 +1,61 @@
+"""The candidates that need no search: each float precision asked for, and INT8 wherever the compiler's rules allow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from edge.backends.engine import Candidate
+from edge.errors import InputError
+from edge.graph.model import Model
+from edge.quantization.ranges import Ranges
+from edge.quantization.schemes import plan_int8
+from edge.search.bench import CandidateSet, Refusal
+from edge.search.dialect import Dialect
+
+FLOATS = ("fp32", "bf16", "fp16")
+MIXED = "mixed"
+NOTHING_TO_QUANTIZE = "the graph has no layer that the compiler runs in INT8"
+
+Refuses = Callable[[str], str | None]
+
+
+def plain_candidates(
+    dialect: Dialect, refuses: Refuses, model: Model, ranges: Ranges, precisions: Sequence[str]
+) -> CandidateSet:
+    """Candidates in the order asked for; ``int8`` goes over every float precision asked for, ``mixed`` is a search's.
+
+    Args:
+        dialect: of the target's compiler.
+        refuses: why a precision would not really run on the target, None where it would.
+        model: the float graph that was calibrated.
+        ranges: of its tensors.
+        precisions: as asked for.
+    """
+    made: list[Candidate] = []
+    refusals: list[Refusal] = []
+    plan = plan_int8(model, dialect.scheme) if "int8" in precisions else None
+
+    def write(name: str, precision: str, rest: str) -> None:
+        try:
+            made.append(dialect.write(name, precision, rest, model, ranges, plan if precision == "int8" else None))
+        except InputError as error:
+            refusals.append(Refusal(name, precision, str(error)))
+
+    for precision in (p for p in precisions if p != MIXED):
+        reason = refuses(precision)
+        if reason is None and precision == "int8" and plan is not None and not plan.int8:
+            reason = NOTHING_TO_QUANTIZE
+        if reason is not None:
+            refusals.append(Refusal(precision, precision, reason))
+        elif precision == "int8":
+            for rest in float_rests(dialect, refuses, precisions):
+                write("int8" if rest == "fp32" else f"int8-{rest}", "int8", rest)
+        else:
+            write(precision, precision, precision)
+    return CandidateSet(tuple(made), tuple(refusals))
+
+
+def float_rests(dialect: Dialect, refuses: Refuses, precisions: Sequence[str]) -> tuple[str, ...]:
+    """Float precisions that INT8 is put over: those asked for that the target has, else the compiler's usual one."""
+    asked = tuple(p for p in precisions if p in FLOATS and refuses(p) is None)
+    return asked or (dialect.rest,)

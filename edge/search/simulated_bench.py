@@ -1,0 +1,289 @@
+"""The bench of a device that is not at hand: what can be known of it here, and nothing that cannot.
+
+The very graphs that the device will compile are scored in ONNX Runtime (graph optimizations off), and TensorRT for RTX
+says whether they build and in which precision their convolutions run; where it is the target's own compiler, its plans
+are the engines. Profiles are estimates from the device's table: they order layers in a search, and are written nowhere.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge.accuracy.check import Checked, check
+from edge.accuracy.evaluate import Evaluation
+from edge.accuracy.gate import Criteria
+from edge.accuracy.parity import PARITY_IMAGES
+from edge.backends.engine import MANIFEST, Backend, Candidate, ConvCounts, Engine, Layer
+from edge.backends.onnxruntime import OnnxRuntimeRunner, optimized
+from edge.backends.onnxruntime import reference as exact_runner
+from edge.backends.tensorrt.rtx import Attempt, TensorRtRtx, plan_precisions
+from edge.errors import InputError, MachineError
+from edge.files import replaced_folder
+from edge.graph.model import Model
+from edge.images.image_set import ImageSet
+from edge.latency.costs import Costs
+from edge.latency.estimate import Peaks, target_peaks
+from edge.latency.quantized import estimate_quantized
+from edge.latency.sweep import Throughput
+from edge.machine.environment import versions
+from edge.machine.here import installed
+from edge.quantization.ranges import Ranges
+from edge.search.bench import (
+    Advance,
+    Array,
+    CandidateSet,
+    Effort,
+    PixelRoute,
+    Profile,
+    Refusal,
+    Timed,
+    silent,
+)
+from edge.search.build import GRAPH, build_engine
+from edge.search.dialect import Dialect, PlainDialect
+from edge.search.plain_candidates import plain_candidates
+from edge.targets.target import Target
+
+NOT_HERE = "accuracy simulated in ONNX Runtime on the device's own graph; latency is measured on the device"
+_CARRIED = "engines are plans of TensorRT for RTX {}, built here for {}: carry them there, edge check and edge profile"
+_NO_RTX = "buildability not checked: tensorrt_rtx is not installed (pip install 'segedge[tensorrt-rtx]')"
+_ARITHMETIC_ONLY = "its table has no memory rate: arithmetic alone, INT8 taken as twice as fast as {}"
+_MEMORY_ONLY = "its table has no rate of INT8 beside one of {}: the time to move data alone"
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What is known of a candidate that was built.
+
+    Attributes:
+        precisions: convolution to the precision the plan gives it.
+        fault: why the nearest GPU's compiler refuses it, or "".
+    """
+
+    precisions: Mapping[str, str]
+    fault: str
+
+
+class SimulatedBench:
+    """What can be said of a device's engines without the device.
+
+    A trial's accuracy is that of the FP32 graph with Q/DQ, run by ONNX Runtime with its optimizations on, several times
+    as fast as off; where these compute something else the parity check says so. What FP16 adds (60 dB and more against
+    INT8's 30) is left to the graphs that are built, which are scored exactly.
+
+    Args:
+        backend: the device's compiler; only asked what it refuses, and to build where it can without the device.
+        target: the device.
+        dialect: of the compiler that the device has.
+        tensorrt: version that the device has.
+        written_for: the same in words, for the reader.
+        threads: CPU threads, None for all usable cores.
+    """
+
+    measured = False
+
+    def __init__(
+        self,
+        backend: Backend,
+        target: Target,
+        dialect: Dialect,
+        tensorrt: str,
+        written_for: str,
+        threads: int | None = None,
+    ) -> None:
+        self.dialect = dialect
+        self.trial_dialect = PlainDialect(dialect.scheme, dialect.rest)
+        self._backend, self._target, self._threads = backend, target, threads
+        self._tensorrt, self._written_for = tensorrt, written_for
+        self._rtx = TensorRtRtx()
+        self._tried: str | None = None
+        self._kept: dict[str, _Kept] = {}
+
+    def refusal(self, precision: str) -> str | None:
+        """See :class:`~edge.search.bench.Bench`."""
+        return self._backend.refusal(precision, self._target)
+
+    def candidates(self, model: Model, ranges: Ranges, precisions: Sequence[str]) -> CandidateSet:
+        """See :class:`~edge.search.bench.Bench`."""
+        return plain_candidates(self.dialect, self.refusal, model, ranges, precisions)
+
+    def build(self, candidate: Candidate, folder: Path) -> Engine | Refusal:
+        """A plan where the target's compiler builds without the target; else the graph, for the device to compile."""
+        if not self._builds_here:
+            return self._keep_graph(candidate, folder)
+        try:
+            engine = build_engine(self._backend, candidate, self._target, folder)
+        except InputError as error:
+            return Refusal(candidate.name, candidate.precision, str(error))
+        plan = (engine.folder / engine.artefact).read_bytes()
+        self._kept[candidate.name] = _Kept(plan_precisions(plan, candidate.model), "")
+        return engine
+
+    def check(
+        self,
+        candidate: Candidate,
+        images: ImageSet,
+        reference: Evaluation,
+        criteria: Criteria,
+        *,
+        allow_small: bool = False,
+        parity_images: int = PARITY_IMAGES,
+        advance: Advance = silent,
+    ) -> Checked | Refusal:
+        """What was built is scored exactly, so there is no parity to show; a trial is scored fast, and shows it."""
+        kept = self._kept.get(candidate.name)
+        try:
+            checked = check(
+                exact_runner(candidate.simulated) if kept else self._fast(candidate),
+                candidate.model.task,
+                None if kept else candidate.model,
+                images,
+                reference,
+                criteria,
+                candidate.precision,
+                candidate.rest if kept else "fp32",
+                allow_small=allow_small,
+                parity_images=parity_images,
+                advance=advance,
+            )
+        except InputError as error:
+            return Refusal(candidate.name, candidate.precision, str(error))
+        if kept is None or not kept.fault:
+            return checked
+        verdict = checked.verdict
+        return replace(checked, verdict=replace(verdict, passed=False, reasons=(*verdict.reasons, kept.fault)))
+
+    def times(
+        self,
+        candidates: Sequence[Candidate],
+        inputs: Sequence[Array],
+        effort: Effort,
+        pixels: PixelRoute | None = None,
+        advance: Advance = silent,
+    ) -> list[Timed | Refusal] | None:
+        """Unknown: the device is not here."""
+        return None
+
+    def outputs(self, candidate: Candidate, inputs: Sequence[Array]) -> Array | Refusal:
+        """See :class:`~edge.search.bench.Bench`."""
+        try:
+            runner = self._fast(candidate)
+        except InputError as error:
+            return Refusal(candidate.name, candidate.precision, str(error))
+        return np.concatenate([runner.run(x) for x in inputs])
+
+    def profiles(self, candidates: Sequence[Candidate]) -> list[list[Profile] | Refusal]:
+        """One table of estimates for each: an estimate does not vary."""
+        return [[self._estimates(candidate)] for candidate in candidates]
+
+    def layers(self, candidate: Candidate) -> Profile:
+        """What the plan built here says of each convolution (the device's own builder may choose otherwise), and why
+        each further layer is left float; in which float precision, nobody built here says."""
+        built = self._kept[candidate.name].precisions
+        operators = {node.name: node.op_type for node in candidate.model.proto.graph.node}
+        rows = {name: ("Convolution", precision) for name, precision in built.items()}
+        rows.update({name: (operators.get(name, ""), "unknown") for name in candidate.reasons if name not in built})
+        return tuple(
+            Layer(name, op, precision, None, candidate.reasons.get(name, "")) for name, (op, precision) in rows.items()
+        )
+
+    def costs(self, candidate: Candidate, images: ImageSet, seconds: float) -> Costs:
+        """Unknown."""
+        return Costs()
+
+    def throughput(self, candidate: Candidate, seconds: float) -> tuple[Throughput, ...]:
+        """Unknown."""
+        return ()
+
+    def peaks(self) -> Peaks | None:
+        """None: those of the table."""
+        return None
+
+    def identity(self) -> Mapping[str, Any]:
+        """See :class:`~edge.search.bench.Bench`."""
+        tables = {rest: asdict(plan_peaks(self._target, rest)) for rest in ("fp32", "fp16")}
+        return {"compiler": versions(("onnxruntime",)), "peaks": tables}
+
+    def basis(self) -> str:
+        """See :class:`~edge.search.bench.Bench`."""
+        return f"times are estimates from {plan_peaks(self._target, self.dialect.rest).source}"
+
+    def notes(self) -> tuple[str, ...]:
+        """How the device was stood in for."""
+        return (NOT_HERE, self._written_for, self._how_built())
+
+    def close(self) -> None:
+        """See :class:`~edge.search.bench.Bench`."""
+        self._kept.clear()
+
+    @property
+    def _builds_here(self) -> bool:
+        return self._backend.name == self._rtx.name and installed("tensorrt_rtx")
+
+    def _keep_graph(self, candidate: Candidate, folder: Path) -> Engine:
+        attempt = self._attempt(candidate)
+        self._kept[candidate.name] = _Kept(
+            attempt.precisions if attempt else {}, attempt.reason if attempt and not attempt.builds else ""
+        )
+        with replaced_folder(folder, MANIFEST) as fresh:
+            candidate.model.save(fresh / GRAPH)
+            engine = Engine.for_candidate(
+                candidate,
+                self._target,
+                fresh,
+                backend=self._target.backend,
+                artefacts=(GRAPH,),
+                build_seconds=attempt.seconds if attempt else 0.0,
+                convs=attempt.convs if attempt else ConvCounts(),
+                versions={"tensorrt": self._tensorrt},
+                runs_on={"sm": self._target.fact("sm"), "tensorrt": self._tensorrt, "built": False},
+            )
+        return replace(engine, folder=folder)
+
+    def _attempt(self, candidate: Candidate) -> Attempt | None:
+        """Whether the nearest GPU that TensorRT for RTX knows takes the graph; None where it is not installed."""
+        try:
+            attempt = self._rtx.try_build(candidate, str(self._target.fact("sm")))
+        except MachineError:
+            return None
+        self._tried = attempt.capability
+        return attempt
+
+    def _fast(self, candidate: Candidate) -> OnnxRuntimeRunner:
+        return optimized(candidate.plain, self._threads)
+
+    def _estimates(self, candidate: Candidate) -> Profile:
+        rows = estimate_quantized(candidate.plain, candidate.rest, plan_peaks(self._target, candidate.rest))
+        return tuple(Layer(row.name, row.op, row.precision, row.ms) for row in rows)
+
+    def _how_built(self) -> str:
+        sm = self._target.fact("sm")
+        if self._builds_here:
+            return _CARRIED.format(versions(("tensorrt-rtx",)).get("tensorrt-rtx", ""), f"compute capability {sm}")
+        if self._tried is None:
+            return _NO_RTX
+        return (
+            f"buildability and precisions from TensorRT for RTX for {self._tried}, "
+            f"{self._target.title} is compute capability {sm}"
+        )
+
+
+def plan_peaks(target: Target, rest: str) -> Peaks:
+    """A target's peaks, for comparing INT8 with a float precision.
+
+    A rate that the table has of one of the two only would favour the other, and is left out. Where the table says
+    nothing of memory, what every tensor core has in common is taken: INT8 at twice the rate of FP16.
+    """
+    try:
+        peaks = target_peaks(target)
+    except InputError:
+        return Peaks({"int8": 2e12, rest: 1e12}, math.inf, _ARITHMETIC_ONLY.format(rest.upper()))
+    if "int8" in peaks.operations and rest in peaks.operations:
+        return peaks
+    return Peaks({}, peaks.bytes_per_second, _MEMORY_ONLY.format(rest.upper()))

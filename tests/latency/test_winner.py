@@ -1,0 +1,50 @@
+"""The winner of interleaved series: the fastest, the rule of a tie, and what more rounds may yet decide."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edge.latency.winner import Contender, standing
+
+ROUNDS = 12
+
+
+def _contender(
+    name: str, ms: float, scatter: float = 0.0, retained: float = 1.0, agreement: float = 1.0, size: int = 100
+) -> Contender:
+    """Rounds of one run each, every second one longer by ``scatter``, out of step with the other engines."""
+    phase = sum(map(ord, name))
+    blocks = [np.array([ms * (1.0 + scatter * ((turn + phase) % 3))]) for turn in range(ROUNDS)]
+    return Contender(name, blocks, retained, agreement, size)
+
+
+def test_a_clear_winner_is_the_fastest_whatever_its_scores() -> None:
+    found = standing([_contender("fp32", 2.0, size=400), _contender("int8", 1.0, retained=0.9991, agreement=0.985)])
+    assert (found.winner, found.tied, found.undecided, found.sentence()) == ("int8", ("int8",), (), "")
+    assert found.ratios["fp32"].ratio == 2.0
+
+
+@pytest.mark.parametrize(
+    ("others", "winner"),
+    [
+        ({"retained": 0.9999, "agreement": 0.999}, "b"),  # Dice first
+        ({"retained": 1.0, "agreement": 0.999}, "b"),  # then agreement
+        ({"retained": 1.02, "agreement": 1.0, "size": 900}, "b"),  # above the reference is luck; then the smaller
+        ({"retained": 1.00004, "agreement": 1.0}, "a"),  # all the same: the name
+    ],
+)
+def test_a_tie_is_broken_by_accuracy_then_size(others: dict[str, float], winner: str) -> None:
+    found = standing([_contender("a", 1.0, **others), _contender("b", 1.004)])  # type: ignore[arg-type]
+    assert (found.winner, found.tied, found.undecided) == (winner, ("a", "b"), ())
+    assert "b takes 1.004 times as long" in found.sentence() and found.sentence().endswith(winner)
+
+
+def test_what_scatters_over_the_bar_is_undecided() -> None:
+    found = standing([_contender("a", 1.0, 0.2), _contender("b", 1.005, 0.2), _contender("slow", 5.0)])
+    assert set(found.tied) == {"a", "b"} and set(found.undecided) == {"a", "b"}
+
+
+def test_the_order_in_which_they_are_given_does_not_matter() -> None:
+    three = [_contender("a", 1.0, 0.1), _contender("b", 1.0, 0.1, 0.9995), _contender("c", 1.001, 0.0, size=50)]
+    assert standing(three) == standing(three[::-1])
