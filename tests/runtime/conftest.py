@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -28,7 +28,8 @@ def run(programs: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     return call
 
 
-@pytest.fixture
-def steps(programs: Path, tmp_path: Path) -> Steps:
+@pytest.fixture(scope="session")
+def steps(programs: Path) -> Iterator[Steps]:
     """The C++ steps of a task on raw arrays."""
-    return Steps(programs / "tests" / "segedge-pixels", tmp_path)
+    with Steps(programs / "tests" / "segedge-pixels") as started:
+        yield started

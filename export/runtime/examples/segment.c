@@ -9,7 +9,7 @@ int main(int argc, char** argv) {
   segedge_engine* engine = NULL;
   segedge_status status = segedge_load(argc > 1 ? argv[1] : "engine", 0, &engine);
   for (size_t i = 0; i < sizeof pixels; ++i) pixels[i] = (uint8_t)(i / 3 % 256);
-  const segedge_image image = {pixels, height, width, 3, 0};
+  const segedge_image image = {pixels, height, width, 3, 0, SEGEDGE_UINT8};
   if (status == SEGEDGE_OK) status = segedge_segment(engine, &image, labels, sizeof labels);
   if (status != SEGEDGE_OK) {
     fprintf(stderr, "error: %s\n", segedge_error());

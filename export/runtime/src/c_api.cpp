@@ -58,11 +58,15 @@ segedge_status segedge_segment(segedge_engine* engine, const segedge_image* imag
     if (engine == nullptr || image == nullptr || labels == nullptr) {
       segedge::fail_input("engine, image or labels: is NULL; give all three");
     }
+    const size_t maps = segedge_maps(engine);
     if (image->height > 0 && image->width > 0 &&
-        capacity / static_cast<size_t>(image->height) < static_cast<size_t>(image->width)) {
-      segedge::fail_input("labels: holds " + std::to_string(capacity) + " bytes; give height * width of the image");
+        capacity / static_cast<size_t>(image->height) / maps < static_cast<size_t>(image->width)) {
+      segedge::fail_input("labels: holds " + std::to_string(capacity) + " bytes; give height * width of the image" +
+                          (maps > 1 ? " for each of " + std::to_string(maps) + " maps" : ""));
     }
-    const segedge::ImageView view{image->data, image->height, image->width, image->channels, image->stride};
+    if (image->dtype < SEGEDGE_UINT8 || image->dtype > SEGEDGE_FLOAT32) segedge::fail_input("image: is of no known dtype");
+    const segedge::ImageView view{image->data,   image->height, image->width, image->channels,
+                                  image->stride, static_cast<segedge::Dtype>(image->dtype)};
     if (const segedge::Status done = engine->engine.segment(view, engine->mask); !done) raise(done.error());
     std::memcpy(labels, engine->mask.labels.data(), engine->mask.labels.size());
   });
@@ -70,6 +74,10 @@ segedge_status segedge_segment(segedge_engine* engine, const segedge_image* imag
 
 size_t segedge_classes(const segedge_engine* engine) {
   return engine == nullptr ? 0 : engine->engine.info().task.classes.size();
+}
+
+size_t segedge_maps(const segedge_engine* engine) {
+  return engine == nullptr ? 0 : static_cast<size_t>(engine->engine.info().task.mask_maps());
 }
 
 const char* segedge_class_name(const segedge_engine* engine, size_t index) {

@@ -39,14 +39,13 @@ class Engine::Impl {
     require_place(index);
     if (height < 1 || width < 1) fail_input("mask: has no pixels; give the image's height and width");
     const Shape out = network_->output_shape();
-    mask.height = height;
-    mask.width = width;
-    mask.labels.resize(static_cast<std::size_t>(height) * static_cast<std::size_t>(width));
+    resize(mask, height, width);
     postprocess_(network_->output() + index * out.c * out.h * out.w, static_cast<int>(out.h), static_cast<int>(out.w), height,
                  width, mask.labels.data());
   }
 
   void segment(const ImageView& image, Mask& mask) {
+    if (info_.task.fit == Fit::tile) return segment_tiles(image, mask);
     preprocess(image, 0);
     network_->run();
     postprocess(image.height, image.width, mask, 0);
@@ -54,6 +53,10 @@ class Engine::Impl {
 
   std::vector<Mask> segment(const std::vector<ImageView>& images) {
     std::vector<Mask> masks(images.size());
+    if (info_.task.fit == Fit::tile) {
+      for (std::size_t i = 0; i < images.size(); ++i) segment_tiles(images[i], masks[i]);
+      return masks;
+    }
     const std::size_t batch = network_->input_shape().n;
     for (std::size_t start = 0; start < images.size(); start += batch) {
       const std::size_t count = std::min(batch, images.size() - start);
@@ -67,6 +70,34 @@ class Engine::Impl {
   }
 
  private:
+  /// As many tiles at a time as the engine was built for.
+  void segment_tiles(const ImageView& image, Mask& mask) {
+    preprocess_.take_whole(image);
+    grid_.prepare(info_.task, image.height, image.width);
+    resize(mask, image.height, image.width);
+    postprocess_.start(grid_, mask.labels.data());
+    const Shape in = network_->input_shape(), out = network_->output_shape();
+    for (std::size_t start = 0; start < grid_.size(); start += in.n) {
+      const std::size_t count = std::min(in.n, grid_.size() - start);
+      for (std::size_t i = 0; i < count; ++i) {
+        preprocess_.put_tile(grid_.placement(start + i), network_->input() + i * in.c * in.h * in.w);
+      }
+      network_->run();
+      for (std::size_t i = 0; i < count; ++i) {
+        const float* output = network_->output() + i * out.c * out.h * out.w;
+        postprocess_.add_tile(output, static_cast<int>(out.h), static_cast<int>(out.w));
+      }
+    }
+  }
+
+  void resize(Mask& mask, int height, int width) const {
+    mask.height = height;
+    mask.width = width;
+    mask.maps = info_.task.mask_maps();
+    const std::size_t pixels = static_cast<std::size_t>(height) * static_cast<std::size_t>(width);
+    mask.labels.resize(pixels * static_cast<std::size_t>(mask.maps));
+  }
+
   void require_place(std::size_t index) const {
     if (index >= network_->input_shape().n) {
       fail_input("index " + std::to_string(index) + ": the engine takes " + std::to_string(network_->input_shape().n) +
@@ -78,6 +109,7 @@ class Engine::Impl {
   std::unique_ptr<Network> network_;
   Preprocessor preprocess_;
   Postprocessor postprocess_;
+  Grid grid_;
 };
 
 Engine::Engine(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}

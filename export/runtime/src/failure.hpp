@@ -25,6 +25,16 @@ class Failure : public std::runtime_error {
 [[noreturn]] inline void fail_input(const std::string& message) { throw Failure(Fault::input, message); }
 [[noreturn]] inline void fail_machine(const std::string& message) { throw Failure(Fault::machine, message); }
 
+/// Runs `body`, putting `where` in front of what it says failed.
+template <class Body>
+auto within(const std::string& where, Body&& body) {
+  try {
+    return body();
+  } catch (const Failure& failure) {
+    throw Failure(failure.fault(), where + ": " + failure.what());
+  }
+}
+
 /// The exception being handled, as a value. Only within a catch block.
 inline Error current_error() {
   try {

@@ -244,6 +244,7 @@ const T& get(const Data& data, const char* kind) {
 
 }  // namespace
 
+bool Value::boolean() const { return get<bool>(data_, "true or false"); }
 double Value::number() const { return get<double>(data_, "a number"); }
 const std::string& Value::string() const { return get<std::string>(data_, "text"); }
 const Array& Value::array() const { return get<Array>(data_, "a list"); }

@@ -25,6 +25,7 @@ class Value {
 
   bool is_null() const noexcept { return std::holds_alternative<std::monostate>(data_); }
   bool is_string() const noexcept { return std::holds_alternative<std::string>(data_); }
+  bool boolean() const;
   double number() const;
   int integer() const;
   const std::string& string() const;

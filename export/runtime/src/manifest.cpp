@@ -19,83 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view schema = "edge.engine/1";
-constexpr int largest_side = 1 << 15;
-
-template <class Enum>
-struct Choice {
-  std::string_view name;
-  Enum value;
-};
-
-constexpr std::array<Choice<Channels>, 3> channel_choices{
-    {{"rgb", Channels::rgb}, {"bgr", Channels::bgr}, {"grey", Channels::grey}}};
-constexpr std::array<Choice<Resize>, 4> resize_choices{{{"bilinear", Resize::bilinear},
-                                                        {"bicubic", Resize::bicubic},
-                                                        {"area", Resize::area},
-                                                        {"nearest", Resize::nearest}}};
-constexpr std::array<Choice<Normalize>, 2> normalize_choices{{{"fixed", Normalize::fixed}, {"minmax", Normalize::minmax}}};
-constexpr std::array<Choice<Output>, 2> output_choices{
-    {{"logits", Output::logits}, {"probabilities", Output::probabilities}}};
-constexpr std::array<Choice<Activation>, 3> activation_choices{
-    {{"sigmoid", Activation::sigmoid}, {"softmax", Activation::softmax}, {"none", Activation::none}}};
-
-constexpr std::array<std::string_view, 12> task_keys{"size",    "channels", "resize", "normalize",  "scale",       "mean",
-                                                     "std",     "classes",  "output", "activation", "output_name", "threshold"};
-
-template <class Enum, std::size_t N>
-void choose(const json::Value& table, std::string_view key, const std::array<Choice<Enum>, N>& choices, Enum& into) {
-  const json::Value* value = table.find(key);
-  if (value == nullptr) return;
-  for (const auto& choice : choices) {
-    if (choice.name == value->string()) {
-      into = choice.value;
-      return;
-    }
-  }
-  fail_input("task: " + std::string(key) + " = '" + value->string() + "' is not known; correct the task");
-}
-
-void read_numbers(const json::Value& table, std::string_view key, std::vector<double>& into) {
-  const json::Value* value = table.find(key);
-  if (value == nullptr) return;
-  into.clear();
-  for (const json::Value& item : value->array()) into.push_back(item.number());
-}
-
-void require(bool holds, const std::string& otherwise) {
-  if (!holds) fail_input("task: " + otherwise);
-}
-
-void require_sound(const Task& task) {
-  const auto finite = [](const std::vector<double>& values) {
-    return std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); });
-  };
-  const auto channels = static_cast<std::size_t>(task.in_channels());
-  require(std::min(task.height, task.width) >= 1 && std::max(task.height, task.width) <= largest_side,
-          "size must be [height, width] in pixels; correct the task");
-  require(task.mean.size() == 1 || task.mean.size() == channels, "mean needs one value or one a channel");
-  require(task.std.size() == 1 || task.std.size() == channels, "std needs one value or one a channel");
-  require(finite(task.mean) && finite(task.std) && std::isfinite(task.scale), "mean, std and scale must be finite");
-  require(task.scale != 0.0 && std::find(task.std.begin(), task.std.end(), 0.0) == task.std.end(),
-          "scale and std must not be 0; correct the task");
-  require(!task.classes.empty(), "classes is empty; name at least the foreground class");
-  require(task.classes.size() <= 256, "more than 256 classes do not fit a mask of bytes");
-  require(task.activation != Activation::sigmoid || task.classes.size() == 1,
-          "sigmoid has one foreground map, but several classes are named; use softmax");
-  require(task.activation != Activation::softmax || task.classes.size() > 1,
-          "softmax over one class is always 1; name the background class as well");
-  require(task.threshold > 0.0 && task.threshold < 1.0, "threshold must lie between 0 and 1; correct the task");
-}
-
-/// Runs `body`, putting `where` in front of what it says failed.
-template <class Body>
-auto within(const std::string& where, Body&& body) {
-  try {
-    return body();
-  } catch (const Failure& failure) {
-    throw Failure(failure.fault(), where + ": " + failure.what());
-  }
-}
 
 std::string text_or_empty(const json::Value& table, std::string_view key) {
   const json::Value* value = table.find(key);
@@ -154,43 +77,6 @@ void require_architecture(const std::string& folder, const json::Value& table) {
 }
 
 }  // namespace
-
-float Task::cut() const {
-  if (activation == Activation::none) return static_cast<float>(threshold);
-  if (output == Output::logits) return static_cast<float>(std::log(threshold / (1.0 - threshold)));
-  return static_cast<float>(maps() == 1 ? threshold : 2.0 * threshold - 1.0);
-}
-
-Task read_task(const json::Value& table, const std::string& where) {
-  return within(where, [&] {
-    for (const auto& [key, value] : table.object()) {
-      require(std::find(task_keys.begin(), task_keys.end(), key) != task_keys.end(), "unknown key '" + key + "'");
-    }
-    Task task;
-    const json::Array& size = table.at("size").array();
-    require(size.size() == 2, "size must be [height, width] in pixels; correct the task");
-    task.height = size[0].integer();
-    task.width = size[1].integer();
-    choose(table, "channels", channel_choices, task.channels);
-    choose(table, "resize", resize_choices, task.resize);
-    choose(table, "normalize", normalize_choices, task.normalize);
-    choose(table, "output", output_choices, task.output);
-    choose(table, "activation", activation_choices, task.activation);
-    if (const json::Value* scale = table.find("scale")) task.scale = scale->number();
-    if (const json::Value* threshold = table.find("threshold")) task.threshold = threshold->number();
-    read_numbers(table, "mean", task.mean);
-    read_numbers(table, "std", task.std);
-    if (const json::Value* classes = table.find("classes")) {
-      task.classes.clear();
-      for (const json::Value& name : classes->array()) task.classes.push_back(name.string());
-    }
-    if (const json::Value* name = table.find("output_name"); name != nullptr && !name->is_null()) {
-      task.output_name = name->string();
-    }
-    require_sound(task);
-    return task;
-  });
-}
 
 void require_regular(const std::string& path, const std::string& what) {
   std::error_code fault;

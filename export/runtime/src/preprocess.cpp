@@ -3,14 +3,12 @@
 #include <algorithm>
 #include <cstring>
 
-#include "failure.hpp"
 #include "vectorize.hpp"
 
 namespace segedge {
 namespace {
 
 constexpr double minmax_epsilon = 1e-6;
-constexpr int largest_side = 1 << 24;
 
 std::size_t area(int height, int width) { return static_cast<std::size_t>(height) * static_cast<std::size_t>(width); }
 
@@ -37,25 +35,13 @@ SEGEDGE_VECTORIZED void widen_range(const std::uint8_t* from, int count, int& lo
   high = std::max<int>(high, largest);
 }
 
-ImageView checked(ImageView image) {
-  const auto tight = static_cast<std::ptrdiff_t>(image.width) * image.channels;
-  if (image.data == nullptr || image.height < 1 || image.width < 1) {
-    fail_input("image: holds no pixels; give at least one row and one column");
-  }
-  if (image.height > largest_side || image.width > largest_side) {
-    fail_input("image: a side is over " + std::to_string(largest_side) + " pixels; tile it");
-  }
-  if (image.channels != 1 && image.channels != 3 && image.channels != 4) {
-    fail_input("image: has " + std::to_string(image.channels) + " channels; give 1 (grey), 3 (RGB) or 4 (RGB and one more)");
-  }
-  if (image.stride == 0) image.stride = tight;
-  if (image.stride < tight) fail_input("image: its rows overlap; give the bytes from row to row as stride");
-  return image;
-}
-
 }  // namespace
 
-Preprocessor::Preprocessor(const Task& task) : task_(task), tables_(static_cast<std::size_t>(task.in_channels())) {
+Preprocessor::Preprocessor(const Task& task)
+    : task_(task),
+      fast_(task.in_levels() && task.fit == Fit::stretch && task.channels != Channels::named),
+      planes_(task),
+      tables_(static_cast<std::size_t>(task.in_channels())) {
   for (std::size_t c = 0; c < tables_.size(); ++c) {
     const double mean = task.mean.size() == 1 ? task.mean[0] : task.mean[c];
     const double deviation = task.std.size() == 1 ? task.std[0] : task.std[c];
@@ -65,17 +51,24 @@ Preprocessor::Preprocessor(const Task& task) : task_(task), tables_(static_cast<
   }
 }
 
-void Preprocessor::operator()(const ImageView& image, float* out) { normalize(resized(take(checked(image))), out); }
+void Preprocessor::operator()(const ImageView& image, float* out) {
+  if (fast_) return normalize(resized(take(checked(image, task_))), out);
+  planes_.take(image);
+  if (task_.fit != Fit::tile) return planes_.put(place(task_.fit, image.height, image.width, task_.height, task_.width), out);
+  grid_.prepare(task_, image.height, image.width);
+  planes_.put(grid_.placement(grid_.middle()), out);
+}
 
 Preprocessor::Pixels Preprocessor::take(const ImageView& image) {
+  const auto* from = static_cast<const std::uint8_t*>(image.data);
   if (task_.channels != Channels::grey || image.channels == 1) {
     const int kept = image.channels == 1 ? 1 : 3;
-    return {image.data, image.height, image.width, kept, image.channels, image.stride};
+    return {from, image.height, image.width, kept, image.channels, image.stride};
   }
   grey_.resize(area(image.height, image.width) + row_padding);
   for (int y = 0; y < image.height; ++y) {
     std::uint8_t* to = grey_.data() + area(y, image.width);
-    (image.channels == 3 ? luma_row3 : luma_row4)(image.data + y * image.stride, image.width, to);
+    (image.channels == 3 ? luma_row3 : luma_row4)(from + y * image.stride, image.width, to);
   }
   return {grey_.data(), image.height, image.width, 1, 1, image.width};
 }

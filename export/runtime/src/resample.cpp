@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <tuple>
+#include <utility>
 
 #include "vectorize.hpp"
 
@@ -42,6 +44,38 @@ Kernel kernel_of(Resize resize) {
       return {triangle, 1.0};
   }
 }
+
+/// Where a kernel lies over each output place, and its weights there.
+class Window {
+ public:
+  Window(int in, int out, Resize kernel)
+      : in_(in),
+        kernel_(kernel_of(kernel)),
+        scale_(static_cast<double>(in) / out),
+        support_(kernel_.support * std::max(scale_, 1.0)),
+        inverse_(1.0 / std::max(scale_, 1.0)) {}
+
+  int largest() const { return static_cast<int>(std::ceil(support_)) * 2 + 1; }
+
+  /// First source place and count; the weights, which add up to 1, to `weights`.
+  std::pair<int, int> weigh(int index, double* weights) const {
+    const double center = (index + 0.5) * scale_;
+    const int first = std::max(static_cast<int>(center - support_ + 0.5), 0);
+    const int count = std::min(static_cast<int>(center + support_ + 0.5), in_) - first;
+    double total = 0.0;
+    for (int k = 0; k < count; ++k) {
+      weights[k] = kernel_.weight((k + first - center + 0.5) * inverse_);
+      total += weights[k];
+    }
+    for (int k = 0; k < count && total != 0.0; ++k) weights[k] /= total;
+    return {first, count};
+  }
+
+ private:
+  int in_;
+  Kernel kernel_;
+  double scale_, support_, inverse_;
+};
 
 std::int32_t fixed_point(double weight) {
   return static_cast<std::int32_t>((weight < 0.0 ? -0.5 : 0.5) + weight * (1 << precision_bits));
@@ -130,32 +164,17 @@ SEGEDGE_VECTORIZED void resize_grey_row(const std::uint8_t* row, const int* firs
 void Axis::prepare(int in, int out, Resize kernel) {
   if (in == in_ && out == out_ && kernel == kernel_) return;
   in_ = out_ = 0;  // nothing valid if memory runs out on the way
-  const auto [weight, kernel_support] = kernel_of(kernel);
-  const double scale = static_cast<double>(in) / out;
-  const double filter_scale = std::max(scale, 1.0);
-  const double support = kernel_support * filter_scale;
-  const double inverse = 1.0 / filter_scale;
-  const int largest = static_cast<int>(std::ceil(support)) * 2 + 1;
-  taps_ = (largest + 3) / 4 * 4;
+  const Window window(in, out, kernel);
+  taps_ = (window.largest() + 3) / 4 * 4;
   const auto size = static_cast<std::size_t>(out);
   first_.resize(size);
   count_.resize(size);
   weights_.assign(size * static_cast<std::size_t>(taps_), 0);
-  scratch_.resize(static_cast<std::size_t>(largest));
+  scratch_.resize(static_cast<std::size_t>(window.largest()));
   for (int i = 0; i < out; ++i) {
-    const double center = (i + 0.5) * scale;
-    const int first = std::max(static_cast<int>(center - support + 0.5), 0);
-    const int count = std::min(static_cast<int>(center + support + 0.5), in) - first;
-    double total = 0.0;
-    for (int k = 0; k < count; ++k) {
-      scratch_[static_cast<std::size_t>(k)] = weight((k + first - center + 0.5) * inverse);
-      total += scratch_[static_cast<std::size_t>(k)];
-    }
+    const auto [first, count] = window.weigh(i, scratch_.data());
     std::int32_t* row = weights_.data() + static_cast<std::size_t>(i) * static_cast<std::size_t>(taps_);
-    for (int k = 0; k < count; ++k) {
-      const double value = scratch_[static_cast<std::size_t>(k)];
-      row[k] = fixed_point(total != 0.0 ? value / total : value);
-    }
+    for (int k = 0; k < count; ++k) row[k] = fixed_point(scratch_[static_cast<std::size_t>(k)]);
     first_[static_cast<std::size_t>(i)] = first;
     count_[static_cast<std::size_t>(i)] = count;
   }
@@ -195,6 +214,131 @@ SEGEDGE_VECTORIZED void resize_column(const std::uint8_t* rows, std::ptrdiff_t s
     for (int k = 0; k < count; ++k) sum += rows[k * stride + x] * weights[k];
     out[x] = rounded(sum);
   }
+}
+
+void RealAxis::prepare(int in, int out, Resize kernel) {
+  if (in == in_ && out == out_ && kernel == kernel_) return;
+  in_ = out_ = 0;
+  const Window window(in, out, kernel);
+  taps_ = window.largest();
+  first_.resize(static_cast<std::size_t>(out));
+  count_.resize(static_cast<std::size_t>(out));
+  weights_.resize(static_cast<std::size_t>(out) * static_cast<std::size_t>(taps_));
+  for (int i = 0; i < out; ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    std::tie(first_[at], count_[at]) = window.weigh(i, weights_.data() + at * static_cast<std::size_t>(taps_));
+  }
+  in_ = in;
+  out_ = out;
+  kernel_ = kernel;
+}
+
+namespace {
+
+template <class T>
+void pick_nearest(const T* data, std::size_t pitch, const std::vector<int>& rows, const std::vector<int>& columns, T* out) {
+  for (const int y : rows) {
+    const T* row = data + static_cast<std::size_t>(y) * pitch;
+    for (const int x : columns) *out++ = row[x];
+  }
+}
+
+template <class T>
+void copy_rows(const T* data, int rows, int columns, std::size_t pitch, T* out) {
+  const auto width = static_cast<std::size_t>(columns);
+  for (int y = 0; y < rows; ++y, data += pitch, out += width) std::memcpy(out, data, width * sizeof(T));
+}
+
+SEGEDGE_VECTORIZED void add_row(const float* row, double weight, int count, double* sums) {
+  for (int x = 0; x < count; ++x) sums[x] += weight * static_cast<double>(row[x]);
+}
+
+std::size_t area(int a, int b) { return static_cast<std::size_t>(a) * static_cast<std::size_t>(b); }
+
+}  // namespace
+
+const float* RealResizer::operator()(const float* data, int rows, int columns, std::size_t pitch, int out_rows,
+                                     int out_columns, Resize kernel) {
+  resized_.resize(area(out_rows, out_columns));
+  if (rows == out_rows && columns == out_columns) {
+    copy_rows(data, rows, columns, pitch, resized_.data());
+    return resized_.data();
+  }
+  if (kernel == Resize::nearest) {
+    nearest_indices(rows, out_rows, rows_);
+    nearest_indices(columns, out_columns, columns_);
+    pick_nearest(data, pitch, rows_, columns_, resized_.data());
+    return resized_.data();
+  }
+  if (columns != out_columns) {
+    horizontal_.prepare(columns, out_columns, kernel);
+    narrowed_.resize(area(rows, out_columns));
+    float* to = narrowed_.data();
+    for (int y = 0; y < rows; ++y) {
+      const float* row = data + static_cast<std::size_t>(y) * pitch;
+      for (int x = 0; x < out_columns; ++x) {
+        const double* weights = horizontal_.weights(x);
+        const float* from = row + horizontal_.firsts()[x];
+        double sum = 0.0;
+        for (int k = 0; k < horizontal_.counts()[x]; ++k) sum += weights[k] * static_cast<double>(from[k]);
+        *to++ = static_cast<float>(sum);
+      }
+    }
+    data = narrowed_.data();
+    pitch = static_cast<std::size_t>(out_columns);
+  }
+  if (rows == out_rows) {
+    copy_rows(data, rows, out_columns, pitch, resized_.data());
+    return resized_.data();
+  }
+  vertical_.prepare(rows, out_rows, kernel);
+  sums_.resize(static_cast<std::size_t>(out_columns));
+  float* to = resized_.data();
+  for (int y = 0; y < out_rows; ++y) {
+    std::fill(sums_.begin(), sums_.end(), 0.0);
+    for (int k = 0; k < vertical_.counts()[y]; ++k) {
+      add_row(data + static_cast<std::size_t>(vertical_.firsts()[y] + k) * pitch, vertical_.weights(y)[k], out_columns,
+              sums_.data());
+    }
+    for (const double sum : sums_) *to++ = static_cast<float>(sum);
+  }
+  return resized_.data();
+}
+
+const std::uint8_t* LevelResizer::operator()(const std::uint8_t* data, int rows, int columns, std::size_t pitch,
+                                             int out_rows, int out_columns, Resize kernel) {
+  resized_.resize(area(out_rows, out_columns));
+  if (rows == out_rows && columns == out_columns) {
+    copy_rows(data, rows, columns, pitch, resized_.data());
+    return resized_.data();
+  }
+  if (kernel == Resize::nearest) {
+    nearest_indices(rows, out_rows, rows_);
+    nearest_indices(columns, out_columns, columns_);
+    pick_nearest(data, pitch, rows_, columns_, resized_.data());
+    return resized_.data();
+  }
+  if (columns != out_columns) {
+    horizontal_.prepare(columns, out_columns, kernel);
+    narrowed_.resize(area(rows, out_columns) + row_padding);
+    for (int y = 0; y < rows; y += 2) {
+      const int other = std::min(y + 1, rows - 1);
+      resize_rows({data + static_cast<std::size_t>(y) * pitch, data + static_cast<std::size_t>(other) * pitch}, 1, 1,
+                  horizontal_, {narrowed_.data() + area(y, out_columns), narrowed_.data() + area(other, out_columns)});
+    }
+    data = narrowed_.data();
+    pitch = static_cast<std::size_t>(out_columns);
+  }
+  if (rows == out_rows) {
+    copy_rows(data, rows, out_columns, pitch, resized_.data());
+    return resized_.data();
+  }
+  vertical_.prepare(rows, out_rows, kernel);
+  for (int y = 0; y < out_rows; ++y) {
+    resize_column(data + static_cast<std::size_t>(vertical_.firsts()[y]) * pitch, static_cast<std::ptrdiff_t>(pitch),
+                  out_columns, vertical_.weights(y), vertical_.counts()[y], resized_.data() + area(y, out_columns));
+  }
+  return resized_.data();
 }
 
 void nearest_indices(int in, int out, std::vector<int>& indices) {

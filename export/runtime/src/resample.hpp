@@ -38,6 +38,52 @@ class Axis {
   std::vector<double> scratch_;
 };
 
+/// The same weights, not rounded, for float32 values.
+class RealAxis {
+ public:
+  void prepare(int in, int out, Resize kernel);
+
+  const int* firsts() const noexcept { return first_.data(); }
+  const int* counts() const noexcept { return count_.data(); }
+  const double* weights(int index) const noexcept {
+    return weights_.data() + static_cast<std::size_t>(index) * static_cast<std::size_t>(taps_);
+  }
+
+ private:
+  int in_ = 0, out_ = 0, taps_ = 0;
+  Resize kernel_ = Resize::nearest;
+  std::vector<int> first_, count_;
+  std::vector<double> weights_;
+};
+
+/// One channel of float32, resized with any kernel: products are added up in double precision from the first source
+/// pixel to the last, and each pass is rounded to float32. Memory is used again.
+class RealResizer {
+ public:
+  /// From `rows x columns`, rows `pitch` values apart, to `out_rows x out_columns` without gaps. The result is the
+  /// resizer's own until the next call.
+  const float* operator()(const float* data, int rows, int columns, std::size_t pitch, int out_rows, int out_columns,
+                          Resize kernel);
+
+ private:
+  RealAxis horizontal_, vertical_;
+  std::vector<int> rows_, columns_;
+  std::vector<float> narrowed_, resized_;
+  std::vector<double> sums_;
+};
+
+/// One channel of 8-bit levels, likewise; `data` must be readable for row_padding bytes beyond its last pixel.
+class LevelResizer {
+ public:
+  const std::uint8_t* operator()(const std::uint8_t* data, int rows, int columns, std::size_t pitch, int out_rows,
+                                 int out_columns, Resize kernel);
+
+ private:
+  Axis horizontal_, vertical_;
+  std::vector<int> rows_, columns_;
+  std::vector<std::uint8_t> narrowed_, resized_;
+};
+
 /// Bytes that resize_rows() may read beyond the last pixel of a row, and write beyond the last of its output.
 constexpr int row_padding = 4;
 

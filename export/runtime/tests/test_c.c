@@ -29,7 +29,7 @@ int main(void) {
   uint8_t pixels[4 * 5 * 3], labels[4 * 5];
   memset(pixels, 0, sizeof pixels);
   memset(labels, 9, sizeof labels);
-  segedge_image image = {pixels, 4, 5, 3, 0};
+  segedge_image image = {pixels, 4, 5, 3, 0, SEGEDGE_UINT8};
   check(segedge_segment(engine, &image, labels, sizeof labels) == SEGEDGE_OK, "an image");
   /* 0.5 * (0 - 0.485) / 0.229 + (0.456 / 0.224) + 0.75 * (-0.406 / 0.225) = -0.377 */
   for (size_t i = 0; i < sizeof labels; ++i) check(labels[i] == 0, "black is background");

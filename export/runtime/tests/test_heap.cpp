@@ -42,6 +42,53 @@ int fail(const char* what, long value) {
   return 1;
 }
 
+/// Tiles, float values and statistics of each image: nothing is allocated either, once the sizes have been seen.
+int values_and_tiles() {
+  std::vector<std::uint16_t> values(48 * 64 * 2);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<std::uint16_t>(i * 37 % 4096);
+  segedge::Task task;
+  task.height = 16;
+  task.width = 24;
+  task.channels = segedge::Channels::named;
+  task.named = 2;
+  task.resize = segedge::Resize::bicubic;
+  task.normalize = segedge::Normalize::zscore;
+  task.classes = {"a", "b"};
+  task.overlapping = true;
+  task.upsample = segedge::Resize::bilinear;
+  task.intensity.emplace();
+  task.intensity->percentile = segedge::Pair{0.5, 99.5};
+  std::vector<float> input(2 * 16 * 24), output(2 * 8 * 12, 0.5F);
+  std::vector<std::uint8_t> labels(2 * 48 * 64);
+  for (const auto fit : {segedge::Fit::stretch, segedge::Fit::letterbox, segedge::Fit::crop, segedge::Fit::tile}) {
+    task.fit = fit;
+    segedge::Preprocessor prepare(task);
+    segedge::Postprocessor finish(task);
+    segedge::Grid grid;
+    const auto frame = [&](int index) {
+      const int* size = sizes[index % 3];
+      const segedge::ImageView view{values.data(), size[0], size[1], 2, 0, segedge::Dtype::uint16};
+      if (fit != segedge::Fit::tile) {
+        prepare(view, input.data());
+        return finish(output.data(), 8, 12, view.height, view.width, labels.data());
+      }
+      prepare.take_whole(view);
+      grid.prepare(task, view.height, view.width);
+      finish.start(grid, labels.data());
+      for (std::size_t tile = 0; tile < grid.size(); ++tile) {
+        prepare.put_tile(grid.placement(tile), input.data());
+        finish.add_tile(output.data(), 8, 12);
+      }
+    };
+    constexpr int values_frames = 300;
+    for (int index = 0; index < 6; ++index) frame(index);
+    const long before = made;
+    for (int index = 0; index < values_frames; ++index) frame(index);
+    if (made != before) return fail("allocations in 300 frames of values and tiles", made - before);
+  }
+  return 0;
+}
+
 }  // namespace
 
 int main() {
@@ -71,6 +118,8 @@ int main() {
   const long before_steps = made;
   for (int frame = 0; frame < frames; ++frame) own_steps(frame);
   if (made != before_steps) return fail("allocations in 10 000 frames of our own steps", made - before_steps);
+
+  if (const int fault = values_and_tiles()) return fault;
 
   int frame = 0, failed = 0;
   const auto next = [&] { failed += !whole_frame(frame++); };

@@ -18,20 +18,28 @@ typedef enum segedge_status {
 
 typedef struct segedge_engine segedge_engine;
 
-/* Decoded 8-bit pixels. channels: 1 grey, 3 RGB, 4 RGB and an ignored byte. stride: bytes from row to row, 0 = packed. */
+typedef enum segedge_dtype { SEGEDGE_UINT8 = 0, SEGEDGE_UINT16, SEGEDGE_INT16, SEGEDGE_FLOAT32 } segedge_dtype;
+
+/* Decoded values, channels interleaved, in the machine's byte order. channels: those of the task; where it has colours, 1
+   (grey), 3 (RGB), or 4 bytes (RGB and an ignored one). stride: bytes from row to row, 0 = packed. */
 typedef struct segedge_image {
-  const uint8_t* data;
+  const void* data;
   int height;
   int width;
   int channels;
   ptrdiff_t stride;
+  segedge_dtype dtype;
 } segedge_image;
 
 /* Loads an engine folder into *engine (NULL on failure). threads: 0 = one for each physical core. */
 segedge_status segedge_load(const char* folder, int threads, segedge_engine** engine);
 
-/* Writes height * width class indices, row by row, to labels, which holds capacity bytes. */
+/* Writes height * width class indices, row by row, to labels, which holds capacity bytes; where labels overlap, that many
+   0 and 1 for each of segedge_maps() maps, one map after the other. */
 segedge_status segedge_segment(segedge_engine* engine, const segedge_image* image, uint8_t* labels, size_t capacity);
+
+/* Maps of a mask: 1, or the number of classes where labels overlap. */
+size_t segedge_maps(const segedge_engine* engine);
 
 /* Number of classes, and the name of each (NULL beyond them). One class means a single foreground map. */
 size_t segedge_classes(const segedge_engine* engine);
