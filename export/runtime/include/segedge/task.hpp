@@ -52,7 +52,7 @@ struct Task {
   Blend blend = Blend::gaussian;
   bool overlapping = false;
   std::vector<double> thresholds;  ///< where labels overlap: one, or one per class; empty: `threshold`
-  Resize upsample = Resize::nearest;
+  Resize upsample = Resize::bilinear;  ///< of an output smaller than the input
   std::optional<Intensity> intensity;
 
   int in_channels() const noexcept {
