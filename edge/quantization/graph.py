@@ -40,7 +40,8 @@ class NodeFacts:
         kernel: spatial size of its weight, () for a matrix product.
         constant: its second operand is a weight.
         weight_first: its first operand is a weight and the second is not.
-        rows: of a matrix product's first operand; 0 for a convolution, or where the shape is not known.
+        rows: of the matrix product that it comes to: of the first operand, or a convolution's output positions; 0 where
+            the shape is not known.
     """
 
     name: str
@@ -82,7 +83,7 @@ def node_facts(node: ir.Node) -> NodeFacts:
         kernel=tuple(shape[2:]) if convolution and weight is not None else (),
         constant=weight is not None,
         weight_first=weight is None and constant(node.inputs[0]) is not None,
-        rows=0 if convolution else _rows(node),
+        rows=_positions(node) if convolution else _rows(node),
     )
 
 
@@ -172,11 +173,23 @@ def _node_nonnegative(node: ir.Node, task: SegmentationTask, known: dict[str, bo
 
 
 def _rows(node: ir.Node) -> int:
-    shape = node.inputs[0].shape if node.inputs[0] is not None else None
-    if shape is None or not all(isinstance(d, int) for d in shape):
+    dims = _dims(node.inputs[0])
+    if not dims:
         return 0
-    dims = [int(d) for d in shape]  # type: ignore[arg-type]
     return dims[1] if _flag(node, "transA") else math.prod(dims[:-1])
+
+
+def _positions(node: ir.Node) -> int:
+    dims = _dims(node.outputs[0])
+    return math.prod(dims[2:]) if dims else 0
+
+
+def _dims(value: ir.Value | None) -> list[int]:
+    """A tensor's static shape; empty where it is not known."""
+    shape = value.shape if value is not None else None
+    if shape is None or not all(isinstance(d, int) for d in shape):
+        return []
+    return [int(d) for d in shape]  # type: ignore[arg-type]
 
 
 def _flag(node: ir.Node, name: str) -> bool:

@@ -119,13 +119,17 @@ _COMPUTED_KERNEL = FloatRule(
 _COMPUTED_SECOND = FloatRule(("MatMul", "Gemm"), lambda n: not n.constant, "both operands are computed (attention)")
 _WEIGHT_FIRST = FloatRule(("MatMul", "Gemm"), lambda n: n.weight_first, "its weight is the left operand")
 
+# Behind a global pooling the few values of a vector lie orders of magnitude apart, so one grid drowns most of them
+# (21.7 dB with, 45.0 dB without on LiteNeXt), for arithmetic that takes no time.
+_ONE_ROW = FloatRule(_ALL, lambda n: n.rows == 1, "one row: it waits for memory, not for arithmetic")
+
 _SIGNED = (GridRule(always, "int8"),)
 
 _SCHEMES = (
     Scheme(
         name="openvino",
         weight_axes=_AXES,
-        floats=(_COMPUTED_KERNEL, _WEIGHT_FIRST, _COMPUTED_SECOND),
+        floats=(_COMPUTED_KERNEL, _WEIGHT_FIRST, _COMPUTED_SECOND, _ONE_ROW),
         grids=(
             GridRule(lambda t: t.nonnegative, "uint8"),
             GridRule(lambda t: t.transposed and not t.beside_concat, "int8"),
@@ -138,7 +142,7 @@ _SCHEMES = (
     Scheme(
         name="openvino-identical",
         weight_axes=_AXES,
-        floats=(_COMPUTED_KERNEL, _WEIGHT_FIRST, _COMPUTED_SECOND),
+        floats=(_COMPUTED_KERNEL, _WEIGHT_FIRST, _COMPUTED_SECOND, _ONE_ROW),
         grids=(GridRule(lambda t: t.beside_concat, "uint8-128"), GridRule(always, "int8")),
     ),
     Scheme(
@@ -155,12 +159,17 @@ _SCHEMES = (
                 ("Conv",), lambda n: n.in_channels < 4, "fewer than 4 input channels: no INT8 tensor-core kernel"
             ),
             FloatRule(("Conv",), _is_narrow, "fewer than 16 channels, and no multiple of 8 to fill a tensor core"),
-            FloatRule(("MatMul", "Gemm"), lambda n: n.rows == 1, "one row: it waits for memory, not for arithmetic"),
+            _ONE_ROW,
         ),
         grids=_SIGNED,
         residuals=True,
     ),
-    Scheme(name="naive", weight_axes=_AXES, floats=(_COMPUTED_KERNEL, _WEIGHT_FIRST, _COMPUTED_SECOND), grids=_SIGNED),
+    Scheme(
+        name="naive",
+        weight_axes=_AXES,
+        floats=(_COMPUTED_KERNEL, _WEIGHT_FIRST, _COMPUTED_SECOND, _ONE_ROW),
+        grids=_SIGNED,
+    ),
 )
 
 SCHEMES: Mapping[str, Scheme] = {scheme.name: scheme for scheme in _SCHEMES}

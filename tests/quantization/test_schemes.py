@@ -1,0 +1,55 @@
+"""Every dialect: products of a single row stay float, because one grid cannot hold a pooled vector."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edge.accuracy.sqnr import sqnr_db
+from edge.backends.onnxruntime import reference
+from edge.graph.model import Model
+from edge.quantization.calibrate import calibrate
+from edge.quantization.plan import INT8, PrecisionPlan
+from edge.quantization.schemes import SCHEMES, plan_int8
+from edge.quantization.write import quantize
+from tests.fixtures.graph_builder import Builder
+
+CHANNELS = 16
+
+
+def gated() -> tuple[Model, list[str]]:
+    """A gate from a pooled vector of which one channel is 500 times the others; the names of its two convolutions."""
+    b = Builder(CHANNELS)
+    loud = np.eye(CHANNELS, dtype=np.float32)
+    loud[0, 0] = 500.0
+    deaf = b.rng.uniform(-2, 2, (CHANNELS, CHANNELS)).astype(np.float32)
+    deaf[:, 0] = 0.0
+    pooled = b.op("GlobalAveragePool", b.op("Relu", b.conv("x", CHANNELS, CHANNELS, 3)))
+    vector = b.op("Conv", pooled, b.weight(loud[:, :, None, None]))
+    gate = b.op("Sigmoid", b.op("Conv", vector, b.weight(deaf[:, :, None, None])))
+    model = b.model(b.conv(b.op("Mul", "x", gate), CHANNELS, 1, 3))
+    names = [n.name for n in model.proto.graph.node if n.op_type == "Conv"]
+    return model, names[1:3]
+
+
+@pytest.mark.parametrize("name", ["openvino", "openvino-identical", "tensorrt"])
+def test_products_of_one_row_stay_float_with_the_reason(name: str) -> None:
+    model, rows = gated()
+    plan = plan_int8(model, SCHEMES[name])
+    assert not plan.int8 & set(rows)
+    assert all("one row" in plan.reasons[row] for row in rows)
+    assert plan.int8, "the convolutions over the image are in INT8"
+
+
+def test_rounding_a_pooled_vector_would_cost_most_of_the_signal() -> None:
+    model, rows = gated()
+    images = [np.random.default_rng(seed).random((1, CHANNELS, 16, 16), np.float32) for seed in (1, 2)]
+    ranges, scheme = calibrate(model, images), SCHEMES["openvino"]
+    plan = plan_int8(model, scheme)
+    rounded = PrecisionPlan({**plan.nodes, **dict.fromkeys(rows, INT8)})
+    exact = np.concatenate([reference(model).run(image) for image in images])
+    kept, lost = (
+        sqnr_db(exact, np.concatenate([reference(quantize(model, ranges, p, scheme)).run(image) for image in images]))
+        for p in (plan, rounded)
+    )
+    assert kept > 30.0 and lost < kept - 10.0, (kept, lost)
