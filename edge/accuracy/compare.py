@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
+from ..task.decide import counted
 from . import scores
 from .bootstrap import Interval, paired
 from .counts import Counts, count, stack
-from .distance import SurfaceDistance, surface_distance
+from .distance import SurfaceDistance, mean_or_none, surface_distance
 from .evaluate import Evaluation
 from .sqnr import clipped_sqnr_db
 
 if TYPE_CHECKING:
     from .scores import Scores
 
-GROUP_COLUMNS = ("group", "patient", "subject", "case", "slide", "sequence")
+GROUP_COLUMNS = ("group", "patient", "subject", "case", "volume", "slide", "sequence")
 """Manifest columns whose rows are not independent; the first that is there is resampled as a whole."""
+CASE_COLUMNS = ("patient", "subject", "case", "volume")
+"""Of those, the ones whose rows are slices of one body, which are scored together as well."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +51,37 @@ class Score:
 
 @dataclass(frozen=True)
 class ClassScore:
-    """Scores of one foreground class, means over images."""
+    """Scores of one foreground class, means over images.
+
+    Attributes:
+        name: of the class.
+        dice, iou: of the engine; an image where neither mask has the class counts 1, one where only one has it 0.
+        reference_dice, reference_iou: of the reference.
+        retained: Dice of the engine / of the reference.
+        present: images whose truth has the class.
+        hd95, reference_hd95: means over the images where it is defined; None where it is nowhere.
+        nsd, reference_nsd: surface Dice, likewise.
+    """
 
     name: str
+    dice: float
+    reference_dice: float
+    iou: float
+    reference_iou: float
+    retained: float = 1.0
+    present: int = 0
+    hd95: float | None = None
+    reference_hd95: float | None = None
+    nsd: float | None = None
+    reference_nsd: float | None = None
+
+
+@dataclass(frozen=True)
+class CaseScore:
+    """Scores of one case, from the counts of all its slices added up; means over classes."""
+
+    name: str
+    images: int
     dice: float
     reference_dice: float
     iou: float
@@ -58,14 +89,35 @@ class ClassScore:
 
 
 @dataclass(frozen=True)
+class CaseScores:
+    """Scores per case, as volumes are reported: means over cases, then over classes.
+
+    Attributes:
+        column: what tells cases apart: ``volume``, or a column of the manifest.
+        dice, iou, reference_dice, reference_iou: means.
+        retained: Dice of the engine / of the reference.
+        rows: one per case, in the order of the images.
+    """
+
+    column: str
+    dice: float
+    reference_dice: float
+    iou: float
+    reference_iou: float
+    retained: float
+    rows: tuple[CaseScore, ...]
+
+
+@dataclass(frozen=True)
 class Stratum:
-    """Dice within one value of the strata column."""
+    """Dice within one value of the strata column, and of each class where there are several."""
 
     name: str
     images: int
     dice: float
     reference_dice: float
     retained: float
+    classes: tuple[ClassScore, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,6 +147,7 @@ class Accuracy:
         strata_column: the column, or None.
         strata: largest first.
         classes: one per foreground class.
+        cases: scores per case; None where nothing says which images are slices of one.
         hd95: distance between outlines, shown and never gated; None where it could not be measured.
         graph_db: what the engine's graph itself loses against the float source, raw outputs; None: not measured.
         second_db: parity of another executor of the same graph; None where it was not asked.
@@ -116,6 +169,7 @@ class Accuracy:
     strata: tuple[Stratum, ...]
     classes: tuple[ClassScore, ...]
     hd95: SurfaceDistance | None = None
+    cases: CaseScores | None = None
     graph_db: float | None = None
     second_db: float | None = None
 
@@ -178,9 +232,10 @@ def compare(
         resampled_by=column or "image",
         units=interval.units,
         strata_column=strata,
-        strata=_strata(rows, _column(engine, strata)) if strata else (),
+        strata=_strata(engine, reference, _column(engine, strata)) if strata else (),
         classes=_classes(engine, reference),
         hd95=_surface_distance(engine, reference),
+        cases=_cases(engine, reference),
     )
 
 
@@ -203,8 +258,10 @@ def per_image_dice(engine: Evaluation, reference: Evaluation) -> tuple[ImageScor
 
 def agreement(engine: Evaluation, reference: Evaluation) -> float:
     """Mean Dice of the engine's masks against the reference's masks."""
-    pairs = zip(engine.labels, reference.labels)
-    return scores.mean(scores.dice(stack(count(ours, theirs, engine.task) for ours, theirs in pairs)))
+    task, rows = engine.task, zip(engine.labels, reference.labels, engine.truth)
+    return scores.mean(
+        scores.dice(stack(count(ours, theirs, task, counted(truth, task)) for ours, theirs, truth in rows))
+    )
 
 
 def retained(score: float, reference: float) -> float:
@@ -223,7 +280,7 @@ def find_group(filled: Collection[str], strata: str | None) -> str | None:
 
 
 def _surface_distance(engine: Evaluation, reference: Evaluation) -> SurfaceDistance | None:
-    ours, theirs = engine.hd95, reference.hd95
+    ours, theirs = engine.surfaces, reference.surfaces
     return None if ours is None or theirs is None else surface_distance(ours, theirs, engine.counts)
 
 
@@ -234,21 +291,65 @@ def _column(evaluation: Evaluation, name: str) -> tuple[str, ...]:
     return evaluation.columns[name]
 
 
-def _strata(rows: Sequence[ImageScore], values: Sequence[str]) -> tuple[Stratum, ...]:
+def _strata(engine: Evaluation, reference: Evaluation, values: Sequence[str]) -> tuple[Stratum, ...]:
+    rows = per_image_dice(engine, reference)
+
     def stratum(name: str) -> Stratum:
-        members = [row for row, value in zip(rows, values) if value == name]
-        ours = float(np.mean([row.dice for row in members]))
-        theirs = float(np.mean([row.reference_dice for row in members]))
-        return Stratum(name or "(none)", len(members), ours, theirs, retained(ours, theirs))
+        indices = [index for index, value in enumerate(values) if value == name]
+        ours = float(np.mean([rows[index].dice for index in indices]))
+        theirs = float(np.mean([rows[index].reference_dice for index in indices]))
+        classes = _classes(engine, reference, indices) if len(engine.task.foreground) > 1 else ()
+        return Stratum(name or "(none)", len(indices), ours, theirs, retained(ours, theirs), classes)
 
     return tuple(sorted((stratum(name) for name in sorted(set(values))), key=lambda s: -s.images))
 
 
-def _classes(engine: Evaluation, reference: Evaluation) -> tuple[ClassScore, ...]:
-    columns = [
-        function(evaluation.counts).mean(axis=0)
-        for function in (scores.dice, scores.iou)
-        for evaluation in (engine, reference)
-    ]
-    names = [name for _, name in engine.task.foreground]
-    return tuple(ClassScore(name, *map(float, row)) for name, row in zip(names, zip(*columns)))
+def _classes(engine: Evaluation, reference: Evaluation, indices: Sequence[int] | None = None) -> tuple[ClassScore, ...]:
+    """Of all images, or of some."""
+    chosen = slice(None) if indices is None else list(indices)
+    ours, theirs = (_at(e.counts, chosen) for e in (engine, reference))
+    dice, iou = ([function(c).mean(axis=0) for c in (ours, theirs)] for function in (scores.dice, scores.iou))
+    present = ((ours.tp + ours.fn) > 0).sum(axis=0)
+
+    def distance(evaluation: Evaluation, kind: str, k: int) -> float | None:
+        surfaces = evaluation.surfaces
+        return None if surfaces is None else mean_or_none(getattr(surfaces, kind)[chosen][:, k])
+
+    return tuple(
+        ClassScore(
+            name=name,
+            dice=float(dice[0][k]),
+            reference_dice=float(dice[1][k]),
+            iou=float(iou[0][k]),
+            reference_iou=float(iou[1][k]),
+            retained=retained(float(dice[0][k]), float(dice[1][k])),
+            present=int(present[k]),
+            hd95=distance(engine, "hd95", k),
+            reference_hd95=distance(reference, "hd95", k),
+            nsd=distance(engine, "nsd", k),
+            reference_nsd=distance(reference, "nsd", k),
+        )
+        for k, (_, name) in enumerate(engine.task.foreground)
+    )
+
+
+def _cases(engine: Evaluation, reference: Evaluation) -> CaseScores | None:
+    """Counts of all slices of a case added up; an image of no case stands for itself."""
+    column = next((name for name in CASE_COLUMNS if any(engine.columns.get(name, ()))), None)
+    if column is None:
+        return None
+    units: dict[str, list[int]] = {}
+    for index, (value, name) in enumerate(zip(engine.columns[column], engine.names)):
+        units.setdefault(value or name, []).append(index)
+    ours, theirs = (stack(_at(e.counts, indices).pooled() for indices in units.values()) for e in (engine, reference))
+    columns = [function(c) for function in (scores.dice, scores.iou) for c in (ours, theirs)]
+    rows = tuple(
+        CaseScore(name, len(indices), *(float(values[row].mean()) for values in columns))
+        for row, (name, indices) in enumerate(units.items())
+    )
+    dice, reference_dice, iou, reference_iou = (scores.mean(values) for values in columns)
+    return CaseScores(column, dice, reference_dice, iou, reference_iou, retained(dice, reference_dice), rows)
+
+
+def _at(counts: Counts, chosen: slice | list[int]) -> Counts:
+    return Counts(*(getattr(counts, name)[chosen] for name in ("tp", "fp", "fn", "tn")))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..task.decide import counted
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -37,12 +39,13 @@ class Counts:
         return Counts(*(values.sum(axis=0, keepdims=True) for values in (self.tp, self.fp, self.fn, self.tn)))
 
 
-def count(labels: Labels, truth: Labels, task: SegmentationTask) -> Counts:
+def count(labels: Labels, truth: Labels, task: SegmentationTask, within: NDArray[np.bool_] | None = None) -> Counts:
     """Compare one label map with its truth.
 
     Args:
-        labels, truth: ``[h, w]`` uint8 class indices of equal shape.
-        task: names the classes.
+        labels, truth: ``[h, w]`` uint8 class indices of equal shape, or ``[classes, h, w]`` where labels overlap.
+        task: names the classes, and says which pixels of ``truth`` are not counted.
+        within: ``[h, w]``, the only pixels that are counted; None: those that the task counts.
 
     Returns:
         Counts of shape ``[1, classes]``.
@@ -52,6 +55,11 @@ def count(labels: Labels, truth: Labels, task: SegmentationTask) -> Counts:
     """
     if labels.shape != truth.shape:
         raise ValueError(f"labels {labels.shape} and truth {truth.shape} differ in shape")
+    within = counted(truth, task) if within is None else within
+    if within is not None:
+        labels, truth = labels[..., within], truth[..., within]
+    if task.overlapping:
+        return _count_maps(labels == 1, truth == 1)
     levels = 256
     pairs = truth.astype(np.int64).ravel() * levels + labels.ravel()
     confusion = np.bincount(pairs, minlength=levels * levels).reshape(levels, levels)
@@ -60,6 +68,13 @@ def count(labels: Labels, truth: Labels, task: SegmentationTask) -> Counts:
     fp = confusion.sum(axis=0)[classes] - tp
     fn = confusion.sum(axis=1)[classes] - tp
     return Counts(*(values[None].astype(np.int64) for values in (tp, fp, fn, labels.size - tp - fp - fn)))
+
+
+def _count_maps(ours: NDArray[np.bool_], truth: NDArray[np.bool_]) -> Counts:
+    """``[classes, ...]`` of each."""
+    ours, truth = (maps.reshape(len(maps), -1) for maps in (ours, truth))
+    outcomes = (ours & truth, ours & ~truth, ~ours & truth, ~ours & ~truth)
+    return Counts(*(outcome.sum(axis=1, dtype=np.int64)[None] for outcome in outcomes))
 
 
 def stack(counts: Iterable[Counts]) -> Counts:

@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import InputError
 from ..files import replaced_file
 from .counts import Counts, count, stack
-from .distance import distances
+from .distance import surfaces
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..images.image_set import ImageSet
     from ..task.task import SegmentationTask
     from .counts import Labels
-    from .distance import Distances
+    from .distance import Surfaces
 
     Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
@@ -34,9 +34,12 @@ class Evaluation:
         task: pre- and post-processing that was used.
         names: image names.
         counts: ``[images, classes]`` at the images' own sizes.
-        outputs: ``[images, maps, height, width]`` float32, as the graph returned them.
-        labels, truth: ``[h, w]`` uint8 class indices at each image's own size.
+        outputs: ``[images, maps, height, width]`` float32, as the graph returned them; of a tiled image, of the tile in
+            its middle.
+        labels, truth: at each image's own size: ``[h, w]`` uint8 class indices, or ``[classes, h, w]`` where labels
+            overlap.
         columns: every further column of the manifest, one value per image ("" where a row has none).
+        spacings: millimetres from row to row and from column to column, per image; None where its file does not say.
     """
 
     task: SegmentationTask
@@ -46,18 +49,19 @@ class Evaluation:
     labels: tuple[Labels, ...]
     truth: tuple[Labels, ...]
     columns: Mapping[str, tuple[str, ...]]
+    spacings: tuple[tuple[float, float] | None, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
 
     @cached_property
-    def hd95(self) -> Distances | None:
-        """HD95 of every image and foreground class, ``[images, classes]`` pixels, NaN where undefined; kept.
+    def surfaces(self) -> Surfaces | None:
+        """HD95 and surface Dice of every image and foreground class; kept.
 
         None where SciPy is not installed, as on most boards.
         """
         try:
-            return distances(self.labels, self.truth, self.task)
+            return surfaces(self.labels, self.truth, self.task, self.spacings)
         except ImportError:
             return None
 
@@ -87,9 +91,10 @@ def evaluate(
     counts: list[Counts] = []
     labels: list[Labels] = []
     truths: list[Labels] = []
+    spacings: list[tuple[float, float] | None] = []
     for index, sample in enumerate(images):
-        pixels, truth = sample.pair(task)
-        output = run(task.preprocess(pixels)[None])
+        plane, truth = sample.pair(task)
+        output = run(task.preprocess(plane)[None])
         if output.ndim != 4 or output.shape[:2] != (1, task.maps):
             shape = "x".join(map(str, output.shape))
             raise InputError(
@@ -98,14 +103,17 @@ def evaluate(
         if outputs is None:
             outputs = np.empty((len(images), *output.shape[1:]), np.float32)
         outputs[index] = output[0]
-        labels.append(task.labels(output[0], (truth.shape[0], truth.shape[1])))
+        labels.append(task.segment(run, plane) if task.fit == "tile" else task.labels(output[0], plane.shape))
         truths.append(truth)
+        spacings.append(plane.spacing)
         counts.append(count(labels[-1], truth, task))
         if advance is not None:
             advance()
     assert outputs is not None
     names = tuple(sample.name for sample in images)
-    return Evaluation(task, names, stack(counts), outputs, tuple(labels), tuple(truths), _columns(images))
+    return Evaluation(
+        task, names, stack(counts), outputs, tuple(labels), tuple(truths), _columns(images), tuple(spacings)
+    )
 
 
 def evaluation_of(
@@ -124,7 +132,7 @@ def evaluation_of(
         names: of the images.
         columns: column of the manifest to one value per image.
     """
-    labels = tuple(task.labels(output, (t.shape[0], t.shape[1])) for output, t in zip(outputs, truth))
+    labels = tuple(task.labels(output, (t.shape[-2], t.shape[-1])) for output, t in zip(outputs, truth))
     counts = stack(count(ours, t, task) for ours, t in zip(labels, truth))
     values = {name: tuple(column) for name, column in columns.items()}
     return Evaluation(task, tuple(names), counts, outputs, labels, tuple(truth), values)

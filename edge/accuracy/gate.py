@@ -36,6 +36,7 @@ _KEYS: Mapping[tuple[str, str], str] = {
     ("image", "worst_drop"): "worst_drop",
     ("agreement", "min"): "agreement",
     ("strata", "retained"): "strata_retained",
+    ("class", "retained"): "class_retained",
 }
 
 
@@ -51,6 +52,7 @@ class Gate:
         agreement: least mean Dice of the engine's masks against the reference's.
         strata_retained: least Dice retained in every stratum of ten images or more; where strata are asked for and
             this is None, ``dice_retained`` holds in each of them.
+        class_retained: least Dice retained by every foreground class.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Gate:
     worst_drop: float | None = None
     agreement: float | None = None
     strata_retained: float | None = None
+    class_retained: float | None = None
 
 
 @dataclass(frozen=True)
@@ -251,6 +254,9 @@ def _questions(gate: Gate, accuracy: Accuracy) -> Iterator[tuple[Check, str]]:
             Check("strata", 0.0, 1.0, False),
             "the gate asks for strata, which these images do not have; verify on the bundle's own images",
         )
+    if gate.class_retained is not None:
+        for each in accuracy.classes:
+            yield _at_least(f"Dice retained of class {each.name}", each.retained, gate.class_retained)
     bar = gate.strata_retained if gate.strata_retained is not None else gate.dice_retained
     if bar is not None:
         for stratum in accuracy.strata:

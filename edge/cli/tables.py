@@ -184,7 +184,7 @@ def _full_cells(accuracy: Accuracy) -> tuple[str, ...]:
     return (
         words.score(accuracy.dice.micro),
         words.score(accuracy.iou.micro),
-        words.pixels(accuracy.hd95.mean if accuracy.hd95 else None),
+        words.distance(accuracy.hd95.mean if accuracy.hd95 else None),
         words.undefined(accuracy.hd95),
         words.score(accuracy.dice.detectable),
         words.score(accuracy.worst_drop),

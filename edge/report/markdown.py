@@ -108,7 +108,7 @@ def _full_cells(row: EngineRow) -> list[str]:
         row.name,
         words.score(accuracy.dice.micro),
         words.score(accuracy.iou.micro),
-        words.pixels(distance.mean if distance else None),
+        words.distance(distance.mean if distance else None),
         words.undefined(distance),
         words.score(accuracy.dice.detectable),
         words.milliseconds(stages.total if stages else None),

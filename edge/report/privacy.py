@@ -29,7 +29,11 @@ def _row(row: EngineRow, aliases: Mapping[str, str]) -> EngineRow:
     if row.accuracy is None:
         return replace(row, gate=gate)
     worst = tuple(replace(w, image=aliases[w.image]) for w in row.accuracy.worst)
-    return replace(row, gate=gate, accuracy=replace(row.accuracy, worst=worst))
+    cases = row.accuracy.cases
+    if cases is not None:
+        numbered = tuple(replace(c, name=f"{cases.column} {index}") for index, c in enumerate(cases.rows, start=1))
+        cases = replace(cases, rows=numbered)
+    return replace(row, gate=gate, accuracy=replace(row.accuracy, worst=worst, cases=cases))
 
 
 def _text(text: str, aliases: Mapping[str, str]) -> str:

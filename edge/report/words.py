@@ -48,16 +48,16 @@ def signed(value: float) -> str:
     return "0.0000" if text[1:] == "0.0000" else text
 
 
-def pixels(value: float | None) -> str:
-    """A distance in pixels: two decimals."""
+def distance(value: float | None) -> str:
+    """A distance in pixels or millimetres: two decimals."""
     return NONE if value is None or math.isnan(value) else f"{value:.2f}"
 
 
-def undefined(distance: SurfaceDistance | None) -> str:
+def undefined(found: SurfaceDistance | None) -> str:
     """How many distances do not exist, and why: ``2 one empty, 1 both empty``; 0 where all do."""
-    if distance is None:
+    if found is None:
         return NONE
-    counts = ((distance.one_empty, "one empty"), (distance.both_empty, "both empty"))
+    counts = ((found.one_empty, "one empty"), (found.both_empty, "both empty"))
     return ", ".join(f"{count} {what}" for count, what in counts if count) or "0"
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from edge.accuracy import scores
 from edge.accuracy.counts import Counts, count, stack
-from edge.accuracy.distance import hd95
+from edge.accuracy.distance import hd95_and_nsd
 from edge.task.task import SegmentationTask
 
 torch = pytest.importorskip("torch")
@@ -86,11 +86,28 @@ def test_hd95_is_monais_wherever_it_is_defined(monai, name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         theirs = monai.compute_hausdorff_distance(one_hot(ours), one_hot(truth), percentile=95).numpy().ravel()
-    mine = np.array([hd95(ours, truth, k) for k in range(1, CLASSES)])
+    mine = np.array([hd95_and_nsd(ours == k, truth == k)[0] for k in range(1, CLASSES)])
     defined = present(ours, truth) & present(truth, ours)
     assert np.isnan(mine[~defined]).all()
     np.testing.assert_allclose(mine[defined], theirs[defined], rtol=1e-5)  # theirs are float32
     assert not np.isfinite(theirs[~defined]).any() or (theirs[~defined][np.isfinite(theirs[~defined])] == 0).all()
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("spacing", [(1.0, 1.0), (0.7, 1.9)])
+def test_distances_in_millimetres_are_monais(monai, name: str, spacing: tuple[float, float]) -> None:
+    ours, truth = CASES[name]
+    pair = one_hot(ours), one_hot(truth)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        hausdorff = monai.HausdorffDistanceMetric(percentile=95, reduction="none", include_background=False)
+        theirs = hausdorff(*pair, spacing=list(spacing)).numpy().ravel()
+        surface = monai.SurfaceDiceMetric([2.0] * (CLASSES - 1), include_background=False, reduction="none")
+        shares = surface(*pair, spacing=list(spacing)).numpy().ravel()
+    mine = np.array([hd95_and_nsd(ours == k, truth == k, spacing, 2.0) for k in range(1, CLASSES)])
+    defined = present(ours, truth) & present(truth, ours)
+    np.testing.assert_allclose(mine[defined, 0], theirs[defined], rtol=1e-5)
+    np.testing.assert_allclose(mine[:, 1], shares, atol=1e-6)
 
 
 def test_micro_scores_are_torchmetrics() -> None:
