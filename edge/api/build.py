@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Annotated
 
 from edge.api.options import (
+    BackendOption,
     CountOption,
     DataOption,
     JetpackOption,
@@ -33,6 +34,7 @@ def build(
     task: TaskOption = None,
     jetpack: JetpackOption = None,
     calibration_images: CountOption = 64,
+    backend: BackendOption = None,
     progress: Listener | None = None,
 ) -> "Engine":
     """One engine, no verdict.
@@ -40,7 +42,7 @@ def build(
     Example: edge build models/unet --data calibration/dsb2018 --target cpu --precision int8 --out runs/unet-int8
 
     Args:
-        model, data, target, weights, task, jetpack, calibration_images, progress: as for :func:`edge.deploy`.
+        model, data, target, weights, task, jetpack, calibration_images, backend, progress: as for :func:`edge.deploy`.
         precision: of the engine.
         out: engine folder; ``runs/NAME-TARGET-PRECISION`` where none is given.
 
@@ -69,6 +71,7 @@ def build(
         out=as_optional_path("out", out),
         calibration_images=calibration_images,
         allow_small=True,
+        backend=backend,
         command=command_line(build, given),
     )
     return build_single(request, Reporter(progress, STAGES))

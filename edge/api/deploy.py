@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from edge.api.options import (
+    BackendOption,
     CountOption,
     DataOption,
     GateOption,
@@ -65,6 +66,7 @@ def deploy(
     allow_small: SmallOption = False,
     images: Annotated[bool, Option("keep pictures and names out of the report")] = True,
     sweep: Annotated[bool, Option("throughput of the chosen engine as well")] = False,
+    backend: BackendOption = None,
     progress: Listener | None = None,
 ) -> Run:
     """The whole pipeline: the fastest engine that passes the gate, and a report that says how that is known.
@@ -91,6 +93,7 @@ def deploy(
         allow_small: judge on fewer than 20 images.
         images: show pictures and names in the report.
         sweep: measure throughput of the chosen engine as well.
+        backend: compiler for an NVIDIA GPU in place of the target's; torch-tensorrt takes model folders only.
         progress: called with every :class:`~edge.api.progress.Event`.
 
     Raises:
@@ -123,6 +126,7 @@ def deploy(
         allow_small=allow_small,
         report_images=images,
         sweep=sweep,
+        backend=backend,
         command=command_line(deploy, given),
     )
     report, folder = run_deploy(request, Reporter(progress, STAGES))

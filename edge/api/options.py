@@ -91,6 +91,9 @@ DataOption = Annotated[DataLike, Option("folder with manifest.csv, or images/ an
 WeightsOption = Annotated[PathLike | None, Option("checkpoint to load", "FILE")]
 TaskOption = Annotated[TaskLike | None, Option("pre- and post-processing", "task.toml")]
 TargetOption = Annotated[str, Option("device, see edge targets", "T", values=target_names)]
+BackendOption = Annotated[
+    str | None, Option("another compiler for an NVIDIA GPU: tensorrt, tensorrt-rtx or torch-tensorrt", "NAME")
+]
 JetpackOption = Annotated[str | None, Option("JetPack release on the device", "V")]
 GateOption = Annotated[PathLike, Option("none, 99, 99.9, mlperf-3dunet or FILE.toml", "G", values=gate_names)]
 CountOption = Annotated[int, Option("train images to calibrate with", "N")]

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from edge.cli.options import (
+    BackendOption,
     CountOption,
     DataOption,
     GateOption,
@@ -39,6 +40,7 @@ def build(
     weights: WeightsOption = None,
     task: TaskOption = None,
     jetpack: JetpackOption = None,
+    backend: BackendOption = None,
     calibration_images: CountOption = 64,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -59,6 +61,7 @@ def build(
         data=data,
         target=target,
         jetpack=jetpack,
+        backend=backend,
         precisions=(precision,),
         gate="none",
         out=out,

@@ -54,15 +54,18 @@ def estimate(
 
 
 def list_targets(as_json: JsonOption = False, quiet: QuietOption = False, verbose: VerboseOption = False) -> None:
-    """The devices an engine can be built for, and what is known of each.
+    """The devices an engine can be built for, which of them this machine is, and what it lacks to be the others.
 
     Example: edge targets
     """
     from edge.cli.tables import targets_text
+    from edge.targets.local import lacks
     from edge.targets.target import targets
 
     known = list(targets().values())
-    Output(as_json, quiet, verbose).show([t.to_json() for t in known], targets_text(known))
+    lacking = {t.name: lacks(t) for t in known}
+    rows = [{**t.to_json(), "here": lacking[t.name] is None, "lacks": lacking[t.name]} for t in known]
+    Output(as_json, quiet, verbose).show(rows, targets_text(known, lacking))
 
 
 def inspect(

@@ -16,6 +16,10 @@ DataOption = Annotated[
 WeightsOption = Annotated[Path | None, typer.Option("--weights", metavar="FILE", help="checkpoint to load")]
 TaskOption = Annotated[Path | None, typer.Option("--task", metavar="task.toml", help="pre- and post-processing")]
 TargetOption = Annotated[str, typer.Option("--target", metavar="T", help="device, see edge targets")]
+BackendOption = Annotated[
+    str | None,
+    typer.Option("--backend", metavar="NAME", help="for an NVIDIA GPU: tensorrt, tensorrt-rtx or torch-tensorrt"),
+]
 JetpackOption = Annotated[str | None, typer.Option("--jetpack", metavar="V", help="JetPack release on the device")]
 GateOption = Annotated[str, typer.Option("--gate", metavar="G", help="none, 99, 99.9, mlperf-3dunet or FILE.toml")]
 CountOption = Annotated[int, typer.Option("--calibration-images", metavar="N", help="train images to calibrate with")]

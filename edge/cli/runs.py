@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from edge.cli.options import (
+    BackendOption,
     CountOption,
     DataOption,
     GateOption,
@@ -54,6 +55,7 @@ def deploy(
     allow_small: SmallOption = False,
     no_images: Annotated[bool, typer.Option("--no-images", help="keep pictures and names out of the report")] = False,
     sweep: Annotated[bool, typer.Option("--sweep", help="throughput of the chosen engine as well")] = False,
+    backend: BackendOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -87,6 +89,7 @@ def deploy(
         allow_small=allow_small,
         report_images=not no_images,
         sweep=sweep,
+        backend=backend,
         command=command_line(),
     )
     with output.terminal() as terminal:

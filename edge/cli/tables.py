@@ -40,13 +40,31 @@ def report_text(report: Report) -> str:
     return _text(_engines_table(report), *blank, *reasons, *closing, Text(""), verdict)
 
 
-def targets_text(targets: Iterable[Target]) -> str:
-    """Name, title, compiler, precisions and JetPack releases of each target."""
+def targets_text(targets: Iterable[Target], lacking: Mapping[str, str | None]) -> str:
+    """Name, title, compiler, precisions and JetPack releases of each target, and which of them this machine is.
+
+    Args:
+        targets: in the order shown.
+        lacking: target to what this machine lacks to be it, None where it is.
+    """
     rows = [
-        (t.name, t.title, t.backend, " ".join(t.precisions), " ".join(j.version for j in t.jetpacks) or words.NONE)
+        (
+            t.name,
+            "this machine" if lacking[t.name] is None else words.NONE,
+            t.title,
+            t.backend,
+            " ".join(t.precisions),
+            " ".join(j.version for j in t.jetpacks) or words.NONE,
+        )
         for t in targets
     ]
-    return _text(_table(("target", "device", "compiler", "precisions", "JetPack"), rows, left=5))
+    reasons: dict[str, list[str]] = {}
+    for name, lack in lacking.items():
+        if lack is not None:
+            reasons.setdefault(lack, []).append(name)
+    others = "\n".join(f"{', '.join(names)}: {lack}" for lack, names in reasons.items())
+    table = _table(("target", "is", "device", "compiler", "precisions", "JetPack"), rows, left=6)
+    return _text(table) + (f"\n\nNot measured here, only simulated:\n{others}" if others else "")
 
 
 def accuracy_text(rows: Sequence[tuple[str, Accuracy, Verdict]]) -> str:

@@ -127,22 +127,6 @@ def summarize(
     )
 
 
-def merged(first: Measured, second: Measured) -> Measured:
-    """Two stretches of one engine's run times as one series; pair it only with engines timed in the same stretches."""
-    return summarize(
-        (*first.blocks, *second.blocks),
-        first.warmup + second.warmup,
-        first.conditions,
-        tuple(dict.fromkeys((*_from_outside(first), *_from_outside(second)))),
-    )
-
-
-def _from_outside(one: Measured) -> tuple[str, ...]:
-    """The warnings that the samples themselves do not give."""
-    own = _spread_warnings(one.samples_ms, one.cov)
-    return tuple(warning for warning in one.warnings if warning not in own)
-
-
 def ratio(samples_a: Samples | Sequence[Samples], samples_b: Samples | Sequence[Samples]) -> Ratio:
     """Ratio of two interleaved series with its bootstrap interval.
 

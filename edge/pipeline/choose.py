@@ -3,67 +3,78 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
-from edge.latency.statistics import merged
-from edge.latency.winner import Contender, Standing, standing
+from edge.accuracy.compare import Accuracy
+from edge.backends.engine import Candidate
+from edge.latency.statistics import Samples
+from edge.latency.winner import Contender, standing
 from edge.pipeline.session import Clock
 from edge.search.bench import Array, Bench, Effort, Refusal
-
-if TYPE_CHECKING:
-    from edge.pipeline.deploy import MeasuredEngine
 
 MOST_STRETCHES = 4
 """Further interleaved runs of those that tie; their intervals have halved by then."""
 
 
+@dataclass(frozen=True)
+class Passing:
+    """An engine that passes, as it was timed together with all others.
+
+    Attributes:
+        candidate: for the bench, to time it again.
+        accuracy: of the verdict.
+        bytes: of its artefact.
+        blocks: run times in milliseconds.
+    """
+
+    candidate: Candidate
+    accuracy: Accuracy
+    bytes: int
+    blocks: tuple[Samples, ...]
+
+    def contender(self) -> Contender:
+        """As the rule of a tie sees it."""
+        accuracy = self.accuracy
+        return Contender(self.candidate.name, self.blocks, accuracy.dice.retained, accuracy.agreement, self.bytes)
+
+
 def choose(
-    engines: list[MeasuredEngine], bench: Bench, inputs: Sequence[Array], effort: Effort, clock: Clock
+    passing: Sequence[Passing], bench: Bench, inputs: Sequence[Array], effort: Effort, clock: Clock
 ) -> tuple[str | None, str]:
     """The winner by the rule of :mod:`edge.latency.winner`.
 
+    What is timed again only decides the tie: the latencies of a report are those of the one run that all engines had
+    together.
+
     Args:
-        engines: all of the run; the latencies of those that are timed again are replaced by the longer series.
+        passing: engines that pass and were timed.
         bench: times again.
         inputs: as they were timed on.
         effort: of each further run.
         clock: told of it.
 
     Returns:
-        Its name, None where none passes or nothing was timed; and what is to be said of a tie, or "".
+        Its name, None where nothing passes or was timed; and what is to be said of a tie, or "".
     """
-    passing = {one.engine.name: one for one in engines if one.checked.verdict.passed and one.latency is not None}
     if not passing:
         return None, ""
-    found = standing([_contender(one) for one in passing.values()])
+    known = {one.candidate.name: one for one in passing}
+    found = standing([one.contender() for one in passing])
     for _ in range(MOST_STRETCHES):
         if len(found.undecided) < 2:
             break
-        found = _again(found, passing, bench, inputs, effort, clock)
-    engines[:] = [passing.get(one.engine.name, one) for one in engines]
+        with clock.stage("tie"):
+            tied = _timed_again([known[name] for name in found.tied], bench, inputs, effort)
+        known.update((one.candidate.name, one) for one in tied)
+        found = standing([one.contender() for one in tied])
     return found.winner, found.sentence()
 
 
-def _again(
-    found: Standing,
-    passing: dict[str, MeasuredEngine],
-    bench: Bench,
-    inputs: Sequence[Array],
-    effort: Effort,
-    clock: Clock,
-) -> Standing:
-    """Time all that tie once more, interleaved, and compare them over all their rounds."""
-    tied = [passing[name] for name in found.tied]
-    with clock.stage("tie"):
-        rows = bench.times([one.candidate for one in tied], inputs, effort) or []
-    for one, row in zip(tied, rows, strict=True):
-        if one.latency is not None and not isinstance(row, Refusal):
-            passing[one.engine.name] = replace(one, latency=merged(one.latency, row.compute))
-    return standing([_contender(passing[name]) for name in found.tied])
-
-
-def _contender(one: MeasuredEngine) -> Contender:
-    assert one.latency is not None
-    accuracy = one.checked.accuracy
-    return Contender(one.engine.name, one.latency.blocks, accuracy.dice.retained, accuracy.agreement, one.engine.bytes)
+def _timed_again(tied: Sequence[Passing], bench: Bench, inputs: Sequence[Array], effort: Effort) -> list[Passing]:
+    """All that tie with the blocks of one more interleaved run."""
+    rows = bench.times([one.candidate for one in tied], inputs, effort) or []
+    return [
+        Passing(one.candidate, one.accuracy, one.bytes, (*one.blocks, *row.compute.blocks))
+        for one, row in zip(tied, rows, strict=True)
+        if not isinstance(row, Refusal)
+    ]

@@ -23,7 +23,7 @@ from edge.latency.pixels import PROOF_IMAGES
 from edge.latency.statistics import Measured
 from edge.latency.sweep import Throughput
 from edge.latency.timing import timed_seconds
-from edge.pipeline.choose import choose
+from edge.pipeline.choose import Passing, choose
 from edge.pipeline.estimates import estimator
 from edge.pipeline.explain import explained
 from edge.pipeline.progress import Progress
@@ -106,7 +106,7 @@ def _deploy(job: Job, reference: Evaluation, folder: Path) -> Report:
     built = _build(job, proposal, folder, refusals)
     checked = _check(job, built, reference, refusals)
     engines = _measure(job, checked, fused, _layers(job, checked))
-    chosen, tie = choose(engines, job.bench, _shown(job)[1], _effort(job), job.clock)
+    chosen, tie = _choose(job, engines)
     rows = _rows(job, engines, fused, folder, chosen, _sweep(job, engines, chosen))
     rows += [refused_row(refusal, job.target.backend, job.request.gate) for refusal in refusals]
     evaluations = {one.engine.name: one.checked.evaluation for one in engines}
@@ -253,6 +253,15 @@ def _shown(job: Job) -> tuple[tuple[Pixels, ...], list[Array]]:
 
 def _effort(job: Job) -> Effort:
     return Effort(job.request.latency_seconds, _MIN_RUNS)
+
+
+def _choose(job: Job, engines: Sequence[MeasuredEngine]) -> tuple[str | None, str]:
+    passing = [
+        Passing(one.candidate, one.checked.accuracy, one.engine.bytes, one.latency.blocks)
+        for one in engines
+        if one.checked.verdict.passed and one.latency is not None
+    ]
+    return choose(passing, job.bench, _shown(job)[1], _effort(job), job.clock)
 
 
 def _rows(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,12 +46,16 @@ from edge.targets.local import is_local, resolve
 from edge.targets.target import find_target
 from edge.task.noise import noise_batch
 
+SEARCH_GATE = "99.9"
 MANY_IMAGES = 500
 """Compiling once more, with the task inside, takes as long as the host's share of some hundred images."""
 
 
 def build_single(request: Request, progress: Progress) -> Engine:
-    """One engine of one precision; calibrates as a run does.
+    """One engine of one precision; calibrates as a run does, and searches where it is ``mixed``.
+
+    No verdict is given, but a search has to know what is good enough: without a gate it is :data:`SEARCH_GATE`. Where
+    INT8 everywhere is, the engine is an INT8 one.
 
     Raises:
         MachineError: the precision would not really run here.
@@ -58,6 +63,8 @@ def build_single(request: Request, progress: Progress) -> Engine:
     """
     job = prepare(request, progress)
     precision, bench = job.precisions[0], job.bench
+    if job.criteria.gate is None:
+        job = replace(job, criteria=replace(job.criteria, gate=load_gate(SEARCH_GATE)))
     out = request.out or Path("runs") / f"{job.folder_name}-{precision}"
     try:
         if reason := bench.refusal(precision):

@@ -375,7 +375,7 @@ class Search:
         )
 
     def _is_slow(self, row: _Accepted, ms: float, float_ms: float) -> bool:
-        slow = ms > _WORTHWHILE * float_ms
+        slow = ms > (_WORTHWHILE if self.book.measured else 1.0) * float_ms  # an estimate has no noise to overcome
         outcome = "dropped, not faster than its float engine" if slow else "kept"
         self._say(f"{row.name}: {_versus(ms, float_ms, row.rest, self.book.measured)}: {outcome}")
         return slow

@@ -50,7 +50,9 @@ def test_the_table_fits_the_terminal(columns: int, monkeypatch: pytest.MonkeyPat
 
 
 def test_targets_latencies_and_layers():
-    assert "cpu" in tables.targets_text(targets().values())
+    lacking = {name: None if name == "cpu" else "no GPU" for name in targets()}
+    text = tables.targets_text(targets().values(), lacking)
+    assert "this machine" in text and "rtx-ampere" in text and text.endswith(": no GPU")
     rows = {row.name: row.latency_ms for row in example().report.engines if row.latency_ms}
     text = tables.latency_text(rows)
     assert "int8: CoV" in text and "1\u202f500" in text
