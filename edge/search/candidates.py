@@ -25,6 +25,8 @@ from edge.search.plan_measurements import PlanMeasurements
 from edge.search.search import Progress, Search, SearchResult
 from edge.targets.target import Target
 
+_TIMING_SECONDS = 2.0  # warm-up and the timed part, for each engine
+
 
 @dataclass(frozen=True)
 class SearchRequest:
@@ -121,7 +123,8 @@ def search(
         },
     )
     book = PlanMeasurements(model, ranges, wanted.images, wanted.criteria, bench, memory, shifts)
-    return Search(book, wanted.budget_seconds, wanted.progress).run(rests)
+    timing_seconds = _TIMING_SECONDS if bench.measured else 0.0
+    return Search(book, wanted.budget_seconds, wanted.progress, timing_seconds).run(rests)
 
 
 def _with(plain: CandidateSet, more: Sequence[Candidate], refusals: Sequence[Refusal]) -> CandidateSet:

@@ -112,11 +112,13 @@ class Search:
         book: measures and remembers.
         budget_seconds: nothing is begun that is expected to end after it.
         progress: see :data:`Progress`.
+        timing_seconds: that timing one engine takes, besides building it.
     """
 
     book: PlanMeasurements
     budget_seconds: float = 300.0
     progress: Progress | None = None
+    timing_seconds: float = 0.0
     _started: float = 0.0
     _judge_seconds: float = 0.0
     _profile_seconds: float = 0.0
@@ -344,7 +346,7 @@ class Search:
 
     def _finish(self, rests: Sequence[str], accepted: Sequence[_Accepted]) -> SearchResult:
         every = [*((rest, NOTHING) for rest in rests), *((row.rest, row.chosen) for row in accepted)]
-        timed = bool(accepted) and self._left() >= self._profile_seconds * len(every)
+        timed = bool(accepted) and self._left() >= self._timing(len(every))
         times = self.book.milliseconds(every) if timed else [None] * len(every)
         float_ms = {rest: ms for rest, ms in zip(rests, times, strict=False) if ms is not None}
         plans = []
@@ -353,7 +355,7 @@ class Search:
                 self._say(f"{row.name}: dropped, the compiler refuses it")
                 continue
             if ms is None or row.rest not in float_ms:
-                self._say(f"{row.name}: kept untimed, out of time")
+                self._say(f"{row.name}: kept, out of time to time it against its float engine")
                 ms = self._expected_ms(row.rest, row.chosen)
             elif self._is_slow(row, ms, float_ms[row.rest]):
                 continue
@@ -403,14 +405,17 @@ class Search:
         return self.budget_seconds - (time.monotonic() - self._started)
 
     def _affords(self, seconds: float) -> bool:
-        """Whether something that takes so long still ends in time, with what the end itself takes; what never was
-        done before may begin while any time is left."""
-        left = self._left() - self._ending()
+        """Whether something that takes so long still ends in time; what never was done before may begin while any time
+        is left."""
+        left = self._left()
         return left > 0 and left >= seconds
 
     def _ending(self) -> float:
-        """Seconds that timing the plans at the end is expected to take."""
-        return self._profile_seconds * (len(self._gains) + 1)
+        """Seconds that timing the plans at the end is expected to take; what is optional leaves them to it."""
+        return self._timing(len(self._gains) + 1)
+
+    def _timing(self, engines: int) -> float:
+        return engines * (self._profile_seconds + self.timing_seconds)
 
     def _say(self, sentence: str) -> None:
         self._log.append(sentence)

@@ -212,7 +212,7 @@ class SimulatedBench:
 
     def basis(self) -> str:
         """See :class:`~edge.search.bench.Bench`."""
-        return f"times are estimates from {plan_peaks(self._target, self.dialect.rest).source}"
+        return f"times are estimates ({plan_peaks(self._target, self.dialect.rest).source})"
 
     def notes(self) -> tuple[str, ...]:
         """How the device was stood in for."""
