@@ -7,7 +7,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup demo test lint runtime clean
+.PHONY: gpu help setup demo test lint runtime clean
 .DELETE_ON_ERROR:
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo "make test     lint, types, tests"
 	@echo "make lint     ruff and mypy"
 	@echo "make runtime  build the C++ runtime and run its tests"
+	@echo "make gpu      on an NVIDIA machine: tests, five networks, what it is worth; out/gpu/gpu.json"
 	@echo "make clean    remove what the others made"
 
 setup: $(STAMP)
@@ -45,6 +46,9 @@ runtime: $(STAMP)
 		cmake --build build/runtime --parallel 2 && \
 		ctest --test-dir build/runtime --output-on-failure; \
 	else echo "skipped: the C++ runtime needs cmake and a C++17 compiler"; fi
+
+gpu: $(STAMP)
+	$(BIN)/python -m benchmarks.gpu --out out/gpu --budget 25m
 
 clean:
 	rm -rf $(VENV) build out .pytest_cache .mypy_cache .ruff_cache

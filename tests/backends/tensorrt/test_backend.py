@@ -15,6 +15,7 @@ from edge.backends.tensorrt.cuda import open_cuda
 from edge.backends.tensorrt.torch import PAIRS, TorchTensorRt, load_network, require_pair
 from edge.errors import InputError, MachineError
 from edge.graph.model import Model
+from edge.targets.local import resolve
 from edge.targets.target import find_target
 from edge.task.task import SegmentationTask
 
@@ -85,7 +86,7 @@ def test_an_engine_is_built_and_computes_the_same(tmp_path: Path) -> None:
     from edge.backends.onnxruntime import reference
 
     candidate = Candidate("fp32", "fp32", "fp32", _model())
-    target = find_target("h200")
+    target = resolve(find_target("gpu"))
     engine = TensorRt().build(candidate, target, tmp_path)
     runner = TensorRt().load(engine)
     image = np.random.default_rng(0).standard_normal((2, 3, 8, 8)).astype(np.float32)

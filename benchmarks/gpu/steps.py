@@ -1,0 +1,166 @@
+"""The steps of a run on a GPU, most valuable first, each a command of its own with a time limit.
+
+A step is a process, so that one that hangs or takes the GPU's context down with it ends nothing but itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.gpu.evidence import DONE, FAILED, LATE, Evidence
+from edge.files import read_json
+
+_LAST_CHARS = 2000
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command.
+
+    Attributes:
+        name: in the evidence.
+        command: without the interpreter: ``-m module words``.
+        limit: seconds it may take at most.
+        result: reads what it found from its standard output.
+        passing: exit codes that mean it ran to its end.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    limit: float
+    result: Callable[[str], Any]
+    passing: tuple[int, ...] = (0,)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run.
+
+    Attributes:
+        networks: model folders or ONNX files.
+        data: image set.
+        out: folder for run folders and the evidence.
+        search_seconds: budget of each precision search.
+        seconds: of timing for each engine and contender.
+        small: measure the floors with little work, to rehearse without a GPU.
+    """
+
+    networks: tuple[str, ...]
+    data: Path
+    out: Path
+    search_seconds: float = 60.0
+    seconds: float = 3.0
+    small: bool = False
+
+    def run_folder(self, network: str) -> Path:
+        """Where a network's deployment goes."""
+        return self.out / "runs" / Path(network).stem
+
+
+def make_steps(plan: Plan) -> list[Step]:
+    """All steps: the machine, one network whole, the tests, the other networks, then what compares them."""
+    first, *others = plan.networks
+    return [
+        Step("machine", ("-m", "benchmarks.gpu.machine"), 120, json.loads),
+        _deploy(plan, first),
+        _compare(plan, first),
+        Step("tests", ("-m", "benchmarks.gpu.marked_tests"), 300, json.loads),
+        *(_deploy(plan, network) for network in others),
+        Step("floors", _floors_command(plan), 180, json.loads),
+        Step("runtime", _runtime_command(plan), 300, json.loads),
+        *(_compare(plan, network) for network in others),
+    ]
+
+
+def run_steps(steps: Sequence[Step], evidence: Evidence, deadline: float, say: Callable[[str], None]) -> None:
+    """Run what is not done yet, until a time of :func:`time.monotonic`."""
+    for step in steps:
+        left = deadline - time.monotonic()
+        if evidence.done(step.name):
+            say(f"{step.name}: done in an earlier run")
+        elif left <= 0:
+            say(f"{step.name}: no time left; run it again and it goes on here")
+        else:
+            say(f"{step.name}: {min(step.limit, left):.0f} s at most")
+            _run(step, min(step.limit, left), evidence)
+            row = evidence.steps[step.name]
+            say(f"  {row['status']} after {row['seconds']} s" + (f": {row['reason'][-300:]}" if row["reason"] else ""))
+
+
+def _run(step: Step, limit: float, evidence: Evidence) -> None:
+    start = time.monotonic()
+    process = subprocess.Popen(
+        [sys.executable, *step.command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # its own children end with it
+    )
+    try:
+        output, messages = process.communicate(timeout=limit)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        _, messages = process.communicate()
+        evidence.record(step.name, LATE, time.monotonic() - start, reason=messages[-_LAST_CHARS:])
+        return
+    seconds = time.monotonic() - start
+    if process.returncode not in step.passing:
+        evidence.record(step.name, FAILED, seconds, reason=f"exit {process.returncode}: {messages[-_LAST_CHARS:]}")
+        return
+    try:
+        evidence.record(step.name, DONE, seconds, step.result(output))
+    except (ValueError, KeyError, OSError) as error:
+        evidence.record(step.name, FAILED, seconds, reason=f"{error!r}: {messages[-_LAST_CHARS:]}")
+
+
+def _deploy(plan: Plan, network: str) -> Step:
+    folder = plan.run_folder(network)
+    words = ["deploy", network, "--data", str(plan.data), "--target", "gpu", "--out", str(folder), "--quiet"]
+    words += ["--precisions", "fp32,fp16,int8,mixed", "--budget", f"{plan.search_seconds:g}"]
+    command = ("-m", "edge.cli.app", *words)
+    return Step(f"deploy {Path(network).stem}", command, 300, lambda _: deployed(folder), passing=(0, 1))
+
+
+def _compare(plan: Plan, network: str) -> Step:
+    words = ("--run", str(plan.run_folder(network)), "--model", network, "--seconds", f"{plan.seconds:g}")
+    return Step(f"compare {Path(network).stem}", ("-m", "benchmarks.gpu.compare", *words), 240, json.loads)
+
+
+def _floors_command(plan: Plan) -> tuple[str, ...]:
+    small = ("--small",) if plan.small else ()
+    return ("-m", "benchmarks.gpu.floors", "--seconds", f"{plan.seconds:g}", *small)
+
+
+def _runtime_command(plan: Plan) -> tuple[str, ...]:
+    runs = tuple(str(plan.run_folder(network)) for network in plan.networks)
+    return ("-m", "benchmarks.gpu.runtime", "--data", str(plan.data), "--build", str(plan.out / "runtime"), *runs)
+
+
+def deployed(folder: Path) -> dict[str, Any]:
+    """Each engine of a report: latency, masks against the float source, decibels against its own graph."""
+    report = read_json(folder / "report.json")
+    rows = {}
+    for row in report["engines"]:
+        accuracy, latency = row["accuracy"], row["latency_ms"]
+        rows[row["name"]] = {
+            "precision": row["precision"],
+            "passed": row["gate"]["passed"],
+            "reasons": row["gate"]["reasons"],
+            "simulated": row["simulated"],
+            "p50_ms": latency["p50"] if latency else None,
+            "cov": latency["cov"] if latency else None,
+            "dice_retained": accuracy["dice"]["retained"] if accuracy else None,
+            "agreement": accuracy["agreement"] if accuracy else None,
+            "sqnr_db": accuracy["sqnr_db"] if accuracy else None,
+            "parity_db": accuracy["parity_db"] if accuracy else None,
+        }
+    return {"status": report["status"], "chosen": report["chosen"], "engines": rows, "timings": report["timings"]}
