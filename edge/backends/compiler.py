@@ -5,22 +5,21 @@ Their modules are imported when first asked for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Mapping
+from typing import TYPE_CHECKING
 
 from ..errors import InputError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from ..device.manifest import Candidate
+    from .runner import ConvCounts, Runner
 
 _MODULES = {
-    "openvino": (".openvino.compiler", "OpenVinoToolkit"),
-    "tensorrt": (".tensorrt.compiler", "TensorRtToolkit"),
-    "tensorrt_rtx": (".tensorrt.compiler", "TensorRtRtxToolkit"),
+    "openvino": (".openvino.compiler", "OpenVinoCompiler"),
+    "tensorrt": (".tensorrt.compiler", "TensorRtCompiler"),
+    "tensorrt_rtx": (".tensorrt.compiler", "TensorRtRtxCompiler"),
 }
 
 
@@ -49,49 +48,18 @@ class Built:
         artefact: file name of what the runtime loads.
         files: all files of the artefact.
         seconds: wall time of the compiler.
-        convs: convolutions by precision, as the compiler says.
+        convs: see :class:`.runner.ConvCounts`.
         warnings: what it warned of.
     """
 
     artefact: str
     files: tuple[str, ...]
     seconds: float
-    convs: Mapping[str, int]
+    convs: ConvCounts
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Timing:
-    """One timed run: milliseconds on the host's clock, and its parts where they are told apart."""
-
-    host: float
-    parts: Mapping[str, float] = field(default_factory=dict)
-
-
-class Runner:
-    """A loaded engine, batch 1."""
-
-    def run(self, image: NDArray[Any]) -> NDArray[Any]:
-        """``[1, channels, height, width]`` float32 to ``[1, maps, height, width]`` float32."""
-        raise NotImplementedError
-
-    def time(self, image: NDArray[Any]) -> Timing:
-        """One timed run."""
-        raise NotImplementedError
-
-    def layers(self) -> list[dict[str, Any]]:
-        """The compiler's account of what runs: name, op, precision, ms, reason."""
-        return []
-
-    def conditions(self) -> dict[str, Any]:
-        """Settings that a latency depends on, ``timed_region`` and ``batch`` among them."""
-        raise NotImplementedError
-
-    def close(self) -> None:
-        """Free the device."""
-
-
-class Toolkit:
+class Compiler:
     """A compiler."""
 
     def identity(self) -> Identity:
@@ -102,14 +70,14 @@ class Toolkit:
         """
         raise NotImplementedError
 
-    def build(self, candidate: Candidate, graph: Path, folder: Path, cache: Path, workspace: int) -> Built:
+    def build(self, candidate: Candidate, graph: Path, folder: Path, timings: Path, workspace: int) -> Built:
         """Compile a graph into an existing empty folder.
 
         Args:
             candidate: what it is.
             graph: the ONNX file.
             folder: for the artefact.
-            cache: folder that outlives this build (timing caches).
+            timings: file that outlives this build, for what the compiler timed; it may not be there yet.
             workspace: bytes of scratch memory the builder may use.
 
         Raises:
@@ -127,8 +95,8 @@ class Toolkit:
         raise NotImplementedError
 
 
-def find_toolkit(backend: str) -> Toolkit:
-    """The toolkit for a backend's name.
+def find_compiler(backend: str) -> Compiler:
+    """The compiler of a backend's name.
 
     Raises:
         InputError: a backend that does not run on devices.
@@ -136,10 +104,5 @@ def find_toolkit(backend: str) -> Toolkit:
     if backend not in _MODULES:
         raise InputError(f"backend {backend!r} does not run from a bundle; known are {', '.join(_MODULES)}")
     module, name = _MODULES[backend]
-    toolkit: Toolkit = getattr(import_module(module, __package__), name)()
-    return toolkit
-
-
-def no_convs() -> dict[str, int]:
-    """Counts with every key there."""
-    return dict.fromkeys(("int8", "fp16", "bf16", "fp32", "unknown"), 0)
+    compiler: Compiler = getattr(import_module(module, __package__), name)()
+    return compiler

@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
-
+from edge.backends.runner import ConvCounts as ConvCounts
+from edge.backends.runner import Layer as Layer
+from edge.backends.runner import PixelRunner as PixelRunner
+from edge.backends.runner import Runner as Runner
 from edge.binding import BLANK, bind, is_bound
 from edge.errors import InputError, MachineError
 from edge.files import json_bytes, sha256_file, write_bytes
@@ -66,36 +67,6 @@ class Candidate:
     def plain(self) -> Model:
         """The FP32 graph, with Q/DQ where it is quantized, before anything of the compiler's."""
         return self.source or self.model
-
-
-@dataclass(frozen=True)
-class ConvCounts:
-    """How many convolutions run in which precision, as the compiler says."""
-
-    int8: int = 0
-    fp16: int = 0
-    bf16: int = 0
-    fp32: int = 0
-    unknown: int = 0
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One layer of the compiled engine.
-
-    Attributes:
-        name: the compiler's name for it, with the source nodes where known.
-        op: what it does.
-        precision: int8, fp16, bf16, fp32 or unknown.
-        ms: median time, None where the compiler gives none.
-        reason: why it was left float, or "".
-    """
-
-    name: str
-    op: str
-    precision: str
-    ms: float | None = None
-    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -289,42 +260,6 @@ def _require_artefacts(engine: Engine) -> None:
 def _release(version: str) -> str:
     """``2026.4.1`` of ``2026.4.1-21590-0a1b2c3``."""
     return version.partition("-")[0].partition("+")[0]
-
-
-class Runner(Protocol):
-    """A loaded engine."""
-
-    def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """``[n, channels, height, width]`` to ``[n, maps, height, width]``, both float32."""
-        ...
-
-    def layers(self) -> tuple[Layer, ...]:
-        """The compiler's own account of what runs, with times where it measures them."""
-        ...
-
-    def conditions(self) -> dict[str, Any]:
-        """Settings that a latency depends on: threads, precision_hint, streams, affinity, batch."""
-        ...
-
-    def close(self) -> None:
-        """Free the device."""
-        ...
-
-
-class PixelRunner(Protocol):
-    """A loaded engine with its task inside, for one image of the network's size at a time."""
-
-    def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """``[height, width, channels]`` uint8, resized, in the task's order, to ``[height, width]`` class indices."""
-        ...
-
-    def conditions(self) -> dict[str, Any]:
-        """As :meth:`Runner.conditions`."""
-        ...
-
-    def close(self) -> None:
-        """Free the device."""
-        ...
 
 
 class Backend(Protocol):

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.backends.engine import Candidate, ConvCounts, Engine, Layer, require_home
+from edge.backends.runner import Timing, clocked
 from edge.errors import InputError, MachineError, machine_fault
 from edge.graph.model import Model
 from edge.machine.cores import physical_cores
@@ -97,6 +98,10 @@ class OnnxRuntimeRunner:
         if len(batch) > 1 and self._input.shape[0] == 1:
             return np.concatenate([self.run(image[None]) for image in batch])
         return self._session.run([self._output], {self._input.name: batch})[0]
+
+    def time(self, batch: NDArray[np.float32]) -> Timing:
+        """One timed run, arrays in and out."""
+        return clocked(self.run, batch)
 
     def layers(self) -> tuple[Layer, ...]:
         """Empty: ONNX Runtime names no precision for its kernels."""

@@ -9,9 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Callable, Mapping
 
-from ..backends.compiler import Built, Identity, Toolkit
-from ..files import recover_json, replaced_folder, sha256_file, write_json
+from ..backends.compiler import Built, Compiler, Identity
+from ..backends.runner import ConvCounts
+from ..codec import encode
+from ..files import replaced_folder, sha256_file
 from .manifest import Candidate, Manifest
+from .seal import Seal
 
 _RECORD = "cache.json"
 Say = Callable[[str], None]
@@ -40,21 +43,23 @@ class CachedEngine:
 
 
 def obtain(
-    toolkit: Toolkit,
+    compiler: Compiler,
     identity: Identity,
     manifest: Manifest,
     candidate: Candidate,
     bundle: Path,
     work: Path,
+    seal: Seal,
     workspace: int,
     say: Say,
 ) -> CachedEngine:
     """The engine from an earlier run where it still fits, else a fresh build.
 
     Args:
-        toolkit, identity: the compiler, and what an engine is tied to.
+        compiler, identity: the compiler, and what an engine is tied to.
         manifest, candidate, bundle: what to build, from files that were checked.
         work: folder that outlives runs.
+        seal: of that folder: an engine that this board did not build there is built again.
         workspace: bytes of scratch memory for the builder.
         say: told what is done, and why an old engine was not used.
 
@@ -63,7 +68,7 @@ def obtain(
     """
     key = _key(manifest, candidate, identity)
     folder = work / "engines" / candidate.name
-    kept = _read(folder)
+    kept = _read(folder, seal)
     stale = _stale(kept, key) if kept else ""
     if kept and not stale:
         say(f"{candidate.name}: engine from an earlier run")
@@ -72,13 +77,24 @@ def obtain(
         say(f"{candidate.name}: {stale}; building it again")
     else:
         say(f"{candidate.name}: building")
-    cache = work / "cache"
-    cache.mkdir(parents=True, exist_ok=True)
+    timings = _timings(work, seal)
     with replaced_folder(folder, _RECORD) as fresh:
-        built = toolkit.build(candidate, bundle / candidate.graph, fresh, cache, workspace)
+        built = compiler.build(candidate, bundle / candidate.graph, fresh, timings, workspace)
         files = {name: sha256_file(fresh / name) for name in built.files}
-        write_json(fresh / _RECORD, {"key": key, "built": asdict(built), "files": files})
+        record = {"key": key, "built": encode(built), "files": files}
+        seal.write(fresh / _RECORD, record, at=folder / _RECORD)
+    if timings.is_file():
+        seal.write(timings.with_suffix(".json"), sha256_file(timings))
     return CachedEngine(folder, built, files, key)
+
+
+def _timings(work: Path, seal: Seal) -> Path:
+    """Where builds keep what they timed; what this board did not leave there is removed."""
+    path = work / "cache" / "timing.cache"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_file() and seal.read(path.with_suffix(".json")) != sha256_file(path):
+        path.unlink()
+    return path
 
 
 def _key(manifest: Manifest, candidate: Candidate, identity: Identity) -> dict[str, Any]:
@@ -91,12 +107,13 @@ def _key(manifest: Manifest, candidate: Candidate, identity: Identity) -> dict[s
     }
 
 
-def _read(folder: Path) -> CachedEngine | None:
-    """What a cache folder holds; None where it is empty, cut short, or not ours."""
-    table = recover_json(folder / _RECORD)
+def _read(folder: Path, seal: Seal) -> CachedEngine | None:
+    """What a cache folder holds; None where it is empty, cut short, or this board did not write it there."""
+    table = seal.read(folder / _RECORD)
     try:
         row = table["built"]
-        built = Built(**{**row, "files": tuple(row["files"]), "warnings": tuple(row["warnings"])})
+        lists = {name: tuple(row[name]) for name in ("files", "warnings")}
+        built = Built(**{**row, **lists, "convs": ConvCounts(**row["convs"])})
         return CachedEngine(folder, built, dict(table["files"]), dict(table["key"]))
     except (KeyError, TypeError, ValueError):
         return None

@@ -70,7 +70,7 @@ def preflight(manifest: Manifest, machine: Machine, toolkit: Mapping[str, Any], 
     Args:
         manifest: of the bundle.
         machine: from :func:`.machine.read_machine`.
-        toolkit: versions of the compiler and the GPU, see :class:`.toolkit.Toolkit`.
+        toolkit: versions of the compiler and the GPU, see :class:`.toolkit.Compiler`.
         folder: where results go.
 
     Raises:

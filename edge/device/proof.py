@@ -1,15 +1,17 @@
-"""The proof of one engine: accuracy against the bundled reference, parity, the gate's verdict, latency and power.
+"""The proof of the engines: accuracy against the bundled reference, parity, the gate's verdict, latency and power.
 
-Kept on disk as soon as it is there, so that an interrupted run does not measure twice.
+Engines are checked one by one, each check kept on disk under this board's seal as soon as it is there, so that an
+interrupted run does not check twice. They are timed together, in turn, as on the workstation, and always anew.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Iterator
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Mapping
 
 import numpy as np
 
@@ -17,22 +19,27 @@ from ..accuracy.compare import compare, per_image_dice
 from ..accuracy.evaluate import Evaluation, evaluation_of
 from ..accuracy.gate import Gate, judge
 from ..accuracy.sqnr import parity_db
-from ..backends.compiler import Identity, Runner, Toolkit
+from ..backends.compiler import Compiler, Identity
+from ..backends.runner import Layer, Runner
 from ..codec import encode
 from ..errors import EdgeError
-from ..files import recover_json, sha256_table, write_json
+from ..files import sha256_table
+from ..latency.statistics import Measured
+from ..latency.timing import interleave
 from ..machine.machine import ROOT, read_machine
 from ..machine.rails import IDLE_S, Meter, Power, energy, find_rails
-from ..task.task import SegmentationTask
 from .engines import CachedEngine
 from .manifest import Candidate, Manifest
 from .pictures import PROBES, Pictures, bundled
-from .timing import measure
+from .seal import Seal
 
 if TYPE_CHECKING:
     from ..task.task import SegmentationTask
 
 Say = Callable[[str], None]
+Faults = Dict[str, EdgeError]
+_LONGEST_POWER_S = 5.0
+_REGION = "host array in, host array out"
 
 
 @dataclass(frozen=True)
@@ -63,82 +70,124 @@ class Job:
     manifest: Manifest
     bundle: Path
     work: Path
+    seal: Seal
     options: Options
     task: SegmentationTask
     pictures: Pictures
     gate: Gate | None
-    toolkit: Toolkit
+    compiler: Compiler
     identity: Identity
     say: Say
 
     def progress(self, kept: CachedEngine) -> Path:
-        """Where the proof of an engine is kept until the report is written; the name holds all it depends on."""
+        """Where the check of an engine is kept until the report is written; the name holds all it depends on."""
         inputs = [self.manifest.sha256, dict(kept.files), dict(kept.key), self.pictures.sha256]
-        settings = [self.options.seconds, self.options.min_runs, self.options.allow_small]
-        return self.work / "progress" / f"{sha256_table([inputs, settings])[:32]}.json"
+        return self.work / "progress" / f"{sha256_table([inputs, self.options.allow_small])[:32]}.json"
 
 
-def prove(
-    job: Job,
-    candidate: Candidate,
-    kept: CachedEngine,
-    reference: Evaluation,
-    idle: Power | None,
-) -> tuple[dict[str, Any] | None, EdgeError | None]:
-    """Accuracy, verdict and latency of one engine; taken from disk where an interrupted run left it."""
+@dataclass(frozen=True)
+class Timed:
+    """An engine's speed.
+
+    Attributes:
+        measured: interleaved with the others.
+        layers: profiled apart, with why each was left float.
+    """
+
+    measured: Measured
+    layers: tuple[Layer, ...]
+
+
+def check(job: Job, candidate: Candidate, kept: CachedEngine, reference: Evaluation) -> dict[str, Any]:
+    """Accuracy and verdict of one engine; taken from disk where an interrupted run of this board left it.
+
+    Returns:
+        ``accuracy``, ``gate`` and ``per_image_dice``, as the report has them.
+
+    Raises:
+        EdgeError: it cannot be loaded or run.
+    """
     path = job.progress(kept)
-    earlier = recover_json(path)
-    if isinstance(earlier, dict):
-        job.say(f"{candidate.name}: checked and timed before the interruption")
-        return earlier, None
-    try:
-        with loaded(job, candidate, kept) as runner:
-            proof = _measure(job, candidate, runner, reference, idle)
-    except EdgeError as fault:
-        return None, fault
-    write_json(path, proof)
-    return proof, None
+    earlier = job.seal.read(path)
+    if earlier is not None:
+        job.say(f"{candidate.name}: checked before the interruption")
+        return dict(earlier)
+    job.say(f"{candidate.name}: checking on {len(job.pictures)} images")
+    with loaded(job, candidate, kept) as runner:
+        found = _check(job, candidate, runner, reference)
+    job.seal.write(path, found)
+    return found
 
 
-def _measure(
-    job: Job,
-    candidate: Candidate,
-    runner: Runner,
-    reference: Evaluation,
-    idle: Power | None,
-) -> dict[str, Any]:
-    task, pictures, options = job.task, job.pictures, job.options
-    job.say(f"{candidate.name}: checking on {len(pictures)} images")
+def time_engines(
+    job: Job, engines: Mapping[str, tuple[Candidate, CachedEngine]], idle: Power | None
+) -> tuple[dict[str, Timed], Faults]:
+    """Time every engine in turn with the others, then profile each.
+
+    Returns:
+        Engine name to its speed, and to why it cannot be loaded or run beside the others.
+    """
+    options, image = job.options, next(job.pictures.inputs(job.task))
+    runners: dict[str, Runner] = {}
+    faults: Faults = {}
+    with contextlib.ExitStack() as stack:
+        for name, (candidate, kept) in engines.items():
+            try:
+                runners[name] = stack.enter_context(loaded(job, candidate, kept))
+            except EdgeError as fault:
+                faults[name] = fault
+        job.say(f"timing {', '.join(runners) or 'nothing'} in turn, {options.seconds:g} s each")
+        before = _hottest(options.root)
+        conditions = {name: {"timed_region": _REGION, **runner.conditions()} for name, runner in runners.items()}
+        runs = {name: partial(runner.time, image) for name, runner in runners.items()}
+        measured = interleave(runs, options.seconds, options.min_runs, conditions, root=options.root) if runs else {}
+        machine = read_machine(options.root)
+        shared = {
+            "power_mode": machine.power_mode,
+            "clocks_fixed": machine.clocks_fixed,
+            "hottest_before": before,
+            "hottest_after": _hottest(options.root),
+            "seconds": options.seconds,
+        }
+        timed = {}
+        for name, one in measured.items():
+            power = _measure_power(options, runs[name], idle)
+            one = replace(one, conditions={**one.conditions, **shared, "power": power})
+            timed[name] = Timed(one, _layers(runners[name], engines[name][0]))
+    return timed, faults
+
+
+def _check(job: Job, candidate: Candidate, runner: Runner, reference: Evaluation) -> dict[str, Any]:
+    task, pictures = job.task, job.pictures
     outputs = np.concatenate([runner.run(image) for image in pictures.inputs(task)])
     seen = evaluation_of(outputs, reference.truth, task, pictures.names, pictures.columns)
     parity = _parity(job, candidate, runner)
     strata, group = (column[0] if column else None for column in (pictures.strata, pictures.groups))
     accuracy = compare(seen, reference, parity, strata, group)
-    verdict = judge(job.gate, accuracy, candidate.precision, candidate.rest, options.allow_small)
-    job.say(f"{candidate.name}: timing for {options.seconds:g} s")
-    image = next(pictures.inputs(task))
-    before = _hottest(options.root)
-    with Meter(find_rails(options.root)) as meter:
-        measured = measure(
-            lambda: runner.time(image), options.seconds, runner.conditions(), options.min_runs, options.root
-        )
-    machine = read_machine(options.root)
-    measured.table["conditions"].update(
-        power=energy(idle, meter.power(), measured.seconds, measured.runs),
-        power_mode=machine.power_mode,
-        clocks_fixed=machine.clocks_fixed,
-        hottest_before=before,
-        hottest_after=_hottest(options.root),
-        seconds=options.seconds,
-    )
+    verdict = judge(job.gate, accuracy, candidate.precision, candidate.rest, job.options.allow_small)
     return {
         "accuracy": encode(accuracy),
-        "latency_ms": measured.table,
-        "layers": runner.layers(),
         "gate": encode(verdict),
-        "latency_quantiles_ms": measured.quantiles,
         "per_image_dice": [row.dice for row in per_image_dice(seen, reference)],
     }
+
+
+def _measure_power(options: Options, run: Callable[[], object], idle: Power | None) -> dict[str, Any] | None:
+    """What one engine draws running back to back; None where the board has no monitors."""
+    if idle is None:
+        return None
+    runs, start = 0, time.perf_counter()
+    with Meter(find_rails(options.root)) as meter:
+        while time.perf_counter() - start < min(options.seconds, _LONGEST_POWER_S) or not runs:
+            run()
+            runs += 1
+        seconds = time.perf_counter() - start
+    return energy(idle, meter.power(), seconds, runs)
+
+
+def _layers(runner: Runner, candidate: Candidate) -> tuple[Layer, ...]:
+    reasons = candidate.reasons
+    return tuple(replace(layer, reason=layer.reason or reasons.get(layer.name, "")) for layer in runner.layers())
 
 
 def _parity(job: Job, candidate: Candidate, runner: Runner) -> float:
@@ -155,7 +204,7 @@ def _parity(job: Job, candidate: Candidate, runner: Runner) -> float:
 
 @contextlib.contextmanager
 def loaded(job: Job, candidate: Candidate, kept: CachedEngine) -> Iterator[Runner]:
-    runner = job.toolkit.load(candidate, kept.folder, kept.built, job.task.output_name)
+    runner = job.compiler.load(candidate, kept.folder, kept.built, job.task.output_name)
     try:
         yield runner
     finally:

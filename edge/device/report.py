@@ -14,11 +14,14 @@ import numpy as np
 
 from ..backends.compiler import Identity
 from ..binding import BLANK, bind
+from ..codec import encode
 from ..files import json_bytes, replaced_folder, sha256_table, write_bytes, write_json
-from ..machine.machine import Machine, affinity
+from ..machine.cores import affinity
+from ..machine.machine import Machine
 from .engines import CachedEngine
 from .manifest import PACKAGE, Candidate, Manifest
 from .pictures import Pictures
+from .proof import Timed
 
 REPORT, ENGINE = "report.json", "engine.json"
 _SCHEMA, _ENGINE_SCHEMA = "edge.report/1", "edge.engine/1"
@@ -43,11 +46,14 @@ def failed_row(candidate: Candidate, backend: str, gate: str, reason: str) -> di
     }
 
 
-def engine_row(candidate: Candidate, backend: str, kept: CachedEngine, proof: Mapping[str, Any]) -> dict[str, Any]:
+def engine_row(
+    candidate: Candidate, backend: str, kept: CachedEngine, proof: Mapping[str, Any], timed: Timed
+) -> dict[str, Any]:
     """The row of an engine that was checked and timed.
 
     Args:
-        proof: ``accuracy``, ``latency_ms``, ``layers``, ``gate``, ``latency_quantiles_ms``.
+        proof: from :func:`.proof.check`.
+        timed: from :func:`.proof.time_engines`.
     """
     digests = dict(kept.files)
     return {
@@ -59,16 +65,12 @@ def engine_row(candidate: Candidate, backend: str, kept: CachedEngine, proof: Ma
         "sha256": next(iter(digests.values())) if len(digests) == 1 else sha256_table(digests),
         "build_seconds": kept.built.seconds,
         "simulated": False,
-        **{key: proof[key] for key in ("accuracy", "latency_ms", "layers", "gate", "latency_quantiles_ms")},
+        "accuracy": proof["accuracy"],
+        "latency_ms": encode(timed.measured.summary()),
+        "layers": encode(timed.layers),
+        "gate": proof["gate"],
+        "latency_quantiles_ms": list(timed.measured.quantiles_ms()),
     }
-
-
-def choose(rows: Sequence[Mapping[str, Any]], candidates: Sequence[Candidate]) -> str | None:
-    """The fastest engine that passes, by median; None where none does."""
-    real = {c.name for c in candidates if c.candidate}
-    passing = [row for row in rows if row["gate"]["passed"] and row["name"] in real]
-    fastest = min(passing, key=lambda row: float(row["latency_ms"]["p50"]), default=None)
-    return str(fastest["name"]) if fastest else None
 
 
 def environment(
@@ -106,10 +108,10 @@ def assemble(
     env: Mapping[str, Any],
     timings: Mapping[str, float],
     series: Mapping[str, Any],
+    chosen: str | None,
     notes: Sequence[str],
 ) -> dict[str, Any]:
     """The whole report as a table."""
-    chosen = choose(rows, manifest.candidates)
     return {
         "schema": _SCHEMA,
         "status": "passed" if chosen else "failed",
@@ -165,7 +167,7 @@ def write_engine(folder: Path, candidate: Candidate, manifest: Manifest, kept: C
         "graph_sha256": candidate.graph_sha256,
         "artefact_sha256": dict(kept.files),
         "build_seconds": kept.built.seconds,
-        "convs": dict(kept.built.convs),
+        "convs": encode(kept.built.convs),
         "versions": {manifest.backend: kept.key["version"]},
         "runs_on": {
             "gpu": kept.key["gpu"],

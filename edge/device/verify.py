@@ -17,18 +17,20 @@ import numpy as np
 from ..accuracy.compare import per_image_dice, reference_scores
 from ..accuracy.evaluate import Evaluation, evaluation_of
 from ..accuracy.gate import NONE, Gate, require_enough
-from ..backends.compiler import Identity, Toolkit, find_toolkit
+from ..backends.compiler import Compiler, Identity, find_compiler
 from ..errors import EdgeError, InputError, MachineError
 from ..files import replaced_folder
+from ..latency.statistics import fastest
 from ..machine.machine import ROOT, Machine, read_machine
 from ..task.task import SegmentationTask
 from .engines import CachedEngine, obtain
-from .manifest import Candidate, Manifest, check_folder
+from .manifest import Manifest, check_folder
 from .pictures import Pictures, bundled, bundled_reference, supplied
 from .preflight import Preflight, preflight, require_target
-from .proof import Job, Options, Say, loaded, measure_idle, prove
-from .report import ENGINE, REPORT, assemble, choose, engine_row, environment, failed_row, write_engine, write_run
+from .proof import Job, Options, Say, check, loaded, measure_idle, time_engines
+from .report import ENGINE, REPORT, assemble, engine_row, environment, failed_row, write_engine, write_run
 from .runtime import require_runtime, runtime_agreement, runtime_verdict
+from .seal import Seal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,7 +47,7 @@ def look(folder: Path, root: Path = ROOT) -> tuple[Manifest, Machine]:
 
 def check_machine(
     folder: Path, work: Path, root: Path = ROOT
-) -> tuple[Manifest, Machine, Toolkit, Identity, Preflight]:
+) -> tuple[Manifest, Machine, Compiler, Identity, Preflight]:
     """Bundle, machine and compiler, or one sentence why not.
 
     Raises:
@@ -54,10 +56,10 @@ def check_machine(
     """
     manifest, machine = look(folder, root)
     require_target(manifest, machine)
-    toolkit = find_toolkit(manifest.backend)
-    identity = toolkit.identity()
+    compiler = find_compiler(manifest.backend)
+    identity = compiler.identity()
     facts = {"title": identity.title, "version": identity.version, "gpu": identity.gpu}
-    return manifest, machine, toolkit, identity, preflight(manifest, machine, facts, work)
+    return manifest, machine, compiler, identity, preflight(manifest, machine, facts, work)
 
 
 def verify(folder: Path, work: Path, out: Path, options: Options, say: Say) -> dict[str, Any]:
@@ -79,7 +81,7 @@ def verify(folder: Path, work: Path, out: Path, options: Options, say: Say) -> d
     _require_own_folders(folder, work, out)
     clock: dict[str, float] = {}
     with _stage(clock, "preflight"):
-        manifest, machine, toolkit, identity, found = check_machine(folder, work, options.root)
+        manifest, machine, compiler, identity, found = check_machine(folder, work, options.root)
     for name, value in found.lines:
         say(f"{name}: {value}")
     for warning in found.warnings:
@@ -90,32 +92,34 @@ def verify(folder: Path, work: Path, out: Path, options: Options, say: Say) -> d
     require_enough(gate, len(pictures), options.allow_small)
     if options.runtime is not None:
         require_runtime(options.runtime, manifest, options.images is not None)
-    job = Job(manifest, folder, work, options, task, pictures, gate, toolkit, identity, say)
+    seal = Seal(work, options.root)
+    job = Job(manifest, folder, work, seal, options, task, pictures, gate, compiler, identity, say)
     with _stage(clock, "build"):
         kept, refused = _build_all(job, found.workspace)
     with _stage(clock, "reference"):
         reference = _reference(job, kept)
-    idle = measure_idle(options)
-    rows: list[dict[str, Any]] = []
-    series: dict[str, list[float]] = {}
-    for candidate in manifest.candidates:
-        if not candidate.candidate:
-            continue
-        proof, fault = None, refused.get(candidate.name)
-        if fault is None:
-            with _stage(clock, "check and profile"):
-                proof, fault = prove(job, candidate, kept[candidate.name], reference, idle)
-        if proof is None:
-            rows.append(failed_row(candidate, manifest.backend, gate.name if gate else NONE, str(fault)))
-            refused[candidate.name] = fault or InputError("no proof")
-        else:
-            rows.append(engine_row(candidate, manifest.backend, kept[candidate.name], proof))
-            if options.runtime is not None:
-                with _stage(clock, "C++ runtime"):
-                    rows[-1]["gate"] = _witnessed(job, options.runtime, candidate, kept[candidate.name], rows[-1])
-            series[candidate.name] = proof["per_image_dice"]
-        say(_sentence(rows[-1]))
+    with _stage(clock, "check"):
+        checked = _check_all(job, kept, reference, refused)
+    if options.runtime is not None:
+        with _stage(clock, "C++ runtime"):
+            for name, proof in checked.items():
+                proof["gate"] = _witnessed(job, options.runtime, name, kept[name], proof)
+    candidates = {candidate.name: candidate for candidate in manifest.candidates if candidate.candidate}
+    with _stage(clock, "profile"):
+        idle = measure_idle(options)
+        timed, faults = time_engines(job, {name: (candidates[name], kept[name]) for name in checked}, idle)
+    refused.update(faults)
+    rows = [
+        engine_row(candidate, manifest.backend, kept[name], checked[name], timed[name])
+        if name in timed
+        else failed_row(candidate, manifest.backend, gate.name if gate else NONE, str(refused[name]))
+        for name, candidate in candidates.items()
+    ]
+    for row in rows:
+        say(_sentence(row))
     _require_any(rows, refused)
+    passing = {name: one.measured for name, one in timed.items() if checked[name]["gate"]["passed"]}
+    chosen = fastest(passing) if passing else None
     own = [row.dice for row in per_image_dice(reference, reference)]
     report = assemble(
         manifest,
@@ -124,12 +128,16 @@ def verify(folder: Path, work: Path, out: Path, options: Options, say: Say) -> d
         {**reference_scores(reference), "backend": _reference_backend(job)},
         environment(manifest, machine, identity, asdict(idle) if idle else None),
         clock,
-        {"names": list(pictures.names), "reference": own, "engines": series},
+        {
+            "names": list(pictures.names),
+            "reference": own,
+            "engines": {name: checked[name]["per_image_dice"] for name in timed},
+        },
+        chosen,
         [*found.warnings, *_notes(job)],
     )
     write_run(out, report, manifest, kept, folder)
     shutil.rmtree(str(work / "progress"), ignore_errors=True)
-    chosen = choose(rows, manifest.candidates)
     say(f"chosen: {chosen}" if chosen else "no engine passes the gate")
     return report
 
@@ -164,7 +172,7 @@ def _build_all(job: Job, workspace: int) -> tuple[dict[str, CachedEngine], dict[
             continue  # only needed where there are no bundled reference outputs
         try:
             kept[candidate.name] = obtain(
-                job.toolkit, job.identity, job.manifest, candidate, job.bundle, job.work, workspace, job.say
+                job.compiler, job.identity, job.manifest, candidate, job.bundle, job.work, job.seal, workspace, job.say
             )
         except EdgeError as fault:
             refused[candidate.name] = fault
@@ -192,19 +200,34 @@ def _float_engine(job: Job, kept: dict[str, CachedEngine]) -> NDArray[np.float32
         return np.concatenate([runner.run(image) for image in job.pictures.inputs(job.task)])
 
 
-def _witnessed(
-    job: Job, program: Path, candidate: Candidate, kept: CachedEngine, row: dict[str, Any]
-) -> dict[str, Any]:
+def _check_all(
+    job: Job, kept: dict[str, CachedEngine], reference: Evaluation, refused: dict[str, EdgeError]
+) -> dict[str, dict[str, Any]]:
+    """Engine name to its check; why one cannot be run is added to ``refused``."""
+    checked = {}
+    for candidate in job.manifest.candidates:
+        if candidate.candidate and candidate.name in kept:
+            try:
+                checked[candidate.name] = check(job, candidate, kept[candidate.name], reference)
+            except EdgeError as fault:
+                refused[candidate.name] = fault
+    return checked
+
+
+def _witnessed(job: Job, program: Path, name: str, kept: CachedEngine, proof: dict[str, Any]) -> dict[str, Any]:
     """An engine's verdict once the C++ runtime was asked as well."""
-    job.say(f"{candidate.name}: checking it in the C++ runtime")
-    folder = job.work / "runtime" / candidate.name
+    job.say(f"{name}: checking it in the C++ runtime")
+    candidate = next(c for c in job.manifest.candidates if c.name == name)
+    folder = job.work / "runtime" / name
     with replaced_folder(folder, ENGINE) as fresh:
         write_engine(fresh, candidate, job.manifest, kept, job.bundle)
     try:
-        check, sentence = runtime_verdict(row["accuracy"]["agreement"], runtime_agreement(program, folder, job.bundle))
+        check, sentence = runtime_verdict(
+            proof["accuracy"]["agreement"], runtime_agreement(program, folder, job.bundle)
+        )
     finally:
         shutil.rmtree(str(folder.parent), ignore_errors=True)
-    gate = row["gate"]
+    gate = proof["gate"]
     reasons = gate["reasons"] + ([] if check["passed"] else [sentence])
     return {**gate, "passed": not reasons, "reasons": reasons, "checks": [*gate["checks"], check]}
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count, cycle
 from pathlib import Path
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,24 +21,6 @@ from edge.task.task import SegmentationTask
 
 FEWEST_ROUNDS = 5
 T = TypeVar("T")
-
-
-class Times(Protocol):
-    """One run of an engine on a device, in milliseconds."""
-
-    @property
-    def h2d(self) -> float: ...
-    @property
-    def gpu(self) -> float: ...
-    @property
-    def d2h(self) -> float: ...
-
-
-@runtime_checkable
-class DeviceRunner(Protocol):
-    """A runner that copies to a device and back, and can tell the copies from the computation."""
-
-    def times(self, image: NDArray[np.float32]) -> Times: ...
 
 
 @dataclass(frozen=True)
@@ -84,8 +66,9 @@ def image_to_mask(runner: Runner, task: SegmentationTask, images: Sequence[Path]
     """
     if not images:
         raise InputError("no images to time; name at least one")
+    apart = "gpu" in runner.time(task.preprocess(read_image(images[0]))[None]).parts
     for path in dict.fromkeys(images):
-        _round(runner, task, path)
+        _round(runner, task, path, apart)
     rows: list[NDArray[np.float64]] = []
     warnings: list[str] = []
     with watched(warnings):
@@ -93,7 +76,7 @@ def image_to_mask(runner: Runner, task: SegmentationTask, images: Sequence[Path]
         for turn, path in zip(count(), cycle(images), strict=False):
             if turn >= max(FEWEST_ROUNDS, len(images)) and time.perf_counter() >= end:
                 break
-            rows.append(_round(runner, task, path))
+            rows.append(_round(runner, task, path, apart))
     table = np.array(rows)
     totals = np.sort(np.nansum(table, axis=1))
     decode, preprocess, copy_in, compute, copy_out, postprocess = (
@@ -115,15 +98,14 @@ def image_to_mask(runner: Runner, task: SegmentationTask, images: Sequence[Path]
     )
 
 
-def _round(runner: Runner, task: SegmentationTask, path: Path) -> NDArray[np.float64]:
-    """Milliseconds of the six steps; NaN for a copy that there is not."""
+def _round(runner: Runner, task: SegmentationTask, path: Path, apart: bool) -> NDArray[np.float64]:
+    """Milliseconds of the six steps; NaN for the copies where they are not told apart."""
     pixels, decode = _timed(lambda: read_image(path))
     batch, preprocess = _timed(lambda: task.preprocess(pixels)[None])
     output, compute = _timed(lambda: runner.run(batch))
     copy_in = copy_out = float("nan")
-    if isinstance(runner, DeviceRunner):
-        apart = runner.times(batch)
-        copy_in, compute, copy_out = apart.h2d, apart.gpu, apart.d2h
+    if apart:
+        copy_in, compute, copy_out = (runner.time(batch).parts[name] for name in ("h2d", "gpu", "d2h"))
     _, postprocess = _timed(lambda: task.labels(output[0], (pixels.shape[0], pixels.shape[1])))
     return np.array([decode, preprocess, copy_in, compute, copy_out, postprocess])
 

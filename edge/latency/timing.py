@@ -13,17 +13,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge.latency.statistics import Latency, Measured, Ratio, Samples, ratio, summarize
-from edge.machine.environment import affinity
-from edge.machine.watch import watched
+from ..backends.runner import Timing
+from ..machine.cores import affinity
+from ..machine.machine import ROOT
+from ..machine.watch import watched
+from .statistics import Latency, Measured, Ratio, ratio, summarize
+
+if TYPE_CHECKING:
+    from .statistics import Samples
 
 __all__ = ["Latency", "Measured", "Ratio", "interleave", "measure", "ratio"]
 
 Run = Callable[[], object]
+Parts = dict[str, list[float]]
 
 MIN_RUNS = 100
 """Fewest timed runs: p99 is then at least a rank of its own."""
@@ -64,17 +71,19 @@ def measure(
     """Time one call until it is steady and known.
 
     Args:
-        run: does the work and returns when it is done (devices synchronized).
+        run: does the work and returns when it is done (devices synchronized); where it returns a :class:`Timing`, that
+            is taken instead of the clock round the call.
         seconds: time at least this long,
         min_runs: and at least so often.
         conditions: recorded with the numbers (threads, precision_hint, timed_region, ...).
     """
     warmup = warm_up(run, max(seconds, _SHORTEST_WARMUP_S))
     warnings: list[str] = []
+    parts: Parts = {}
     with _undisturbed(), watched(warnings):
-        block = _block(run, seconds, min_runs)
-    least = Least(seconds, min_runs)
-    return summarize([block], warmup.runs, _conditions(conditions, warmup, least), _warnings(warmup, warnings))
+        block = _block(run, seconds, min_runs, parts)
+    shown = _conditions(conditions, warmup, Least(seconds, min_runs), parts)
+    return summarize([block], warmup.runs, shown, _warnings(warmup, warnings))
 
 
 def interleave(
@@ -83,6 +92,7 @@ def interleave(
     min_runs: int = MIN_RUNS,
     conditions: Mapping[str, Mapping[str, Any]] | None = None,
     advance: Callable[[], object] = lambda: None,
+    root: Path = ROOT,
 ) -> dict[str, Measured]:
     """Time several calls in turn, block by block, in alternating order.
 
@@ -90,31 +100,33 @@ def interleave(
     the results with :func:`ratio` on their ``blocks``.
 
     Args:
-        runs: name to call.
+        runs: name to call, as for :func:`measure`.
         seconds: at least this much timed for each,
         min_runs: and at least so many runs for each, and ten rounds.
         conditions: name to what is recorded with it.
         advance: called for each second that was timed, between blocks; :func:`timed_seconds` says how often.
+        root: where ``proc`` and ``sys`` lie.
     """
     told = 0
     least = Least(seconds, min_runs)
     warmups = {name: warm_up(run, max(seconds, _SHORTEST_WARMUP_S)) for name, run in runs.items()}
     blocks: dict[str, list[Samples]] = {name: [] for name in runs}
+    parts: dict[str, Parts] = {name: {} for name in runs}
     warnings: list[str] = []
-    with _undisturbed(), watched(warnings):
+    with _undisturbed(), watched(warnings, root):
         for turn in count():
             if turn >= MIN_ROUNDS and all(_enough(b, seconds, min_runs) for b in blocks.values()):
                 break
             for name in list(runs)[:: 1 if turn % 2 == 0 else -1]:
                 runs[name]()
-                blocks[name].append(_block(runs[name], min(_WINDOW_S, seconds / MIN_ROUNDS), 1))
+                blocks[name].append(_block(runs[name], min(_WINDOW_S, seconds / MIN_ROUNDS), 1, parts[name]))
             told = _tell(advance, told, min(timed_seconds(seconds, len(runs)), _spent(blocks)))
     return {
         name: summarize(
             blocks[name],
             warmups[name].runs,
             {
-                **_conditions((conditions or {}).get(name), warmups[name], least),
+                **_conditions((conditions or {}).get(name), warmups[name], least, parts[name]),
                 "interleaved_with": [other for other in runs if other != name],
             },
             _warnings(warmups[name], warnings),
@@ -128,7 +140,7 @@ def warm_up(run: Run, limit_s: float) -> Warmup:
     medians: list[float] = []
     runs, start = 0, time.perf_counter()
     while True:
-        window = _block(run, _WINDOW_S, _WINDOW_RUNS)
+        window = _block(run, _WINDOW_S, _WINDOW_RUNS, {})
         runs += len(window)
         medians.append(float(np.median(window)))
         last, spent = medians[-_STEADY_WINDOWS:], time.perf_counter() - start
@@ -138,17 +150,20 @@ def warm_up(run: Run, limit_s: float) -> Warmup:
             return Warmup(runs, spent, False)
 
 
-def _block(run: Run, seconds: float, min_runs: int) -> Samples:
-    times: list[int] = []
+def _block(run: Run, seconds: float, min_runs: int, parts: Parts) -> Samples:
+    """Milliseconds of each run, back to back; what runs tell of their parts is added to ``parts``."""
+    times: list[float] = []
     clock = time.perf_counter_ns
     end = clock() + int(seconds * 1e9)
     now = clock()
     while now < end or len(times) < min_runs:
         start = clock()
-        run()
+        told = run()
         now = clock()
-        times.append(now - start)
-    return np.array(times, np.float64) / 1e6
+        times.append(told.host if isinstance(told, Timing) else (now - start) / 1e6)
+        for name, milliseconds in told.parts.items() if isinstance(told, Timing) else ():
+            parts.setdefault(name, []).append(milliseconds)
+    return np.array(times, np.float64)
 
 
 def timed_seconds(seconds: float, engines: int) -> int:
@@ -170,8 +185,10 @@ def _enough(blocks: list[Samples], seconds: float, min_runs: int) -> bool:
     return sum(map(len, blocks)) >= min_runs and sum(float(b.sum()) for b in blocks) >= 1e3 * seconds
 
 
-def _conditions(given: Mapping[str, Any] | None, warmup: Warmup, least: Least) -> dict[str, Any]:
+def _conditions(given: Mapping[str, Any] | None, warmup: Warmup, least: Least, parts: Parts) -> dict[str, Any]:
+    medians = {name: float(np.median(times)) for name, times in parts.items()}
     return {
+        **({"parts_ms": medians} if medians else {}),
         "affinity": affinity(),
         **(given or {}),
         "at_least": f"{least.seconds:g} s and {least.runs} runs",

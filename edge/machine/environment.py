@@ -13,6 +13,9 @@ from typing import Any
 
 import psutil
 
+from edge.machine.cores import affinity
+from edge.machine.machine import isa, text
+
 PACKAGES = (
     "segedge",
     "numpy",
@@ -29,30 +32,6 @@ PACKAGES = (
 )
 """Packages whose version can change a mask or a latency; those installed are recorded."""
 
-# Instruction sets that decide which kernels run, as the kernel names them (x86 flags, then Arm features).
-_ISA = (
-    "avx2",
-    "fma",
-    "f16c",
-    "avx_vnni",
-    "avx512f",
-    "avx512bw",
-    "avx512_vnni",
-    "avx512_bf16",
-    "avx512_fp16",
-    "amx_tile",
-    "amx_int8",
-    "amx_bf16",
-    "amx_fp16",
-    "asimd",
-    "asimdhp",
-    "asimddp",
-    "i8mm",
-    "bf16",
-    "sve",
-    "sve2",
-    "sme",
-)
 _GPU_QUERY = "name,driver_version,power.limit,clocks.sm,clocks.mem,temperature.gpu,persistence_mode"
 
 
@@ -62,10 +41,10 @@ def environment(root: Path = Path("/")) -> dict[str, Any]:
     Args:
         root: where ``proc``, ``sys``, ``etc`` and ``var`` lie.
     """
-    cpuinfo = _text(root / "proc/cpuinfo") or ""
+    cpuinfo = text(root / "proc/cpuinfo")
     return {
         "cpu": _cpu_name(cpuinfo, root),
-        "isa": isa(cpuinfo),
+        "isa": list(isa(cpuinfo)),
         "cores": psutil.cpu_count(logical=False),
         "logical_cpus": psutil.cpu_count(),
         "threads": len(affinity()),
@@ -76,7 +55,7 @@ def environment(root: Path = Path("/")) -> dict[str, Any]:
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 2),
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "gpu": gpu(),
-        "device": (_text(root / "proc/device-tree/model") or "").rstrip("\x00\n") or None,
+        "device": text(root / "proc/device-tree/model").rstrip("\x00\n") or None,
         "power_mode": power_mode(root),
         "versions": versions(),
         "python": platform.python_version(),
@@ -95,28 +74,13 @@ def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
     return found
 
 
-def isa(cpuinfo: str) -> list[str]:
-    """Instruction sets of ``/proc/cpuinfo`` that decide which kernels run, in a fixed order."""
-    lines = (line for line in cpuinfo.splitlines() if line.lower().startswith(("flags", "features")))
-    flags = set(next(lines, "").partition(":")[2].split())
-    return [name for name in _ISA if name in flags]
-
-
-def affinity() -> list[int]:
-    """CPUs that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(psutil.cpu_count() or 1))
-
-
 def power_mode(root: Path = Path("/")) -> str | None:
     """NVIDIA Jetson's power mode (nvpmodel), else the firmware's platform profile, else None."""
-    status = _text(root / "var/lib/nvpmodel/status")
+    status = text(root / "var/lib/nvpmodel/status")
     if status:
         mode = status.strip().rpartition(":")[2]
         return f"nvpmodel {int(mode)}" if mode.isdigit() else f"nvpmodel {mode}"
-    profile = _text(root / "sys/firmware/acpi/platform_profile")
-    return profile.strip() if profile else None
+    return text(root / "sys/firmware/acpi/platform_profile").strip() or None
 
 
 def gpu() -> dict[str, str] | None:
@@ -139,19 +103,18 @@ def _cpu_name(cpuinfo: str, root: Path) -> str:
         key, _, value = line.partition(":")
         if key.strip().lower() == "model name":
             return value.strip()
-    model = _text(root / "proc/device-tree/model")
-    return model.rstrip("\x00\n") if model else platform.processor() or platform.machine()
+    return text(root / "proc/device-tree/model").rstrip("\x00\n") or platform.processor() or platform.machine()
 
 
 def _governor(root: Path) -> str | None:
     paths = sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor"))
-    names = sorted({(_text(path) or "").strip() for path in paths} - {""})
+    names = sorted({text(path).strip() for path in paths} - {""})
     return ", ".join(names) or None
 
 
 def _clock(root: Path) -> float | None:
     paths = (root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_cur_freq")
-    clocks = [int(text) for path in paths if (text := _text(path))]
+    clocks = [int(clock) for path in paths if (clock := text(path).strip())]
     return max(clocks) / 1000.0 if clocks else None
 
 
@@ -161,10 +124,3 @@ def _os_name() -> str:
     except OSError:
         name = platform.system()
     return f"{name}, {platform.system()} {platform.release()}, {platform.machine()}"
-
-
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None

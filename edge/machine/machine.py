@@ -6,7 +6,6 @@ tree, ``nv_tegra_release``, nvpmodel, devfreq), the kernel's documentation of cp
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 from dataclasses import asdict, dataclass
@@ -19,7 +18,13 @@ ROOT = Path("/")
 _RELEASE = re.compile(r"#\s*R(\d+)\s*\(release\),\s*REVISION:\s*([\d.]+)")
 _POWER_MODEL = re.compile(r"<\s*POWER_MODEL\s+ID=(\d+)\s+NAME=([^\s>]+)")
 _GPU_CLOCK = re.compile(r"(^|[.-])(gpu|gpc|ga10b|gv11b|gp10b|gm20b)")
-_ISA = ("avx2", "fma", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "i8mm")
+
+# Instruction sets that decide which kernels run, as the kernel names them: x86 flags, then Arm features.
+_ISA = (
+    "avx2", "fma", "f16c", "avx_vnni", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "avx512_fp16",
+    "amx_tile", "amx_int8", "amx_bf16", "amx_fp16",
+    "asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2", "sme",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,7 @@ def read_machine(root: Path = ROOT, architecture: str | None = None) -> Machine:
         cpu_clocks=tuple(_cpu_clocks(root)),
         temperatures=tuple(_temperatures(root)),
         dla=_dla(root),
-        isa=_isa(cpuinfo),
+        isa=isa(cpuinfo),
     )
 
 
@@ -208,14 +213,8 @@ def _cpu_name(cpuinfo: str) -> str:
     return match.group(1).strip() if match else platform.processor() or "unknown"
 
 
-def _isa(cpuinfo: str) -> tuple[str, ...]:
+def isa(cpuinfo: str) -> tuple[str, ...]:
+    """Instruction sets of ``/proc/cpuinfo`` that decide which kernels run, in a fixed order."""
     match = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
     flags = set(match.group(1).split()) if match else set()
     return tuple(name for name in _ISA if name in flags)
-
-
-def affinity() -> list[int]:
-    """CPUs that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))

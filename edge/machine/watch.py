@@ -1,15 +1,16 @@
-"""Eyes on the machine while something is timed: other processes, the hypervisor, clocks, throttling."""
+"""What disturbs the machine while something is timed: other processes, the hypervisor, clocks, throttling."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-import psutil
+from .machine import ROOT, number, text
 
 FOREIGN_CORES = 0.10
 """Cores' worth of work by other processes above which a latency is doubtful."""
@@ -40,20 +41,16 @@ class Snapshot:
     throttled: int | None
 
 
-def snapshot(root: Path = Path("/")) -> Snapshot:
-    """Read the counters now. ``root`` is where ``sys`` lies."""
-    times = psutil.cpu_times()
-    own = psutil.Process().cpu_times()
-    # guest time is already part of user time on Linux; waiting for disks is not work.
-    idle = times.idle + getattr(times, "iowait", 0.0)
-    guest = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
-    stolen = getattr(times, "steal", 0.0)
+def snapshot(root: Path = ROOT) -> Snapshot:
+    """Read the counters now. ``root`` is where ``proc`` and ``sys`` lie."""
+    busy, stolen = _cpu_seconds(root)
+    own = os.times()
     cpus = root / "sys/devices/system/cpu"
     clocks = _numbers(cpus.glob("cpu[0-9]*/cpufreq/scaling_cur_freq"))
     throttles = _numbers(cpus.glob("cpu[0-9]*/thermal_throttle/*_throttle_count"))
     return Snapshot(
         at=time.monotonic(),
-        busy=sum(times) - idle - guest - stolen,
+        busy=busy,
         own=own.user + own.system,
         stolen=stolen,
         clock_mhz=median(clocks) / 1000.0 if clocks else None,
@@ -69,7 +66,7 @@ def differences(before: Snapshot, after: Snapshot) -> tuple[str, ...]:
         foreign = ((after.busy - before.busy) - (after.own - before.own)) / wall
         if foreign > FOREIGN_CORES:
             warnings.append(f"foreign load: other processes used {foreign:.2f} cores meanwhile; stop them")
-        stolen = (after.stolen - before.stolen) / wall / (psutil.cpu_count() or 1)
+        stolen = (after.stolen - before.stolen) / wall / (os.cpu_count() or 1)
         if stolen > STOLEN_SHARE:
             warnings.append(f"stolen time: the hypervisor took {100 * stolen:.1f} % of this virtual machine's CPUs")
     if before.clock_mhz and after.clock_mhz and abs(after.clock_mhz / before.clock_mhz - 1.0) > CLOCK_CHANGE:
@@ -80,17 +77,23 @@ def differences(before: Snapshot, after: Snapshot) -> tuple[str, ...]:
 
 
 @contextmanager
-def watched(warnings: list[str]) -> Iterator[None]:
+def watched(warnings: list[str], root: Path = ROOT) -> Iterator[None]:
     """Append to ``warnings`` what happened while the body ran."""
-    before = snapshot()
+    before = snapshot(root)
     yield
-    warnings.extend(differences(before, snapshot()))
+    warnings.extend(differences(before, snapshot(root)))
+
+
+def _cpu_seconds(root: Path) -> tuple[float, float]:
+    """Seconds of work of all CPUs since boot, and seconds stolen from them; zeros where the system does not say."""
+    fields = text(root / "proc/stat").split("\n", 1)[0].split()[1:9]
+    if len(fields) < 8:
+        return 0.0, 0.0
+    # Guests' time is already part of user time; waiting for disks is not work.
+    user, nice, system, _, _, irq, softirq, steal = (int(field) / os.sysconf("SC_CLK_TCK") for field in fields)
+    return user + nice + system + irq + softirq, steal
 
 
 def _numbers(paths: Iterable[Path]) -> list[int]:
-    found = []
-    for path in paths:
-        # A core that is offline, or a driver without a reading, says nothing.
-        with suppress(OSError, ValueError):
-            found.append(int(path.read_text()))
-    return found
+    """What the files hold; a core that is offline, or a driver without a reading, says nothing."""
+    return [found for found in map(number, paths) if found is not None]

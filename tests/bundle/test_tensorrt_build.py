@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from edge.backends.compiler import find_toolkit
-from edge.backends.tensorrt.compiler import TensorRtRtxToolkit, TensorRtToolkit
+from edge.backends.compiler import find_compiler
+from edge.backends.tensorrt.compiler import TensorRtCompiler, TensorRtRtxCompiler
 from edge.backends.tensorrt.plan import plan_version
 from edge.bundle.archive import unpack
 from edge.bundle.pack import pack
@@ -74,7 +74,7 @@ def test_a_jetpack_of_another_generation_is_refused_when_packing(jetson_run, tmp
 
 def test_builds_every_candidate_and_keeps_the_engines(bundle, tmp_path):
     _, manifest, folder = bundle
-    toolkit = TensorRtRtxToolkit(capabilities=("SM86",))
+    toolkit = TensorRtRtxCompiler(capabilities=("SM86",))
     identity = toolkit.identity()
     said = []
     for _ in range(2):
@@ -86,14 +86,14 @@ def test_builds_every_candidate_and_keeps_the_engines(bundle, tmp_path):
     names = [c.name for c in manifest.candidates]
     assert said == [f"{n}: building" for n in names] + [f"{n}: engine from an earlier run" for n in names]
     said.clear()
-    other = TensorRtRtxToolkit(capabilities=("SM89",))
+    other = TensorRtRtxCompiler(capabilities=("SM89",))
     obtain(other, other.identity(), manifest, manifest.candidates[0], folder, tmp_path, 256 << 20, said.append)
     assert said == [f"{names[0]}: built for none here (SM86), this is none here (SM89); building it again"]
 
 
 def test_int8_plans_hold_int8_convolutions(bundle, tmp_path):
     _, manifest, folder = bundle
-    toolkit = TensorRtRtxToolkit(capabilities=("SM86",))
+    toolkit = TensorRtRtxCompiler(capabilities=("SM86",))
     by_name = {c.name: c for c in manifest.candidates}
     counts = {}
     for name in ("fp16", "int8-fp16"):
@@ -106,7 +106,7 @@ def test_a_graph_that_is_not_one_is_refused_in_a_sentence(bundle, tmp_path):
     _, manifest, _ = bundle
     (tmp_path / "g.onnx").write_bytes(b"not a graph")
     (tmp_path / "out").mkdir()
-    toolkit = TensorRtRtxToolkit(capabilities=("SM86",))
+    toolkit = TensorRtRtxCompiler(capabilities=("SM86",))
     with pytest.raises(InputError, match="cannot read the graph"):
         toolkit.build(manifest.candidates[0], tmp_path / "g.onnx", tmp_path / "out", tmp_path, 256 << 20)
 
@@ -125,9 +125,9 @@ def test_verify_here_is_exit_code_3_and_one_sentence(bundle, tmp_path):
 def test_a_jetson_without_the_python_module_is_told_what_to_install(monkeypatch):
     monkeypatch.setattr("edge.backends.tensorrt.compiler.import_module", _missing)
     with pytest.raises(MachineError, match="sudo apt install python3-libnvinfer"):
-        TensorRtToolkit().identity()
+        TensorRtCompiler().identity()
     with pytest.raises(InputError, match="does not run from a bundle"):
-        find_toolkit("torch_tensorrt")
+        find_compiler("torch_tensorrt")
 
 
 def test_a_jetson_without_a_library_that_tensorrt_links_is_told_which(monkeypatch):
@@ -151,7 +151,7 @@ def test_runs_on_a_gpu(bundle, tmp_path):
     from edge.task.task import SegmentationTask
 
     _, manifest, folder = bundle
-    toolkit = TensorRtRtxToolkit()
+    toolkit = TensorRtRtxCompiler()
     for candidate in manifest.candidates:
         kept = obtain(toolkit, toolkit.identity(), manifest, candidate, folder, tmp_path, 1 << 30, lambda _: None)
         task = SegmentationTask.from_table(manifest.task, "manifest")

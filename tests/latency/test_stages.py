@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from edge.backends.runner import Timing
 from edge.errors import InputError
 from edge.images.image_set import load_image_set
 from edge.latency.stages import image_to_mask
@@ -24,23 +24,15 @@ def test_every_step_of_a_real_engine_is_timed(runner) -> None:
     assert found.rounds >= 5
 
 
-@dataclass
-class Times:
-    h2d: float = 1.0
-    gpu: float = 2.0
-    d2h: float = 3.0
-    host: float = 9.0
-
-
 class Device:
     """An engine on a device, whose clock says 1, 2 and 3 ms."""
 
     def run(self, batch: np.ndarray) -> np.ndarray:
         return batch[:, :1]
 
-    def times(self, image: np.ndarray) -> Times:
-        assert image.shape == (1, 3, 64, 64)
-        return Times()
+    def time(self, batch: np.ndarray) -> Timing:
+        assert batch.shape == (1, 3, 64, 64)
+        return Timing(9.0, {"h2d": 1.0, "gpu": 2.0, "d2h": 3.0})
 
 
 def test_a_device_tells_its_copies_from_its_computation() -> None:

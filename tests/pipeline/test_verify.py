@@ -187,14 +187,14 @@ def test_a_compiler_that_refuses_one_graph_does_not_end_the_run(packed, tmp_path
     unpack(packed, folder)
     from edge.backends.openvino import compiler as openvino_cpu
 
-    real = openvino_cpu.OpenVinoToolkit.build
+    real = openvino_cpu.OpenVinoCompiler.build
 
     def refuse(self, candidate, *rest):
         if candidate.name == "int8":
             raise InputError("OpenVINO refuses graph int8 (no such operator)")
         return real(self, candidate, *rest)
 
-    monkeypatch.setattr(openvino_cpu.OpenVinoToolkit, "build", refuse)
+    monkeypatch.setattr(openvino_cpu.OpenVinoCompiler, "build", refuse)
     report = device.verify(folder, tmp_path / "work", tmp_path / "run", QUICK, lambda _: None)
     rows = {row["name"]: row for row in report["engines"]}
     assert rows["int8"]["path"] is None and "no such operator" in rows["int8"]["gate"]["reasons"][0]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from edge.errors import EdgeError, InputError, machine_fault
+from ...errors import EdgeError, InputError, machine_fault
 
 # Lines of a chained exception that say where it was raised and what was tried, never why.
 _FRAMES = re.compile(
@@ -47,4 +47,5 @@ def reason(text: str) -> str:
     """The line of a chain of exceptions that says why."""
     lines = [_PLACE.sub("", line.strip()) for line in text.splitlines()]
     telling = [line for line in lines if not _FRAMES.match(line)] or [line for line in lines if line] or [""]
-    return telling[0].removeprefix("-- ").rstrip(":.")[:_LONGEST]
+    told = telling[0][3:] if telling[0].startswith("-- ") else telling[0]
+    return told.rstrip(":.")[:_LONGEST]

@@ -1,6 +1,6 @@
 """OpenVINO's networks on the CPU: read, written, compiled, counted and timed layer by layer.
 
-Every compilation says its precision and its threads; :mod:`edge.backends.openvino.backend` has why.
+Every compilation says its precision and its threads; :mod:`.backend` has why.
 """
 
 from __future__ import annotations
@@ -8,20 +8,19 @@ from __future__ import annotations
 import statistics
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edge.backends.engine import ConvCounts, Layer
-from edge.errors import MachineError
-from edge.graph.model import Model
+from ...errors import MachineError
+from ..runner import ConvCounts, Layer
 
 if TYPE_CHECKING:
     import openvino
+    from numpy.typing import NDArray
 
 DEVICE = "CPU"
 HINTS: Mapping[str, str] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
@@ -51,7 +50,7 @@ def core() -> openvino.Core:
     try:
         import openvino
     except ImportError:
-        raise MachineError("OpenVINO is not installed; pip install openvino") from None
+        raise MachineError("OpenVINO is not installed; pip install openvino numpy") from None
     return openvino.Core()
 
 
@@ -62,11 +61,18 @@ def version() -> str:
     return openvino.get_version()
 
 
-def read_network(model: Model) -> openvino.Model:
-    """ONNX to OpenVINO's model, through memory, every operation named after the ONNX node it came from."""
-    network = core().read_model(model.proto.SerializeToString())
-    network.set_friendly_name(model.name)
-    _name_operations(network, frozenset(node.name for node in model.proto.graph.node))
+def read_network(graph: bytes, name: str = "", nodes: Iterable[str] = ()) -> openvino.Model:
+    """ONNX to OpenVINO's model, through memory, every operation named after the ONNX node it came from.
+
+    Args:
+        graph: serialized ONNX.
+        name: of the network; "" leaves the graph's own.
+        nodes: names of the graph's nodes; operations that the reader left anonymous are named after them.
+    """
+    network = core().read_model(graph)
+    if name:
+        network.set_friendly_name(name)
+    _name_operations(network, frozenset(nodes))
     return network
 
 

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from edge.backends.engine import Candidate, Engine
-from edge.backends.tensorrt.build import make_logger
+from edge.backends.tensorrt.build import make_logger, make_object
+from edge.backends.tensorrt.compiler import import_flavour
 from edge.backends.tensorrt.cuda import open_cuda
-from edge.backends.tensorrt.engine import EngineRunner, audit, compile_plan, faults, load_plan, write_engine
+from edge.backends.tensorrt.engine import audit, compile_plan, faults, load_plan, write_engine
 from edge.backends.tensorrt.plan import PlanLayer, inspector_layers
+from edge.backends.tensorrt.runner import PlanRunner
 from edge.backends.tensorrt.settings import ENTERPRISE
 from edge.errors import MachineError
 from edge.targets.target import UNKNOWN, Target
@@ -48,7 +50,7 @@ class TensorRt:
         runs_on = {"sm": sm, "tensorrt": str(trt.__version__)}
         return write_engine(folder, candidate, target, self.name, built, precisions, versions, runs_on)
 
-    def load(self, engine: Engine, threads: int | None = None) -> EngineRunner:
+    def load(self, engine: Engine, threads: int | None = None) -> PlanRunner:
         """Load on this machine's GPU.
 
         Raises:
@@ -63,13 +65,7 @@ def import_tensorrt() -> Any:
     Raises:
         MachineError: not installed, or its libraries are missing.
     """
-    try:
-        import tensorrt
-    except ModuleNotFoundError as error:
-        raise MachineError(f"TensorRT is not installed ({error}); {_INSTALL}") from None
-    except (ImportError, OSError) as error:
-        raise MachineError(f"TensorRT is installed and cannot be loaded ({error}); {_INSTALL}") from None
-    return tensorrt
+    return import_flavour(ENTERPRISE, "TensorRT", _INSTALL)
 
 
 def require_gpu(target: Target) -> str:
@@ -90,8 +86,7 @@ def require_gpu(target: Target) -> str:
 
 
 def _inspect(trt: Any, plan: bytes) -> tuple[PlanLayer, ...]:
-    runtime = trt.Runtime(make_logger(trt))
-    engine = runtime.deserialize_cuda_engine(plan)
+    engine = make_object(trt.Runtime, make_logger(trt)).deserialize_cuda_engine(plan)
     if engine is None:
         return ()
     inspector = engine.create_engine_inspector()

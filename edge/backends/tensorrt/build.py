@@ -7,22 +7,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, Mapping, Sequence, Tuple
+from typing import Any, Sequence
 
 from ...errors import InputError, MachineError
 from .settings import Settings
 
-Shape = Tuple[int, ...]
 _KEPT_LINES = 20
-
-
-@dataclass(frozen=True)
-class Profile:
-    """Smallest, usual and largest shape of a dynamic input."""
-
-    low: Shape
-    usual: Shape
-    high: Shape
 
 
 @dataclass(frozen=True)
@@ -48,7 +38,6 @@ def build_plan(
     settings: Settings,
     timing_cache: bytes = b"",
     capabilities: Sequence[str] = (),
-    profiles: Mapping[str, Profile] | None = None,
 ) -> Built:
     """Compile a graph.
 
@@ -58,11 +47,10 @@ def build_plan(
         settings: see :func:`.find_settings`.
         timing_cache: of an earlier build on this machine.
         capabilities: GPUs to build for without one here, such as ``SM86`` (TensorRT for RTX only).
-        profiles: shapes of dynamic inputs by name.
 
     Raises:
-        InputError: the parser or the builder refuses the graph, or an input is dynamic and has no profile.
-        MachineError: this TensorRT lacks something that the table says it has.
+        InputError: the parser or the builder refuses the graph, or an input is dynamic.
+        MachineError: this TensorRT cannot start here, or lacks something that the table says it has.
     """
     log = make_logger(trt)
     builder = make_object(trt.Builder, log)
@@ -76,7 +64,7 @@ def build_plan(
         faults = [str(parser.get_error(i)) for i in range(parser.num_errors)]
         raise InputError("TensorRT {} cannot read the graph: {}".format(trt.__version__, "; ".join(faults)[:500]))
     config = _configure(trt, builder, settings, capabilities)
-    _add_profiles(builder, network, config, profiles or {})
+    _require_static(network)
     cache = None
     if settings.timing_cache:
         cache = config.create_timing_cache(timing_cache)
@@ -139,11 +127,6 @@ def _configure(trt: Any, builder: Any, settings: Settings, capabilities: Sequenc
         config.clear_flag(_member(trt, "BuilderFlag", flag))
     for name, value in settings.properties:
         setattr(config, name, value)
-    if settings.dla_core is not None:
-        if settings.dla_core >= builder.num_DLA_cores:
-            raise MachineError(f"this device has {builder.num_DLA_cores} DLA cores: leave DLA out")
-        config.default_device_type = trt.DeviceType.DLA
-        config.DLA_core = settings.dla_core
     if capabilities:
         config.num_compute_capabilities = len(capabilities)
         for index, name in enumerate(capabilities):
@@ -151,21 +134,10 @@ def _configure(trt: Any, builder: Any, settings: Settings, capabilities: Sequenc
     return config
 
 
-def _add_profiles(builder: Any, network: Any, config: Any, profiles: Mapping[str, Profile]) -> None:
-    inputs = [network.get_input(i) for i in range(network.num_inputs)]
-    dynamic = [tensor for tensor in inputs if -1 in tuple(tensor.shape)]
-    if not dynamic:
-        return
-    profile = builder.create_optimization_profile()
-    for tensor in dynamic:
-        shapes = profiles.get(tensor.name)
-        if shapes is None:
-            raise InputError(
-                f"input {tensor.name!r} has the dynamic shape {tuple(tensor.shape)}: "
-                "give it a profile, or export static shapes"
-            )
-        profile.set_shape(tensor.name, shapes.low, shapes.usual, shapes.high)
-    config.add_optimization_profile(profile)
+def _require_static(network: Any) -> None:
+    for tensor in (network.get_input(i) for i in range(network.num_inputs)):
+        if -1 in tuple(tensor.shape):
+            raise InputError(f"input {tensor.name!r} has the dynamic shape {tuple(tensor.shape)}: export static shapes")
 
 
 def _bits(trt: Any, enum: str, names: Sequence[str]) -> int:

@@ -7,15 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
-from numpy.typing import NDArray
 
-from edge.backends.engine import Candidate, ConvCounts, Engine, Layer
+from edge.backends.engine import Candidate, ConvCounts, Engine
 from edge.backends.tensorrt.build import Built, build_plan
 from edge.backends.tensorrt.cuda import Cuda, open_cuda
 from edge.backends.tensorrt.plan import PlanLayer, convolution_precisions, count_precisions, plan_version
-from edge.backends.tensorrt.run import RunTimes, TensorRtRunner
+from edge.backends.tensorrt.run import TensorRtRunner
+from edge.backends.tensorrt.runner import PlanRunner
 from edge.backends.tensorrt.settings import BuildRequest, find_settings
 from edge.errors import InputError, MachineError
 from edge.graph.model import Model
@@ -102,7 +101,7 @@ def write_engine(
     )
 
 
-def load_plan(trt: Any, engine: Engine, cuda: Cuda | None = None, graph: bool = True) -> EngineRunner:
+def load_plan(trt: Any, engine: Engine, cuda: Cuda | None = None, graph: bool = True) -> PlanRunner:
     """Load a plan on this machine's GPU.
 
     Raises:
@@ -110,45 +109,5 @@ def load_plan(trt: Any, engine: Engine, cuda: Cuda | None = None, graph: bool = 
     """
     path = engine.folder / engine.artefact
     with faults(path):
-        return EngineRunner(TensorRtRunner(trt, path.read_bytes(), cuda or open_cuda(), graph), engine)
-
-
-class EngineRunner:
-    """A loaded plan behind this package's protocol, batch 1."""
-
-    def __init__(self, runner: TensorRtRunner, engine: Engine) -> None:
-        self._runner = runner
-        self._input = next(iter(runner.inputs))
-        self._output = engine.task.output_name or next(iter(runner.outputs))
-
-    def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """``[n, channels, height, width]`` to ``[n, maps, height, width]``, both float32; one image at a time."""
-        maps = [self._runner.run({self._input: image[None]})[self._output] for image in batch]
-        return np.concatenate(maps).astype(np.float32, copy=False)
-
-    def times(self, image: NDArray[np.float32]) -> RunTimes:
-        """One run's copies and computation apart, in milliseconds."""
-        return self._runner.time({self._input: image})
-
-    def layers(self) -> tuple[Layer, ...]:
-        """The inspector's layers with the median time of each, profiled apart."""
-        times = dict(self._runner.layer_times())
-        told = self._runner.describe()
-        if not told:
-            return tuple(Layer(name, "layer", "unknown", ms) for name, ms in times.items())
-        return tuple(Layer(layer.name, layer.op, layer.precision, times.get(layer.name)) for layer in told)
-
-    def conditions(self) -> dict[str, Any]:
-        """What a latency here depends on."""
-        return {
-            "batch": 1,
-            "streams": 1,
-            "cuda_graph": self._runner.uses_graph,
-            "host_memory": "pinned",
-            "timed_region": "copy in, compute, copy out",
-            "engine_memory_bytes": self._runner.memory,
-        }
-
-    def close(self) -> None:
-        """Free the device."""
-        self._runner.close()
+        runner = TensorRtRunner(trt, path.read_bytes(), cuda or open_cuda(), graph)
+        return PlanRunner(runner, engine.task.output_name)

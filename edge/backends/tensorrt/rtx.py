@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from edge.backends.engine import Candidate, ConvCounts, Engine
-from edge.backends.tensorrt.engine import EngineRunner, audit, compile_plan, load_plan, write_engine
+from edge.backends.tensorrt.compiler import import_flavour
+from edge.backends.tensorrt.engine import audit, compile_plan, load_plan, write_engine
 from edge.backends.tensorrt.plan import count_precisions, rtx_layers
+from edge.backends.tensorrt.runner import PlanRunner
 from edge.backends.tensorrt.settings import RTX
-from edge.errors import InputError, MachineError
+from edge.errors import InputError
 from edge.graph.model import Model
 from edge.targets.target import Target
 
@@ -110,7 +112,7 @@ class TensorRtRtx:
         precisions = plan_precisions(built.plan, typed.model)
         return Attempt(True, "", capability, precisions, len(built.plan), built.seconds)
 
-    def load(self, engine: Engine, threads: int | None = None) -> EngineRunner:
+    def load(self, engine: Engine, threads: int | None = None) -> PlanRunner:
         """Load on this machine's GPU; TensorRT for RTX compiles its kernels for it now.
 
         Raises:
@@ -130,8 +132,4 @@ def import_rtx() -> Any:
     Raises:
         MachineError: not installed.
     """
-    try:
-        import tensorrt_rtx
-    except ImportError as error:
-        raise MachineError(f"TensorRT for RTX is not installed ({error}); {_INSTALL}") from None
-    return tensorrt_rtx
+    return import_flavour(RTX, "TensorRT for RTX", _INSTALL)

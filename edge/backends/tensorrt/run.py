@@ -15,6 +15,7 @@ from typing import Any, Mapping
 import numpy as np
 
 from ...errors import InputError, MachineError
+from ..runner import Timing
 from .build import make_logger, make_object
 from .cuda import Cuda
 from .plan import PlanLayer, inspector_layers, plan_version
@@ -33,16 +34,6 @@ _PROFILED_RUNS, _UNPROFILED_RUNS = 15, 3
 
 
 @dataclass(frozen=True)
-class RunTimes:
-    """One run, in milliseconds: copies in, computation, copies out, and the host's clock around all of it."""
-
-    h2d: float
-    gpu: float
-    d2h: float
-    host: float
-
-
-@dataclass(frozen=True)
 class _Buffer:
     name: str
     host: Any
@@ -57,16 +48,13 @@ class TensorRtRunner:
         plan: as built on this very machine (or, for TensorRT for RTX, for this GPU).
         cuda: see :func:`.open_cuda`.
         graph: whether to replay the work as a CUDA graph, where it can be captured.
-        shapes: input name to shape, for inputs that are dynamic; it must lie in the plan's profile.
 
     Raises:
         MachineError: the plan is not for this GPU or this TensorRT, or memory is short.
-        InputError: a dynamic input without a shape, or one outside the profile.
+        InputError: an input is dynamic.
     """
 
-    def __init__(
-        self, trt: Any, plan: bytes, cuda: Cuda, graph: bool = True, shapes: Mapping[str, tuple[int, ...]] | None = None
-    ) -> None:
+    def __init__(self, trt: Any, plan: bytes, cuda: Cuda, graph: bool = True) -> None:
         self._trt, self._cuda = trt, cuda
         self._log = make_logger(trt)
         self._runtime, self._engine = _load(trt, plan, self._log)
@@ -80,7 +68,7 @@ class TensorRtRunner:
         self._inputs: list[_Buffer] = []
         self._outputs: list[_Buffer] = []
         try:
-            self._bind(dict(shapes or {}))
+            self._bind()
             self._enqueue()  # the first run allocates and may not be captured
             cuda.synchronize(self._stream)
             if graph:
@@ -132,7 +120,7 @@ class TensorRtRunner:
         cuda.synchronize(stream)
         return {buffer.name: buffer.host.copy() for buffer in self._outputs}
 
-    def time(self, images: Mapping[str, Any]) -> RunTimes:
+    def time(self, images: Mapping[str, Any]) -> Timing:
         """One inference, timed; the numbers are in the pinned outputs and are not copied again."""
         self._fill(images)
         cuda, stream, (first, second, third, fourth) = self._cuda, self._stream, self._events
@@ -148,7 +136,8 @@ class TensorRtRunner:
         cuda.record(fourth, stream)
         cuda.synchronize(stream)
         host = 1000.0 * (time.perf_counter() - start)
-        return RunTimes(cuda.elapsed(first, second), cuda.elapsed(second, third), cuda.elapsed(third, fourth), host)
+        marks = {"h2d": (first, second), "gpu": (second, third), "d2h": (third, fourth)}
+        return Timing(host, {name: cuda.elapsed(*pair) for name, pair in marks.items()})
 
     def describe(self) -> tuple[PlanLayer, ...]:
         """The engine's layers as TensorRT's inspector tells them; empty where it is not understood."""
@@ -193,28 +182,19 @@ class TensorRtRunner:
         cuda.free_stream(self._stream)
         del self._context, self._engine, self._runtime  # in this order: each needs the next
 
-    def _bind(self, shapes: dict[str, tuple[int, ...]]) -> None:
+    def _bind(self) -> None:
         trt, engine = self._trt, self._engine
         names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
         inputs = [name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT]
-        for name in inputs:
-            if -1 in tuple(engine.get_tensor_shape(name)):
-                self._set_shape(name, shapes.get(name))
         for name in names:
             shape = tuple(self._context.get_tensor_shape(name))
+            if -1 in shape:
+                raise InputError(f"{name!r} has the dynamic shape {shape}: build the engine from static shapes")
             host = self._cuda.pinned(shape, _numpy_type(engine.get_tensor_dtype(name), name))
             buffer = _Buffer(name, host, self._cuda.malloc(max(1, host.nbytes)))
             (self._inputs if name in inputs else self._outputs).append(buffer)
             host[...] = 0
         self._address(self._context)
-
-    def _set_shape(self, name: str, shape: tuple[int, ...] | None) -> None:
-        low, _, high = (tuple(bound) for bound in self._engine.get_tensor_profile_shape(name, 0))
-        if shape is None:
-            raise InputError(f"input {name!r} is dynamic: say its shape, between {low} and {high}")
-        inside = len(shape) == len(low) and all(low[i] <= size <= high[i] for i, size in enumerate(shape))
-        if not inside or not self._context.set_input_shape(name, shape):
-            raise InputError(f"input {name!r}: shape {shape} is not between {low} and {high}")
 
     def _address(self, context: Any) -> None:
         for buffer in (*self._inputs, *self._outputs):

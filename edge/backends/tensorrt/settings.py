@@ -1,6 +1,6 @@
 """How to drive each TensorRT from 8.5 to 11: one table of what differs, turned into settings by one pure function.
 
-Nothing here imports TensorRT; :mod:`.tensorrt_build` applies the settings to whichever module is installed. Read from
+Nothing here imports TensorRT; :mod:`.build` applies the settings to whichever module is installed. Read from
 NVIDIA/TensorRT's Python bindings and headers at its tags 8.5.3 to v11.1 and, for TensorRT for RTX, from its samples.
 """
 
@@ -33,12 +33,6 @@ _LIFE: dict[str, tuple[Version, Version]] = {
     "IRuntime.engine_host_code_allowed": ((8, 6), _UNREAD),
     "inspector list named Bindings": ((8, 5), (11, 0)),
 }
-# DLA: implicit INT8 only (a calibration cache, no Q/DQ) to 10.7, none from 10.8, back with strong typing in 11.4.
-_DLA: tuple[tuple[Version, str], ...] = (
-    ((8, 5), "weak"),
-    ((10, 8), ""),
-    ((11, 4), "typed"),
-)
 
 
 @dataclass(frozen=True)
@@ -50,14 +44,12 @@ class BuildRequest:
         int8: whether it has quantize and dequantize nodes.
         fp16: whether what is not quantized shall run in FP16.
         workspace: bytes the builder may use for scratch memory.
-        dla_core: which DLA core to place layers on, None for the GPU alone.
     """
 
     typed: bool
     int8: bool
     fp16: bool
     workspace: int
-    dla_core: int | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +64,6 @@ class Settings:
         properties: of the builder's configuration.
         plugins: whether NVIDIA's plugins must be registered before parsing.
         timing_cache: whether the builder keeps one (TensorRT for RTX asks for a GPU when given one).
-        dla_core: as asked for.
         memory_size: name of the engine's scratch size.
         io_list: name of the inspector's list of inputs and outputs.
         host_code: whether the runtime has to be told that engines bring no host code.
@@ -86,7 +77,6 @@ class Settings:
     properties: tuple[tuple[str, int], ...]
     plugins: bool
     timing_cache: bool
-    dla_core: int | None
     memory_size: str
     io_list: str
     host_code: bool
@@ -132,13 +122,10 @@ def find_settings(version: str, wish: BuildRequest, flavour: str = ENTERPRISE) -
         raise InputError(f"TensorRT {version} is not strongly typed: give it the FP32 graph")
     if wish.fp16 and not wish.typed and not can_flag:
         raise InputError(f"TensorRT {version} has no FP16 flag: FP16 must be written into the graph")
-    _require_dla(number, version, wish)
     strong = wish.typed or not can_flag
     flags: tuple[str, ...] = ("FP16",) if wish.fp16 else ()
     flags += ("INT8",) if wish.int8 else ()
     on: tuple[str, ...] = () if strong else flags
-    if wish.dla_core is not None:
-        on += ("GPU_FALLBACK",)
     return Settings(
         network_flags=("STRONGLY_TYPED",) if strong else ("EXPLICIT_BATCH",),
         parser_flags=("NATIVE_INSTANCENORM",) if has(number, "OnnxParserFlag.NATIVE_INSTANCENORM") else (),
@@ -148,7 +135,6 @@ def find_settings(version: str, wish: BuildRequest, flavour: str = ENTERPRISE) -
         properties=(),
         plugins=number < (10, 0),
         timing_cache=True,
-        dla_core=wish.dla_core,
         memory_size=_first(number, "ICudaEngine.", ("device_memory_size", "device_memory_size_v2")),
         io_list="Bindings" if has(number, "inspector list named Bindings") else "I/O Tensors",
         host_code=has(number, "IRuntime.engine_host_code_allowed"),
@@ -160,8 +146,6 @@ def _rtx_settings(number: Version, wish: BuildRequest) -> Settings:
         raise InputError("TensorRT for RTX {}.{}: only 1.x is known".format(*number))
     if wish.fp16 and not wish.typed:
         raise InputError("TensorRT for RTX has no FP16 flag: FP16 must be written into the graph")
-    if wish.dla_core is not None:
-        raise InputError("TensorRT for RTX has no DLA: leave the DLA core out")
     return Settings(
         network_flags=("STRONGLY_TYPED",),
         parser_flags=(),
@@ -171,24 +155,10 @@ def _rtx_settings(number: Version, wish: BuildRequest) -> Settings:
         properties=(),
         plugins=False,
         timing_cache=False,
-        dla_core=None,
         memory_size="device_memory_size_v2",
         io_list="I/O Tensors",
         host_code=False,
     )
-
-
-def _require_dla(number: Version, version: str, wish: BuildRequest) -> None:
-    if wish.dla_core is None:
-        return
-    mode = [mode for first, mode in _DLA if first <= number][-1]
-    if not mode:
-        raise InputError(f"TensorRT {version} has no DLA (10.8 to 11.3 have none): leave the DLA core out")
-    if wish.int8 and mode == "weak":
-        raise InputError(f"TensorRT {version} takes no Q/DQ on the DLA: build FP16 there, or INT8 on the GPU")
-    if wish.typed != (mode == "typed"):
-        form = "a typed graph" if mode == "typed" else "the FP32 graph with the FP16 flag"
-        raise InputError(f"TensorRT {version} wants {form} for the DLA")
 
 
 def _first(number: Version, prefix: str, names: tuple[str, ...]) -> str:

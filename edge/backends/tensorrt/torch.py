@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from edge.backends.engine import Candidate, Engine
 from edge.backends.tensorrt.backend import import_tensorrt, require_gpu
 from edge.backends.tensorrt.build import Built
-from edge.backends.tensorrt.engine import EngineRunner, audit, load_plan, write_engine
+from edge.backends.tensorrt.engine import audit, load_plan, write_engine
+from edge.backends.tensorrt.runner import PlanRunner
 from edge.errors import InputError, MachineError
 from edge.graph.model import Model
 from edge.targets.target import Target
@@ -88,7 +89,7 @@ class TorchTensorRt:
         # Its layers carry names of its own, so the graph's convolutions cannot be told apart: unknown.
         return write_engine(folder, candidate, target, self.name, built, audit((), candidate.model), versions, runs_on)
 
-    def load(self, engine: Engine, threads: int | None = None) -> EngineRunner:
+    def load(self, engine: Engine, threads: int | None = None) -> PlanRunner:
         """Load on this machine's GPU.
 
         Raises:

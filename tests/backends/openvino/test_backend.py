@@ -11,7 +11,8 @@ from edge.accuracy.sqnr import sqnr_db
 from edge.backends import find_backend
 from edge.backends.engine import Candidate, ConvCounts, read_engine
 from edge.backends.onnxruntime import reference
-from edge.backends.openvino.backend import OpenVino, _capabilities
+from edge.backends.openvino.backend import OpenVino
+from edge.backends.openvino.runner import capabilities
 from edge.errors import InputError, MachineError
 from edge.graph.model import Model
 from edge.machine.cores import physical_cores
@@ -19,7 +20,7 @@ from edge.targets.target import find_target
 from tests.fixtures.small_unet import images, small_unet
 
 CPU = find_target("cpu")
-HAS_BF16 = "BF16" in _capabilities()
+HAS_BF16 = "BF16" in capabilities()
 
 
 def test_fp32_engine_round_trip(tmp_path: Path) -> None:
@@ -60,10 +61,10 @@ def test_bf16_runs_as_bf16(tmp_path: Path) -> None:
 def test_precisions_that_would_run_silently_otherwise_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge.backends.openvino.backend._capabilities", lambda: frozenset({"FP32", "INT8", "BF16"}))
+    monkeypatch.setattr("edge.backends.openvino.backend.capabilities", lambda: frozenset({"FP32", "INT8", "BF16"}))
     assert OpenVino().refusal("fp16", CPU) == "this CPU has no FP16 arithmetic: OpenVINO would silently run BF16"
     assert [OpenVino().refusal(p, CPU) for p in ("fp32", "bf16", "int8", "mixed")] == [None] * 4
-    monkeypatch.setattr("edge.backends.openvino.backend._capabilities", lambda: frozenset({"FP32", "INT8"}))
+    monkeypatch.setattr("edge.backends.openvino.backend.capabilities", lambda: frozenset({"FP32", "INT8"}))
     assert "silently run FP32" in str(OpenVino().refusal("bf16", CPU))
     with pytest.raises(MachineError, match="no BF16"):
         OpenVino().build(Candidate("bf16", "bf16", "bf16", small_unet()), CPU, tmp_path)

@@ -1,0 +1,113 @@
+"""A network that OpenVINO compiled for this CPU, ready to run, on a workstation and on a board."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...errors import MachineError
+from ...machine.cores import physical_cores
+from ..runner import Layer, Timing, clocked
+from .faults import as_edge_error, openvino_faults
+from .network import DEVICE, compile_network, compiled_conditions, core, profile_layers
+
+if TYPE_CHECKING:
+    import openvino
+    from numpy.typing import NDArray
+
+CAPABILITIES: Mapping[str, str] = {"int8": "INT8", "fp32": "FP32", "bf16": "BF16", "fp16": "FP16"}
+"""What the CPU must list for a precision to be more than a name."""
+
+
+@cache
+def capabilities() -> frozenset[str]:
+    """What this CPU computes in, as OpenVINO lists it."""
+    return frozenset(core().get_property(DEVICE, "OPTIMIZATION_CAPABILITIES"))
+
+
+def require_precision(rest: str) -> None:
+    """Refuse a float precision that OpenVINO would silently run as another.
+
+    Raises:
+        MachineError: this CPU has no such arithmetic.
+    """
+    if CAPABILITIES[rest] not in capabilities():
+        raise MachineError(
+            f"this CPU has no {CAPABILITIES[rest]} arithmetic, so OpenVINO would silently run another precision; "
+            "build the engine for fp32 instead"
+        )
+
+
+def load_network(path: Path, rest: str, threads: int | None, output: str | None) -> OpenVinoRunner:
+    """Compile OpenVINO's IR for this CPU.
+
+    Args:
+        path: the ``.xml`` file.
+        rest: precision of whatever is not quantized: fp32, bf16 or fp16.
+        threads: of the one stream; None for all physical cores.
+        output: name of the output to return; None for the first.
+
+    Raises:
+        MachineError: OpenVINO is not installed, or this CPU lacks the precision.
+        InputError: OpenVINO refuses the file.
+    """
+    require_precision(rest)
+    with openvino_faults(str(path)):
+        return OpenVinoRunner(core().read_model(str(path)), rest, threads or physical_cores(), output)
+
+
+class OpenVinoRunner:
+    """A compiled network, latency mode, one stream, batch 1.
+
+    Args:
+        network: OpenVINO's model.
+        rest: precision of whatever is not quantized: fp32, bf16 or fp16.
+        threads: of the one stream.
+        output: name of the output to return; None for the first.
+    """
+
+    def __init__(self, network: openvino.Model, rest: str, threads: int, output: str | None = None) -> None:
+        self._network = network
+        self._rest = rest
+        self._threads = threads
+        compiled = compile_network(network, rest, threads)
+        self._shape = tuple(compiled.input(0).shape)
+        self._port = compiled.output(output) if output else compiled.output(0)
+        self._request = compiled.create_infer_request()
+        self._compiled: openvino.CompiledModel | None = compiled
+
+    def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """``[n, channels, height, width]`` to ``[n, maps, height, width]``, both float32; one image at a time."""
+        if len(batch) > 1:
+            return np.concatenate([self.run(image[None]) for image in batch])
+        image = np.ascontiguousarray(batch, np.float32)
+        try:
+            results = self._request.infer({0: image}, share_inputs=True, share_outputs=True)
+        except RuntimeError as error:
+            raise as_edge_error("the engine", error) from error
+        return np.array(results[self._port])  # a copy: the request writes over its own buffer on the next run
+
+    def time(self, batch: NDArray[np.float32]) -> Timing:
+        """One timed run, arrays in and out."""
+        return clocked(self.run, batch)
+
+    def layers(self) -> tuple[Layer, ...]:
+        """What runs, in order, with the median time of each.
+
+        Profiling slows every layer a little, so this compiles apart and never touches the engine that is timed.
+        """
+        return profile_layers(self._network, self._rest, self._threads)
+
+    def conditions(self) -> dict[str, Any]:
+        """Settings as the compiled model reports them, not as they were asked for."""
+        if self._compiled is None:
+            raise RuntimeError("the engine is closed")
+        return compiled_conditions(self._compiled)
+
+    def close(self) -> None:
+        """Free the compiled network's memory."""
+        self._compiled = self._request = None
