@@ -12,12 +12,15 @@ import numpy as np
 import pytest
 
 from edge.backends.engine import read_engine
+from edge.backends.openvino.compiler import OpenVinoCompiler
+from edge.backends.openvino.runner import OpenVinoRunner
 from edge.bundle.archive import unpack
 from edge.bundle.pack import pack
 from edge.device import proof
 from edge.device import verify as device
 from edge.device.engines import CachedEngine
 from edge.device.proof import Options
+from edge.device.seal import Seal
 from edge.errors import InputError, MachineError
 from edge.images.image_set import load_image_set
 from edge.pipeline.verify import describe, verify
@@ -27,6 +30,14 @@ from edge.targets.target import find_target
 from tests.fixtures.forge import archive, head, manifest
 
 QUICK = Options(seconds=0.05, min_runs=5)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def home(tmp_path_factory):
+    """A home folder of the tests' own: a board's key lies there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -112,14 +123,14 @@ def test_an_engine_from_a_device_is_checked_by_its_graph(packed, tmp_path):
 
 
 def test_goes_on_after_a_power_cut(packed, tmp_path, monkeypatch):
-    """Killed while the second engine is timed: the first one is neither built, checked nor timed again."""
+    """Killed while the second engine is checked: the first one is neither built nor checked again; all are timed."""
     folder, work, out = tmp_path / "b", tmp_path / "work", tmp_path / "run"
     unpack(packed, folder)
 
     class PowerCut(BaseException):
         pass
 
-    real, calls = proof._measure, []
+    real, calls = proof._check, []
 
     def cut(job, candidate, *rest):
         calls.append(candidate.name)
@@ -127,20 +138,51 @@ def test_goes_on_after_a_power_cut(packed, tmp_path, monkeypatch):
             raise PowerCut
         return real(job, candidate, *rest)
 
-    monkeypatch.setattr(proof, "_measure", cut)
+    monkeypatch.setattr(proof, "_check", cut)
     with pytest.raises(PowerCut):
         device.verify(folder, work, out, QUICK, lambda _: None)
     assert not out.exists()
     said = []
-    device.verify(folder, work, out, QUICK, said.append)
+    report = device.verify(folder, work, out, QUICK, said.append)
     first, second = calls[:2]
     assert calls == [first, second, second]
     assert f"{first}: engine from an earlier run" in said and f"{second}: engine from an earlier run" in said
-    assert f"{first}: checked and timed before the interruption" in said
+    assert f"{first}: checked before the interruption" in said
     assert faults(json.loads((out / "report.json").read_text())) == ()
+    for row in report["engines"]:
+        assert row["latency_ms"]["conditions"]["interleaved_with"] == [n for n in (first, second) if n != row["name"]]
     said.clear()
     device.verify(folder, work, out, QUICK, said.append)  # finished: measured anew, on the same engines
     assert not [line for line in said if "interruption" in line or line.endswith(": building")]
+
+
+def test_nothing_counts_that_this_board_did_not_write_here(packed, tmp_path, monkeypatch):
+    """A forged check, and one of a folder that was copied from elsewhere, are as good as none; so are their engines."""
+    folder, work, said = tmp_path / "b", tmp_path / "work", []
+    unpack(packed, folder)
+    monkeypatch.setattr(device, "time_engines", _interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        device.verify(folder, work, tmp_path / "run", QUICK, lambda _: None)
+    kept = sorted((work / "progress").glob("*.json"))
+    assert len(kept) == 2
+    for path in kept:
+        sealed = json.loads(path.read_text())
+        sealed["table"]["accuracy"]["dice"]["mean"] = 0.9999
+        sealed["table"]["gate"] = {"preset": "99", "passed": True, "reasons": [], "checks": []}
+        path.write_text(json.dumps(sealed))
+    monkeypatch.undo()
+    report = device.verify(folder, work, tmp_path / "run", QUICK, said.append)
+    assert not [line for line in said if "before the interruption" in line]
+    assert sum(line.endswith("engine from an earlier run") for line in said) == 2
+    assert all(row["accuracy"]["dice"]["mean"] < 0.9999 for row in report["engines"])
+    said.clear()
+    copied = shutil.copytree(work, tmp_path / "copied")
+    device.verify(folder, copied, tmp_path / "run", QUICK, said.append)
+    assert sum(line.endswith(": building") for line in said) == 2
+
+
+def _interrupted(*_):
+    raise KeyboardInterrupt
 
 
 @pytest.fixture(scope="module")
@@ -153,10 +195,9 @@ def finished(packed, tmp_path_factory):
 
 
 def test_half_written_state_is_not_trusted(finished, tmp_path):
-    work = shutil.copytree(finished / "work", tmp_path / "work")
-    (work / "engines/int8/cache.json").write_text('{"key": {"gra')
+    work, said = finished / "work", []
+    (work / "engines/int8/cache.json").write_text('{"table": {"gra')
     (work / "engines/fp32/model.bin").write_bytes(b"short")
-    said = []
     device.verify(finished / "b", work, tmp_path / "run", QUICK, said.append)
     assert "int8: building" in said and "fp32: its file was changed; building it again" in said
 
@@ -169,12 +210,13 @@ def test_half_written_state_is_not_trusted(finished, tmp_path):
     ],
 )
 def test_engines_of_another_compiler_device_or_graph_are_built_again(finished, tmp_path, changes, words):
-    work = shutil.copytree(finished / "work", tmp_path / "work")
+    work = finished / "work"
+    seal = Seal(work)
     for name, change in zip(("int8", "fp32"), changes, strict=True):
         record = work / "engines" / name / "cache.json"
-        table = json.loads(record.read_text())
+        table = seal.read(record)
         table["key"].update(change)
-        record.write_text(json.dumps(table))
+        seal.write(record, table)
     said = []
     device.verify(finished / "b", work, tmp_path / "run", QUICK, said.append)
     for name, expected in zip(("int8", "fp32"), words, strict=True):
@@ -185,16 +227,14 @@ def test_engines_of_another_compiler_device_or_graph_are_built_again(finished, t
 def test_a_compiler_that_refuses_one_graph_does_not_end_the_run(packed, tmp_path, monkeypatch):
     folder = tmp_path / "b"
     unpack(packed, folder)
-    from edge.backends.openvino import compiler as openvino_cpu
-
-    real = openvino_cpu.OpenVinoCompiler.build
+    real = OpenVinoCompiler.build
 
     def refuse(self, candidate, *rest):
         if candidate.name == "int8":
             raise InputError("OpenVINO refuses graph int8 (no such operator)")
         return real(self, candidate, *rest)
 
-    monkeypatch.setattr(openvino_cpu.OpenVinoCompiler, "build", refuse)
+    monkeypatch.setattr(OpenVinoCompiler, "build", refuse)
     report = device.verify(folder, tmp_path / "work", tmp_path / "run", QUICK, lambda _: None)
     rows = {row["name"]: row for row in report["engines"]}
     assert rows["int8"]["path"] is None and "no such operator" in rows["int8"]["gate"]["reasons"][0]
@@ -205,10 +245,8 @@ def test_a_wrong_engine_is_not_chosen(packed, tmp_path, monkeypatch):
     """An engine that computes something else is fast and fails."""
     folder = tmp_path / "b"
     unpack(packed, folder)
-    from edge.backends.openvino import compiler as openvino_cpu
-
-    real = openvino_cpu._OpenVinoRunner.run
-    monkeypatch.setattr(openvino_cpu._OpenVinoRunner, "run", lambda self, image: real(self, image[..., ::-1].copy()))
+    real = OpenVinoRunner.run
+    monkeypatch.setattr(OpenVinoRunner, "run", lambda self, image: real(self, image[..., ::-1].copy()))
     report = device.verify(folder, tmp_path / "work", tmp_path / "run", QUICK, lambda _: None)
     assert report["status"] == "failed" and report["chosen"] is None and faults(report) == ()
     assert all("parity" in row["gate"]["reasons"][0] for row in report["engines"])

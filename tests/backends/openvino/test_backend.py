@@ -61,10 +61,14 @@ def test_bf16_runs_as_bf16(tmp_path: Path) -> None:
 def test_precisions_that_would_run_silently_otherwise_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge.backends.openvino.backend.capabilities", lambda: frozenset({"FP32", "INT8", "BF16"}))
+    for module in ("backend", "runner"):
+        monkeypatch.setattr(
+            f"edge.backends.openvino.{module}.capabilities", lambda: frozenset({"FP32", "INT8", "BF16"})
+        )
     assert OpenVino().refusal("fp16", CPU) == "this CPU has no FP16 arithmetic: OpenVINO would silently run BF16"
     assert [OpenVino().refusal(p, CPU) for p in ("fp32", "bf16", "int8", "mixed")] == [None] * 4
-    monkeypatch.setattr("edge.backends.openvino.backend.capabilities", lambda: frozenset({"FP32", "INT8"}))
+    for module in ("backend", "runner"):
+        monkeypatch.setattr(f"edge.backends.openvino.{module}.capabilities", lambda: frozenset({"FP32", "INT8"}))
     assert "silently run FP32" in str(OpenVino().refusal("bf16", CPU))
     with pytest.raises(MachineError, match="no BF16"):
         OpenVino().build(Candidate("bf16", "bf16", "bf16", small_unet()), CPU, tmp_path)
