@@ -13,6 +13,7 @@ from edge.bundle.pack import pack
 from edge.device.engines import obtain
 from edge.device.manifest import check_folder
 from edge.device.pictures import bundled
+from edge.device.seal import Seal
 from edge.errors import InputError, MachineError
 from edge.machine.machine import read_machine
 from edge.pipeline.verify import verify
@@ -74,12 +75,23 @@ def test_a_jetpack_of_another_generation_is_refused_when_packing(jetson_run, tmp
 
 def test_builds_every_candidate_and_keeps_the_engines(bundle, tmp_path):
     _, manifest, folder = bundle
-    toolkit = TensorRtRtxCompiler(capabilities=("SM86",))
-    identity = toolkit.identity()
+    seal = Seal(tmp_path, home=tmp_path)
+    compiler = TensorRtRtxCompiler(capabilities=("SM86",))
+    identity = compiler.identity()
     said = []
     for _ in range(2):
         for candidate in manifest.candidates:
-            kept = obtain(toolkit, identity, manifest, candidate, folder, tmp_path, 256 << 20, said.append)
+            kept = obtain(
+                compiler,
+                identity,
+                manifest,
+                candidate,
+                folder,
+                tmp_path,
+                Seal(tmp_path, home=tmp_path),
+                256 << 20,
+                said.append,
+            )
             plan = (kept.folder / kept.built.artefact).read_bytes()
             assert plan_version(plan) is None or plan[:4] == b"ftrt"
             assert len(plan) > 1000 and kept.bytes == len(plan) and kept.built.seconds > 0
@@ -87,28 +99,49 @@ def test_builds_every_candidate_and_keeps_the_engines(bundle, tmp_path):
     assert said == [f"{n}: building" for n in names] + [f"{n}: engine from an earlier run" for n in names]
     said.clear()
     other = TensorRtRtxCompiler(capabilities=("SM89",))
-    obtain(other, other.identity(), manifest, manifest.candidates[0], folder, tmp_path, 256 << 20, said.append)
+    obtain(
+        other,
+        other.identity(),
+        manifest,
+        manifest.candidates[0],
+        folder,
+        tmp_path,
+        seal,
+        256 << 20,
+        said.append,
+    )
     assert said == [f"{names[0]}: built for none here (SM86), this is none here (SM89); building it again"]
 
 
 def test_int8_plans_hold_int8_convolutions(bundle, tmp_path):
     _, manifest, folder = bundle
-    toolkit = TensorRtRtxCompiler(capabilities=("SM86",))
+    seal = Seal(tmp_path, home=tmp_path)
+    compiler = TensorRtRtxCompiler(capabilities=("SM86",))
     by_name = {c.name: c for c in manifest.candidates}
     counts = {}
     for name in ("fp16", "int8-fp16"):
-        kept = obtain(toolkit, toolkit.identity(), manifest, by_name[name], folder, tmp_path, 256 << 20, lambda _: None)
+        kept = obtain(
+            compiler,
+            compiler.identity(),
+            manifest,
+            by_name[name],
+            folder,
+            tmp_path,
+            Seal(tmp_path, home=tmp_path),
+            256 << 20,
+            lambda _: None,
+        )
         counts[name] = kept.built.convs
-    assert counts["int8-fp16"]["int8"] > 0 and counts["fp16"]["int8"] == 0
+    assert counts["int8-fp16"].int8 > 0 and counts["fp16"].int8 == 0
 
 
 def test_a_graph_that_is_not_one_is_refused_in_a_sentence(bundle, tmp_path):
     _, manifest, _ = bundle
     (tmp_path / "g.onnx").write_bytes(b"not a graph")
     (tmp_path / "out").mkdir()
-    toolkit = TensorRtRtxCompiler(capabilities=("SM86",))
+    compiler = TensorRtRtxCompiler(capabilities=("SM86",))
     with pytest.raises(InputError, match="cannot read the graph"):
-        toolkit.build(manifest.candidates[0], tmp_path / "g.onnx", tmp_path / "out", tmp_path, 256 << 20)
+        compiler.build(manifest.candidates[0], tmp_path / "g.onnx", tmp_path / "out", tmp_path, 256 << 20)
 
 
 def test_verify_here_is_exit_code_3_and_one_sentence(bundle, tmp_path):
@@ -133,7 +166,7 @@ def test_a_jetson_without_the_python_module_is_told_what_to_install(monkeypatch)
 def test_a_jetson_without_a_library_that_tensorrt_links_is_told_which(monkeypatch):
     monkeypatch.setattr("edge.backends.tensorrt.compiler.import_module", _broken)
     with pytest.raises(MachineError, match=r"TensorRT is here and cannot be loaded \(libcublas\.so\.12"):
-        TensorRtToolkit().identity()
+        TensorRtCompiler().identity()
 
 
 def _missing(name):
@@ -151,11 +184,22 @@ def test_runs_on_a_gpu(bundle, tmp_path):
     from edge.task.task import SegmentationTask
 
     _, manifest, folder = bundle
-    toolkit = TensorRtRtxCompiler()
+    seal = Seal(tmp_path, home=tmp_path)
+    compiler = TensorRtRtxCompiler()
     for candidate in manifest.candidates:
-        kept = obtain(toolkit, toolkit.identity(), manifest, candidate, folder, tmp_path, 1 << 30, lambda _: None)
+        kept = obtain(
+            compiler,
+            compiler.identity(),
+            manifest,
+            candidate,
+            folder,
+            tmp_path,
+            Seal(tmp_path, home=tmp_path),
+            1 << 30,
+            lambda _: None,
+        )
         task = SegmentationTask.from_table(manifest.task, "manifest")
-        runner = toolkit.load(candidate, kept.folder, kept.built, task.output_name)
+        runner = compiler.load(candidate, kept.folder, kept.built, task.output_name)
         pictures = bundled(folder, manifest)
         with np.load(folder / candidate.parity) as stored:
             pairs = [(stored["outputs"][k], pictures.pixels[i]) for k, i in enumerate(stored["indices"])]

@@ -1,6 +1,6 @@
 """The runner against a TensorRT that only keeps promises: it checks what is asked of the real one, call by call.
 
-Only a GPU can run an engine (see the tests marked ``needs_gpu``); bindings, copies, graphs, dynamic shapes and freeing
+Only a GPU can run an engine (see the tests marked ``needs_gpu``); bindings, copies, graphs and freeing
 can be checked without.
 """
 
@@ -21,10 +21,6 @@ class Context:
 
     def get_tensor_shape(self, name):
         return self.shape
-
-    def set_input_shape(self, name, shape):
-        self.shape = tuple(shape)
-        return True
 
     def set_tensor_address(self, name, pointer):
         self.addresses[name] = pointer
@@ -62,9 +58,6 @@ class Engine:
 
     def get_tensor_shape(self, name):
         return self.shape
-
-    def get_tensor_profile_shape(self, name, profile):
-        return (1, 1, 2, 2), (1, 1, 4, 4), (1, 1, 8, 8)
 
     def create_execution_context(self):
         self.contexts.append(Context(self))
@@ -117,7 +110,7 @@ def test_images_go_through_and_everything_is_freed(cuda, library):
     np.testing.assert_array_equal(first, 2 * image + 1)
     np.testing.assert_array_equal(second, -2 * image + 1)
     times = runner.time({"x": image})
-    assert (times.h2d, times.gpu, times.d2h) == (1.5, 1.5, 1.5) and times.host > 0
+    assert times.parts == {"h2d": 1.5, "gpu": 1.5, "d2h": 1.5} and times.host > 0
     runner.close()
     runner.close()
     assert library.stub_live() == before
@@ -152,17 +145,24 @@ def test_a_plan_never_brings_code_for_this_cpu(cuda):
     assert HOST_CODE == [False]
 
 
-def test_dynamic_inputs_are_given_a_shape_inside_the_profile(cuda, library, monkeypatch):
+def test_dynamic_inputs_are_refused(cuda, library, monkeypatch):
     before = library.stub_live()
     monkeypatch.setattr(Trt, "shape", (1, 1, -1, -1))
-    with pytest.raises(InputError, match="'x' is dynamic: say its shape"):
+    with pytest.raises(InputError, match=r"'x' has the dynamic shape \(1, 1, -1, -1\): build the engine from static"):
         TensorRtRunner(Trt, b"plan", cuda)
-    with pytest.raises(InputError, match=r"shape \(1, 1, 9, 4\) is not between"):
-        TensorRtRunner(Trt, b"plan", cuda, shapes={"x": (1, 1, 9, 4)})
     assert library.stub_live() == before
-    runner = TensorRtRunner(Trt, b"plan", cuda, shapes={"x": (1, 1, 4, 4)})
-    assert runner.inputs == {"x": (1, 1, 4, 4)}
-    runner.close()
+
+
+@pytest.mark.parametrize("fails", [lambda log: None, TypeError("factory function returned nullptr")])
+def test_a_tensorrt_that_does_not_start_is_the_machines_fault(cuda, monkeypatch, fails):
+    def runtime(log):
+        log.log(Trt.ILogger.WARNING, "CUDA initialization failure with error: 35")
+        if isinstance(fails, Exception):
+            raise fails
+
+    monkeypatch.setattr(Trt, "Runtime", runtime)
+    with pytest.raises(MachineError, match=r"does not start on this machine \(CUDA initialization .* 35\); check the"):
+        TensorRtRunner(Trt, b"plan", cuda)
 
 
 def test_a_plan_for_another_machine_is_refused(cuda):

@@ -11,8 +11,8 @@ WEAK, TYPED = VERSIONS[:4], VERSIONS[4:]
 WORKSPACE = 1 << 28
 
 
-def wish(typed=False, int8=False, fp16=False, dla=None):
-    return BuildRequest(typed, int8, fp16, WORKSPACE, dla)
+def wish(typed=False, int8=False, fp16=False):
+    return BuildRequest(typed, int8, fp16, WORKSPACE)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -69,33 +69,11 @@ def test_other_versions_are_refused(version):
         find_settings(version, wish())
 
 
-@pytest.mark.parametrize(
-    ("version", "asked", "words"),
-    [
-        ("8.5.2", wish(int8=True, dla=0), "no Q/DQ on the DLA"),
-        ("10.3", wish(int8=True, dla=0), "no Q/DQ on the DLA"),
-        ("10.3", wish(typed=True, fp16=True, dla=0), "FP32 graph with the FP16 flag"),
-        ("10.8", wish(fp16=True, dla=0), "has no DLA"),
-        ("10.16.2", wish(fp16=True, dla=0), "has no DLA"),
-        ("11.1", wish(dla=0), "has no DLA"),
-    ],
-)
-def test_dla_is_refused_where_it_cannot_be(version, asked, words):
-    with pytest.raises(InputError, match=words):
-        find_settings(version, asked)
-
-
-def test_dla_falls_back_to_the_gpu():
-    assert find_settings("8.6.2", wish(fp16=True, dla=1)).on == ("FP16", "GPU_FALLBACK")
-    assert find_settings("11.4.1", wish(typed=True, fp16=True, dla=0)).on == ("GPU_FALLBACK",)
-
-
 def test_rtx_is_always_typed_and_keeps_no_timing_cache():
     settings = find_settings("1.7.1.116", wish(typed=True, int8=True, fp16=True), RTX)
     assert settings.network_flags == ("STRONGLY_TYPED",) and not settings.timing_cache and settings.on == ()
-    for asked, words in ((wish(fp16=True), "written into the graph"), (wish(dla=0), "no DLA")):
-        with pytest.raises(InputError, match=words):
-            find_settings("1.7.1", asked, RTX)
+    with pytest.raises(InputError, match="written into the graph"):
+        find_settings("1.7.1", wish(fp16=True), RTX)
     with pytest.raises(InputError, match=r"only 1\.x"):
         find_settings("2.0", wish(), RTX)
     with pytest.raises(InputError, match=r"only 8\.5 to 11"):
