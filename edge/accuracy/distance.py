@@ -5,9 +5,8 @@ An outline is the mask's pixels that a cross-shaped erosion removes; the image's
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Iterator, Sequence
 
 import numpy as np
 

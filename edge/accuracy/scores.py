@@ -6,8 +6,7 @@ images, then over classes. ``micro`` pools the pixels of all images first and is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Callable, Mapping
 
 import numpy as np
 

@@ -61,6 +61,7 @@ PORTABLE = (
     "latency/__init__.py",
     "latency/statistics.py",
     "latency/timing.py",
+    "latency/winner.py",
     "machine/__init__.py",
     "machine/cores.py",
     "machine/jetson.py",

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from ..errors import EdgeError
 from ..files import sha256_table
 from ..latency.statistics import Measured
 from ..latency.timing import interleave
+from ..latency.winner import Contender
 from ..machine.machine import ROOT, read_machine
 from ..machine.rails import IDLE_S, Meter, Power, energy, find_rails
 from .engines import CachedEngine
@@ -36,8 +37,9 @@ from .seal import Seal
 if TYPE_CHECKING:
     from ..task.task import SegmentationTask
 
+    Faults = dict[str, EdgeError]
+
 Say = Callable[[str], None]
-Faults = Dict[str, EdgeError]
 _LONGEST_POWER_S = 5.0
 _REGION = "host array in, host array out"
 
@@ -155,6 +157,12 @@ def time_engines(
             one = replace(one, conditions={**one.conditions, **shared, "power": power})
             timed[name] = Timed(one, _layers(runners[name], engines[name][0]))
     return timed, faults
+
+
+def contender(name: str, timed: Timed, proof: Mapping[str, Any], kept: CachedEngine) -> Contender:
+    """An engine that passes, as the choice of the winner sees it."""
+    accuracy = proof["accuracy"]
+    return Contender(name, timed.measured.blocks, accuracy["dice"]["retained"], accuracy["agreement"], kept.bytes)
 
 
 def _check(job: Job, candidate: Candidate, runner: Runner, reference: Evaluation) -> dict[str, Any]:

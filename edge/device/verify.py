@@ -20,14 +20,14 @@ from ..accuracy.gate import NONE, Gate, require_enough
 from ..backends.compiler import Compiler, Identity, find_compiler
 from ..errors import EdgeError, InputError, MachineError
 from ..files import replaced_folder
-from ..latency.statistics import fastest
+from ..latency.winner import standing
 from ..machine.machine import ROOT, Machine, read_machine
 from ..task.task import SegmentationTask
 from .engines import CachedEngine, obtain
 from .manifest import Manifest, check_folder
 from .pictures import Pictures, bundled, bundled_reference, supplied
 from .preflight import Preflight, preflight, require_target
-from .proof import Job, Options, Say, check, loaded, measure_idle, time_engines
+from .proof import Job, Options, Say, check, contender, loaded, measure_idle, time_engines
 from .report import ENGINE, REPORT, assemble, engine_row, environment, failed_row, write_engine, write_run
 from .runtime import require_runtime, runtime_agreement, runtime_verdict
 from .seal import Seal
@@ -118,8 +118,9 @@ def verify(folder: Path, work: Path, out: Path, options: Options, say: Say) -> d
     for row in rows:
         say(_sentence(row))
     _require_any(rows, refused)
-    passing = {name: one.measured for name, one in timed.items() if checked[name]["gate"]["passed"]}
-    chosen = fastest(passing) if passing else None
+    passing = [contender(name, one, checked[name], kept[name]) for name, one in timed.items() if _passes(checked[name])]
+    winner = standing(passing) if passing else None
+    chosen = winner.winner if winner else None
     own = [row.dice for row in per_image_dice(reference, reference)]
     report = assemble(
         manifest,
@@ -134,12 +135,16 @@ def verify(folder: Path, work: Path, out: Path, options: Options, say: Say) -> d
             "engines": {name: checked[name]["per_image_dice"] for name in timed},
         },
         chosen,
-        [*found.warnings, *_notes(job)],
+        [*found.warnings, *_notes(job), *filter(None, [winner.sentence() if winner else ""])],
     )
     write_run(out, report, manifest, kept, folder)
     shutil.rmtree(str(work / "progress"), ignore_errors=True)
     say(f"chosen: {chosen}" if chosen else "no engine passes the gate")
     return report
+
+
+def _passes(proof: dict[str, Any]) -> bool:
+    return bool(proof["gate"]["passed"])
 
 
 def _require_own_folders(folder: Path, work: Path, out: Path) -> None:

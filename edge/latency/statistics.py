@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 import numpy as np
 
@@ -154,16 +153,6 @@ def ratio(samples_a: Samples | Sequence[Samples], samples_b: Samples | Sequence[
     drawn = np.random.default_rng(_SEED).integers(0, len(ratios), size=(_RESAMPLES, len(ratios)))
     low, high = np.quantile(np.median(ratios[drawn], axis=1), (0.025, 0.975))
     return Ratio(float(np.median(ratios)), (float(low), float(high)), len(ratios))
-
-
-def fastest(measured: Mapping[str, Measured]) -> str:
-    """Name of the fastest of engines that were timed interleaved.
-
-    Compared round by round with the one of least median: where load comes and goes, medians over whole series that are
-    close say little, neighbouring blocks still do.
-    """
-    least = min(measured.values(), key=lambda one: one.p50)
-    return min(measured, key=lambda name: (ratio(measured[name].blocks, least.blocks).ratio, measured[name].p50))
 
 
 def _paired_blocks(

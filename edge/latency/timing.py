@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -27,10 +26,11 @@ from .statistics import Latency, Measured, Ratio, ratio, summarize
 if TYPE_CHECKING:
     from .statistics import Samples
 
+    Parts = dict[str, list[float]]
+
 __all__ = ["Latency", "Measured", "Ratio", "interleave", "measure", "ratio"]
 
 Run = Callable[[], object]
-Parts = dict[str, list[float]]
 
 MIN_RUNS = 100
 """Fewest timed runs: p99 is then at least a rank of its own."""

@@ -9,12 +9,15 @@ The same measurements give the same winner.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Sequence
 
 import numpy as np
 
-from edge.latency.statistics import Ratio, Samples, ratio
+from .statistics import Ratio, ratio
+
+if TYPE_CHECKING:
+    from .statistics import Samples
 
 TOLERANCE = 0.01
 RULE = "then the higher Dice retained, the higher agreement, and the smaller engine decide, in that order"

@@ -6,9 +6,8 @@ What an older task did not know is written only where it says something, so that
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Iterable, Mapping
 
 from ..errors import InputError
 from .intensity import Intensity

@@ -14,9 +14,8 @@ It is MONAI's ``SlidingWindowInferer``. Only a band of one tile's height is kept
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Sequence
 
 import numpy as np
 

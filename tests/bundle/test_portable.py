@@ -60,6 +60,27 @@ def test_a_file_that_travels_is_portable(name):
         assert not any(module.startswith("numpy.typing") for module in modules), where
 
 
+@pytest.mark.parametrize("name", PORTABLE)
+def test_nothing_is_evaluated_that_3_8_lacks(name):
+    """Annotations are text there; aliases, bases and calls are not."""
+    tree = ast.parse((ROOT / name).read_text())
+    for top in (node for node in tree.body if not _is_typing_only(node)):
+        for node in ast.walk(top):
+            where = f"{name}:{getattr(node, 'lineno', 0)}"
+            if isinstance(node, ast.Assign) and node in tree.body:
+                generic = [n.value for n in ast.walk(node.value) if isinstance(n, ast.Subscript)]
+                builtin = {n.id for n in generic if isinstance(n, ast.Name)} & {"dict", "list", "set", "tuple", "type"}
+                assert not builtin, f"{where}: a built-in is not subscriptable on 3.8; alias it under TYPE_CHECKING"
+            if isinstance(node, ast.ImportFrom):
+                assert node.module != "collections.abc", f"{where}: import it from typing, it is not subscriptable"
+                newer = {"cache"} if node.module == "functools" else set()
+                assert not newer & {alias.name for alias in node.names}, where
+            if isinstance(node, ast.Attribute):
+                assert node.attr not in {"removeprefix", "removesuffix", "freedesktop_os_release", "bit_count"}, where
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "zip":
+                assert not node.keywords, f"{where}: zip has no strict on 3.8"
+
+
 def test_every_folder_that_travels_is_a_package():
     folders = {name.rpartition("/")[0] for name in PORTABLE} - {""}
     assert {f"{folder}/__init__.py" for folder in folders} <= set(PORTABLE)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edge.latency.statistics import fastest, percentile, ratio, summarize
+from edge.latency.statistics import percentile, ratio, summarize
 
 
 def test_percentiles_follow_the_stated_method() -> None:
@@ -74,14 +74,3 @@ def test_flat_series_are_cut_into_rounds_and_uneven_blocks_are_refused() -> None
     assert ratio(np.full(4, 3.0), np.full(60, 2.0)).rounds == 4
     with pytest.raises(ValueError, match="cannot be paired"):
         ratio([np.ones(2)], [np.ones(2), np.ones(2)])
-
-
-def test_the_fastest_is_found_round_by_round() -> None:
-    """Load came in the rounds in which the faster engine happened to run more often: medians are misled."""
-    load = [1.0, 3.0] * 10
-    slow = [np.full(10 if factor == 1.0 else 5, 10.0 * factor) for factor in load]
-    quick = [np.full(5 if factor == 1.0 else 10, 9.8 * factor) for factor in load]
-    measured = {"slow": summarize(slow, 0, {}), "quick": summarize(quick, 0, {})}
-    assert measured["slow"].p50 < measured["quick"].p50
-    assert fastest(measured) == "quick"
-    assert fastest({"only": measured["slow"]}) == "only"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Iterator
 
 from ...errors import EdgeError, InputError, machine_fault
 

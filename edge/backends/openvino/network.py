@@ -8,10 +8,9 @@ from __future__ import annotations
 import statistics
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -40,7 +39,7 @@ _UNPROFILED_RUNS = 2
 _PROFILE_SECONDS = 1.0
 
 
-@cache
+@lru_cache(maxsize=None)
 def core() -> openvino.Core:
     """OpenVINO's one entry point (loading its plugins takes a moment).
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Mapping
 
 import numpy as np
 
@@ -23,7 +22,7 @@ CAPABILITIES: Mapping[str, str] = {"int8": "INT8", "fp32": "FP32", "bf16": "BF16
 """What the CPU must list for a precision to be more than a name."""
 
 
-@cache
+@lru_cache(maxsize=None)
 def capabilities() -> frozenset[str]:
     """What this CPU computes in, as OpenVINO lists it."""
     return frozenset(core().get_property(DEVICE, "OPTIMIZATION_CAPABILITIES"))
