@@ -48,3 +48,12 @@ def test_what_scatters_over_the_bar_is_undecided() -> None:
 def test_the_order_in_which_they_are_given_does_not_matter() -> None:
     three = [_contender("a", 1.0, 0.1), _contender("b", 1.0, 0.1, 0.9995), _contender("c", 1.001, 0.0, size=50)]
     assert standing(three) == standing(three[::-1])
+
+
+def test_the_fastest_is_found_round_by_round() -> None:
+    """Load came in the rounds in which the faster engine happened to run more often: medians are misled."""
+    load = [1.0, 3.0] * 10
+    slow = [np.full(10 if factor == 1.0 else 5, 10.0 * factor) for factor in load]
+    quick = [np.full(5 if factor == 1.0 else 10, 9.8 * factor) for factor in load]
+    assert np.median(np.concatenate(slow)) < np.median(np.concatenate(quick))
+    assert standing([Contender("slow", slow, 1.0, 1.0, 1), Contender("quick", quick, 1.0, 1.0, 1)]).winner == "quick"
