@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from edge.accuracy.compare import Accuracy
 from edge.backends.engine import Candidate
-from edge.latency.statistics import Samples
 from edge.latency.winner import Contender, standing
 from edge.pipeline.session import Clock
 from edge.search.bench import Array, Bench, Effort, Refusal
+
+if TYPE_CHECKING:
+    from edge.latency.statistics import Samples
 
 MOST_STRETCHES = 4
 """Further interleaved runs of those that tie; their intervals have halved by then."""
