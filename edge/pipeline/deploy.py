@@ -274,6 +274,7 @@ def _rows(
 ) -> list[EngineRow]:
     with job.clock.stage("estimate"):
         estimated = estimator(fused.model, job.target, job.bench.peaks())
+    baseline = next((one.latency for one in engines if one.engine.precision == "fp32"), None)
     return [
         engine_row(
             one.engine,
@@ -287,6 +288,7 @@ def _rows(
             estimated=estimated(one.engine.precision, one.engine.rest, one.latency.p50 if one.latency else None),
             pixels=one.pixels,
             throughput=swept if one.engine.name == chosen else (),
+            baseline=baseline,
         )
         for one in engines
     ]

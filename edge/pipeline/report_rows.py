@@ -16,8 +16,8 @@ from edge.fusion import Fused
 from edge.graph.macs import count_macs
 from edge.images.image_set import ImageSet
 from edge.latency.costs import Costs
+from edge.latency.statistics import Measured, Ratio, ratio
 from edge.latency.sweep import Throughput
-from edge.latency.timing import Measured
 from edge.machine.environment import environment
 from edge.pipeline.session import Job
 from edge.quantization.ranges import Ranges
@@ -49,6 +49,7 @@ def engine_row(
     estimated: Estimated | None = None,
     pixels: Measured | None = None,
     throughput: tuple[Throughput, ...] = (),
+    baseline: Measured | None = None,
 ) -> EngineRow:
     """The report's row of an engine that was built and checked."""
     return EngineRow(
@@ -72,7 +73,15 @@ def engine_row(
         estimated=estimated,
         pixels_to_mask_ms=pixels.summary() if pixels else None,
         throughput=throughput,
+        against_fp32=_against(latency, baseline),
     )
+
+
+def _against(latency: Measured | None, baseline: Measured | None) -> Ratio | None:
+    """The paired ratio of two engines; None where they were not timed in turn."""
+    if latency is None or baseline is None or len(latency.blocks) != len(baseline.blocks):
+        return None
+    return ratio(latency.blocks, baseline.blocks)
 
 
 def refused_row(refusal: Refusal, backend: str, gate: str) -> EngineRow:

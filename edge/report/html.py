@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from edge.accuracy.gate import FEWEST_IN_STRATUM
 from edge.report import plots, words
 from edge.report.details import Picture
+from edge.report.gate_table import gate_table
+from edge.report.headline import badges, headline, not_taken
 from edge.report.layers import LayerTable, layer_table
 from edge.report.pictures import Plate, plates
 from edge.report.results import EngineRow, Report
@@ -52,7 +54,7 @@ def render(report: Report, pictures: Sequence[Picture] = ()) -> str:
         report: everything measured.
         pictures: images to draw masks on, worst first.
     """
-    drawn = plates(report, pictures)
+    drawn, gated = plates(report, pictures), _detailed(report)
     links = {plate.name: f"#{plate.anchor}" for plate in drawn}
     return (
         _templates()
@@ -62,7 +64,12 @@ def render(report: Report, pictures: Sequence[Picture] = ()) -> str:
             title=words.run_label(report),
             base=words.baseline(report),
             chosen=None if report.chosen is None else report.engine(report.chosen),
-            detailed=_detailed(report),
+            headline=headline(report),
+            badges=badges(report),
+            not_taken=not_taken(report),
+            gated=gated if gated is not None and gated.gate.checks else None,
+            gate_lines=gate_table(gated) if gated is not None else (),
+            detailed=gated,
             plates=drawn,
             shown_engine=_shown_engine(report, drawn),
             front=plots.front(report),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from edge.report import words
+from edge.report.gate_table import gate_table
+from edge.report.headline import badges, headline, not_taken
 from edge.report.results import EngineRow, Report
 
 _HEADER = ("engine", "ms p50", "p99", "× FP32", "Dice", "kept", "IoU kept", "agreement", "parity", "size", "gate")
@@ -32,7 +34,9 @@ def _lines(report: Report, level: int) -> Iterator[str]:
     head = "#" * level
     yield f"{head} {report.model.name} on {report.target['name']}: {report.status}"
     yield ""
-    yield f"**{words.verdict(report)}**"
+    yield f"**{headline(report)}.** {words.verdict(report)}"
+    yield ""
+    yield " · ".join(f"{badge.title}: {badge.text}" for badge in badges(report))
     yield ""
     for finding in words.findings(report):
         yield f"- {finding}"
@@ -42,13 +46,22 @@ def _lines(report: Report, level: int) -> Iterator[str]:
     for engine in report.engines:
         yield _row(_cells(report, engine))
     yield ""
+    yield from _gate(report, head)
+    others = not_taken(report)
+    if others:
+        yield f"{head}# Why the others were not taken"
+        yield ""
+        yield from (f"- `{name}`: {reason}" for name, reason in others)
+        yield ""
+    yield "<details><summary>In full: accuracy, search, conditions, provenance</summary>"
+    yield ""
     yield from _in_full(report, head)
     yield from _throughput(report, head)
-    reasons = [(row.name, reason) for row in report.engines for reason in row.gate.reasons]
-    if reasons:
-        yield f"{head}# Why not"
+    trace = words.search_log(report)
+    if trace:
+        yield f"{head}# How precisions were chosen"
         yield ""
-        yield from (f"- `{name}`: {reason}" for name, reason in reasons)
+        yield from (f"1. {line}" for line in trace)
         yield ""
     yield f"{head}# How it was measured"
     yield ""
@@ -63,6 +76,23 @@ def _lines(report: Report, level: int) -> Iterator[str]:
     for part, use in words.data_parts(report):
         yield f"- {use}: {part.images} images of {part.name}, sha256 `{part.sha256}`"
     yield f"- reproduce: `{report.command}`"
+    yield ""
+    yield "</details>"
+
+
+def _gate(report: Report, head: str) -> Iterator[str]:
+    """What the gate asked of the chosen engine, where there is one."""
+    lines = () if report.chosen is None else gate_table(report.engine(report.chosen))
+    if not lines:
+        return
+    yield f"{head}# What gate {report.engine(str(report.chosen)).gate.preset} asked of {report.chosen}"
+    yield ""
+    header = ("criterion", "asked", "measured", "margin", "met")
+    yield _row(header)
+    yield _row(["---"] * len(header))
+    for line in lines:
+        yield _row([line.criterion, line.asked, line.measured, line.margin, "yes" if line.passed else "no"])
+    yield ""
 
 
 def _in_full(report: Report, head: str) -> Iterator[str]:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_WIDE, _SQUARE = (4.7, 3.1), (3.3, 3.1)
+_WIDE, _FULL, _SQUARE = (4.7, 3.1), (9.0, 3.4), (3.3, 3.1)
+_MARK_HALF = 6.0  # points: half of a mark, which no label may hide
 _MARKERS = ("o", "s", "D", "^", "v", "P")
 _DASHES: tuple[Any, ...] = ("-", (0, (4, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1, 2)))
 
@@ -26,9 +27,8 @@ def front(report: Report, name: str = "front") -> str | None:
     if not rows:
         return None
     with drawing():
-        figure, axes = _figure(_WIDE)
+        figure, axes = _figure(_FULL)
         points = [_front_point(axes, report, row, rows) for row in rows]
-        _front_line(axes, [p for p, row in zip(points, rows, strict=True) if row.gate.passed])
         axes.axhline(report.reference.dice, color=INKS["muted"], linewidth=0.9, linestyle=(0, (2, 2)))
         axes.annotate(
             "float model",
@@ -40,9 +40,8 @@ def front(report: Report, name: str = "front") -> str | None:
             color=INKS["muted"],
             fontsize=8,
         )
-        slowest = max(x for x, _ in points)
-        axes.set_xlim(0, slowest * 1.22)
-        axes.margins(y=0.18)
+        axes.set_xlim(*_front_limits(rows))
+        axes.margins(y=0.24)
         axes.set_xlabel("median latency, ms per image (left is better)")
         axes.set_ylabel("mean Dice (up is better)")
         _label_points(
@@ -208,9 +207,9 @@ def _label_points(figure: Figure, axes: Axes, labels: Sequence[tuple[str, tuple[
     width, height = 5.2, 11.0  # points: an average character at this size, and a line
     figure.draw_without_rendering()  # settles the limits, so that places on the page are known
     to_points = 72.0 / figure.dpi
-    taken: list[tuple[float, float, float]] = []
-    for text, point in labels:
-        x, y = axes.transData.transform(point) * to_points
+    marks = [axes.transData.transform(point) * to_points for _, point in labels]
+    taken: list[tuple[float, float, float]] = [(float(x), float(y), _MARK_HALF) for x, y in marks]
+    for (text, point), (x, y) in zip(labels, marks, strict=True):
         half = width * len(text) / 2
         offset = next(
             (
@@ -226,11 +225,12 @@ def _label_points(figure: Figure, axes: Axes, labels: Sequence[tuple[str, tuple[
         )
 
 
-def _front_line(axes: Axes, points: Sequence[tuple[float, float]]) -> None:
-    """Join the engines that no other beats in both."""
-    best = [p for p in sorted(points) if not any(q != p and q[0] <= p[0] and q[1] >= p[1] for q in points)]
-    if len(best) > 1:
-        axes.step(*zip(*best, strict=True), where="post", color=INKS["muted"], linewidth=1.1, zorder=1)
+def _front_limits(rows: Sequence[EngineRow]) -> tuple[float, float]:
+    """From left of the fastest median to right of the last p99, so that no bar is clipped and no half stands empty."""
+    times = [row.latency_ms for row in rows if row.latency_ms is not None]
+    first, last = min(t.p50 for t in times), max(t.p99 for t in times)
+    margin = 0.08 * max(last - first, 0.25 * last)
+    return max(0.0, first - 1.5 * margin), last + margin
 
 
 def _figure(size: tuple[float, float]) -> tuple[Figure, Axes]:

@@ -13,7 +13,7 @@ from edge.backends.engine import Layer
 from edge.latency.footprint import Footprint
 from edge.latency.power import Energy
 from edge.latency.stages import Stages
-from edge.latency.statistics import Latency
+from edge.latency.statistics import Latency, Ratio
 from edge.latency.sweep import Throughput
 
 SCHEMA = "edge.report/1"
@@ -118,6 +118,8 @@ class EngineRow:
             the same interleaved run as ``latency_ms``, which is compute alone. None where it was not measured.
         throughput: over batches and streams; empty where it was not asked for.
         energy: millijoules for each image, from this machine's own meters; None where none can be read.
+        against_fp32: median time over the FP32 engine's, round by round of one interleaved run (below 1: faster); None
+            where they were not timed in turn.
     """
 
     name: str
@@ -140,6 +142,7 @@ class EngineRow:
     pixels_to_mask_ms: Latency | None = None
     throughput: tuple[Throughput, ...] = ()
     energy: Energy | None = None
+    against_fp32: Ratio | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from edge.accuracy.distance import SurfaceDistance
 from edge.report.results import DataPart, EngineRow, Report
 
 NONE = "–"
+SEARCH = "search:"
+"""How a note of the search begins; such notes are folded away from the findings."""
 FEWEST_UNITS = 10
 """Patients, slides or sequences; below it a bootstrap interval is too narrow to lean on."""
 
@@ -195,7 +197,7 @@ def verdict(report: Report) -> str:
     passes = "its accuracy was not gated" if gate == "none" else f"it passes gate {gate}"
     if report.status == "unconfirmed":
         passes = f"{passes} in simulation, and must be confirmed on the device"
-    engine = f"the {precision_label(row.precision)} engine of {report.model.name}"
+    engine = f"engine {row.name} of {report.model.name}"
     return f"On {where}, {engine}{fast} {good} on {images}: {passes}."
 
 
@@ -232,8 +234,13 @@ def findings(report: Report) -> tuple[str, ...]:
         found.append(f"Accuracy of {listed(simulated)} was simulated here; the device itself may differ.")
     failed = [row.name for row in report.engines if not row.gate.passed]
     if failed and chosen is not None:
-        found.append(f"Not shippable: {listed(failed)}; the table says why.")
-    return (*found, *report.notes)
+        found.append(f"Fails the gate: {listed(failed)}; the table of the others says why.")
+    return (*found, *(note for note in report.notes if not note.startswith(SEARCH)))
+
+
+def search_log(report: Report) -> tuple[str, ...]:
+    """What the search of precisions decided, line by line."""
+    return tuple(note.removeprefix(SEARCH).strip() for note in report.notes if note.startswith(SEARCH))
 
 
 def _unless_both_hold(*rows: EngineRow) -> str:

@@ -35,7 +35,7 @@ def test_the_verdict_quotes_the_chosen_engine_s_own_figures():
     row = report.engine("mixed")
     assert row.accuracy is not None and row.latency_ms is not None
     text = words.verdict(report)
-    assert text.startswith("On Intel Xeon Platinum 8481C, the mixed-precision engine of litenext takes ")
+    assert text.startswith("On Intel Xeon Platinum 8481C, engine mixed of litenext takes ")
     assert f"{row.latency_ms.p50:.2f} ms per image (median)" in text
     assert f"{100 * row.accuracy.dice.retained:.2f} % of the float model's Dice" in text
     assert f"({report.reference.dice:.4f} → {row.accuracy.dice.mean:.4f}" in text
