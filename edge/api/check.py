@@ -101,7 +101,7 @@ def check(
         Option("float model to compare with; an ONNX file without a task takes the first engine's", "MODEL"),
     ] = None,
     gate: GateOption = "99.9",
-    split: Annotated[str, Option("train, val or test", values=lambda: ("train", "val", "test"))] = "test",
+    split: Annotated[str, Option("train, val or test", "NAME", values=lambda: ("train", "val", "test"))] = "test",
     weights: WeightsOption = None,
     task: TaskOption = None,
     strata: StrataOption = None,

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 def targets() -> "tuple[Target, ...]":
-    """The devices an engine can be built for, and what is known of each.
+    """The devices an engine can be built for, which of them this machine is, and what it lacks to be the others.
 
     Example: edge targets
     """

@@ -6,34 +6,51 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from edge import __version__
-from edge.cli import engines, facts, runs, stages
+from edge.api.build import build
+from edge.api.bundle import bundle
+from edge.api.calibrate import calibrate
+from edge.api.check import check
+from edge.api.deploy import deploy
+from edge.api.estimate import estimate
+from edge.api.fuse import fuse
+from edge.api.inspect import inspect
+from edge.api.profile import profile
+from edge.api.quantize import quantize
+from edge.api.report import report
+from edge.api.segment import segment
+from edge.api.targets import targets
+from edge.api.verify import verify
+from edge.cli import show
+from edge.cli.command import make_command
+from edge.cli.output import prepare_streams
 from edge.errors import MACHINE_FAULTS, EdgeError
 from edge.limits import limited, parse_limits
 
 OUR_BUG = 70
 INTERRUPTED = 130  # what typer makes of Ctrl-C
 
-COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
-    ("deploy", runs.deploy, "the whole pipeline, and a report"),
-    ("build", engines.build, "one engine, no verdict"),
-    ("check", engines.check, "Dice, IoU and the gate, or a model's float scores"),
-    ("segment", engines.segment, "masks as PNG"),
-    ("profile", engines.profile, "latency; --against compares two engines"),
-    ("report", runs.report, "one report over several runs"),
-    ("bundle", runs.bundle, "pack a run for a device"),
-    ("verify", runs.verify, "on the device: build, check, profile, choose"),
-    ("estimate", facts.estimate, "a floor from the device's table, not measured"),
-    ("targets", facts.list_targets, "the devices there are"),
-    ("inspect", facts.inspect, "what a file or folder is"),
-    ("fuse", stages.fuse, "exact rewrites only"),
-    ("calibrate", stages.calibrate, "ranges from real training images"),
-    ("quantize", stages.quantize, "write the Q/DQ graph"),
+COMMANDS: tuple[tuple[Callable[..., Any], Callable[..., int | None], str], ...] = (
+    (deploy, show.show_deploy, "the whole pipeline, and a report"),
+    (build, show.show_build, "one engine, no verdict"),
+    (check, show.show_check, "Dice, IoU and the gate, or a model's float scores"),
+    (segment, show.show_segment, "masks as PNG"),
+    (profile, show.show_profile, "latency; --against compares two engines"),
+    (report, show.show_report, "one report over several runs"),
+    (bundle, show.show_bundle, "pack a run for a device"),
+    (verify, show.show_run, "on the device: build, check, profile, choose"),
+    (estimate, show.show_estimate, "a floor from the device's table, not measured"),
+    (targets, show.show_targets, "the devices there are"),
+    (inspect, show.show_inspect, "what a file or folder is"),
+    (fuse, show.show_fuse, "exact rewrites only"),
+    (calibrate, show.show_calibrate, "ranges from real training images"),
+    (quantize, show.show_quantize, "write the Q/DQ graph"),
 )
+"""Each command: the public function it is made from, what it prints, and its line in ``edge --help``."""
 
 app = typer.Typer(
     name="edge",
@@ -42,8 +59,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _name, _command, _summary in COMMANDS:
-    app.command(_name, short_help=_summary)(_command)
+for _verb, _show, _summary in COMMANDS:
+    app.command(_verb.__name__, short_help=_summary)(make_command(_verb, _show))
 
 
 def _print_version(asked: bool) -> None:
@@ -78,7 +95,10 @@ def main() -> NoReturn:
 def run_command() -> NoReturn:
     """Run the command line and exit with 0, 1, 2, 3 or 70 (README), or 130 when interrupted."""
     verbose = "-v" in sys.argv or "--verbose" in sys.argv
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is half-written is removed
+    prepare_streams()
+    for name in ("SIGTERM", "SIGHUP"):  # as Ctrl-C: what is half-written is removed
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.default_int_handler)
     try:
         app()
     except EdgeError as error:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from edge.report import words
 
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from edge.report.results import EngineRow, Report
     from edge.targets.target import Target
 
+_UNLIMITED = 10_000
 _PIPE_WIDTH = 140  # a pipe has no width; wide enough that no cell wraps
+_SENTENCES = frozenset(("device", "precisions", "JetPack", "why float", "judged", "note", "undefined", "assumption"))
+"""Columns whose cells may go on in the next line, between words; a name or a number is never broken."""
 _STATE_STYLES: Mapping[str, str] = {"passes": "green", "fails": "red", "not built": "yellow", "not scored": "yellow"}
 
 
@@ -38,6 +41,11 @@ def report_text(report: Report) -> str:
     verdict = Text(words.verdict(report), style="bold green" if report.status == "passed" else "bold")
     blank = [Text("")] if reasons or closing else []
     return _text(_engines_table(report), *blank, *reasons, *closing, Text(""), verdict)
+
+
+def engines_text(report: Report) -> str:
+    """Every precision with its figures, a row each."""
+    return _text(_engines_table(report))
 
 
 def targets_text(targets: Iterable[Target], lacking: Mapping[str, str | None]) -> str:
@@ -239,8 +247,9 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[Any]], left: int = 1) 
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, highlight=False)
     for index, name in enumerate(header):
-        last_word = name in ("gate", "why float", "judged")
-        table.add_column(name, justify="left" if index < left or last_word else "right", overflow="fold")
+        last_word = name in ("gate", "why float", "judged", "note")
+        justify: Literal["left", "right"] = "left" if index < left or last_word else "right"
+        table.add_column(name, justify=justify, no_wrap=name not in _SENTENCES, overflow="fold")
     for row in rows:
         table.add_row(*row)
     return table
@@ -255,7 +264,13 @@ def _console() -> Console:
 
 
 def _text(*parts: ConsoleRenderable) -> str:
+    from rich.measure import Measurement
+    from rich.table import Table
+
     console = _console()
+    unlimited = console.options.update(max_width=_UNLIMITED)
+    tables = [Measurement.get(console, unlimited, part).minimum for part in parts if isinstance(part, Table)]
+    console.width = max(console.width, *tables, 0)  # rather too wide than a name in pieces
     with console.capture() as capture:
         for part in parts:
             console.print(part)

@@ -90,7 +90,11 @@ def run_deploy(request: Request, progress: Progress) -> tuple[Report, Path]:
                 reference = judged_reference(job.model, job.splits.evaluation, job.criteria, advance)
             reference.save_outputs(folder / "reference.npz")
             _remember(out, folder)
-            report = _deploy(job, reference, folder)
+            try:
+                report = _deploy(job, reference, folder)
+            except KeyboardInterrupt:
+                _keep_measurements(folder, out)
+                raise
     finally:
         job.bench.close()
     return report, out
@@ -123,6 +127,7 @@ def fuse_job(job: Job) -> Fused:
     with job.clock.stage("fuse"):
         proof = list(job.inputs(job.splits.search.spread(2)))
         seconds = min(FUSION_SECONDS, _FUSION_SHARE * job.request.budget_seconds)
+        job.clock.progress.remaining(seconds)
         return fuse_for_target(job.model, job.target, job.bench, proof, seconds)
 
 
@@ -149,8 +154,22 @@ def propose_for(job: Job, model: Model, ranges: Ranges, keep: Path | None = None
 
 def _remember(earlier: Path, folder: Path) -> None:
     """What an earlier run at the same place measured in its search; the search itself knows whether it still holds."""
-    if (earlier / MEMORY).is_file():
-        shutil.copyfile(earlier / MEMORY, folder / MEMORY)
+    kept = _kept(earlier)
+    for path in (kept, earlier / MEMORY):
+        if path.is_file():
+            shutil.copyfile(path, folder / MEMORY)
+            break
+    kept.unlink(missing_ok=True)
+
+
+def _keep_measurements(folder: Path, out: Path) -> None:
+    """What an interrupted run's search measured, beside the run folder, where the next run at this place finds it."""
+    if (folder / MEMORY).is_file():
+        shutil.copyfile(folder / MEMORY, _kept(out))
+
+
+def _kept(out: Path) -> Path:
+    return out.with_name(f".{out.name}.{MEMORY}")
 
 
 Built = tuple[Candidate, Engine]

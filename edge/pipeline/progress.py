@@ -16,6 +16,10 @@ class Progress(Protocol):
         """So many steps of the stage are done."""
         ...
 
+    def remaining(self, seconds: float) -> None:
+        """The stage ends in about so many seconds."""
+        ...
+
     def say(self, message: str) -> None:
         """One line for the user."""
         ...
@@ -32,6 +36,9 @@ class NullProgress:
         """Nothing."""
 
     def advance(self, steps: int = 1) -> None:
+        """Nothing."""
+
+    def remaining(self, seconds: float) -> None:
         """Nothing."""
 
     def say(self, message: str) -> None:

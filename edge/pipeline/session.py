@@ -88,6 +88,7 @@ class Clock:
 
     def searching(self, doing: str, left: float) -> None:
         """What a search of precisions is at, and the seconds left to it."""
+        self.progress.remaining(left)
         self.progress.detail(f"search: {doing} ({left:.0f} s left)")
 
 

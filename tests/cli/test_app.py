@@ -165,7 +165,7 @@ def test_nothing_passes_is_exit_1(edge: Run, place: Path) -> None:
         ("check absent --data discs --reference discs.onnx", "absent: is not an engine folder"),
         ("check discs.onnx --data discs --split holdout", "the holdout split is empty"),
         ("deploy discs.onnx --data discs --strata scanner", "no column 'scanner'"),
-        ("deploy discs.onnx --data discs --jetpack 6.2", "--jetpack 6.2: cpu does not run it; it is not a Jetson"),
+        ("deploy discs.onnx --data discs --jetpack 6.2", "--jetpack 6.2: cpu is not a Jetson"),
         ("deploy discs.onnx --data discs --calibration-images 0", "must be at least 1"),
         ("inspect absent", "absent: no such file"),
         ("report absent", "absent: holds no report.json"),

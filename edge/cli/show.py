@@ -1,0 +1,165 @@
+"""What each command prints of what its function returned, and its exit code.
+
+Further parameters that are marked ``Option`` are options of the command line alone: files for CI, and bars on the
+result.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from edge.api.options import Option, PathLike
+from edge.cli.output import FAILED, PASSED, Output
+from edge.errors import UselessReferenceError
+
+if TYPE_CHECKING:
+    from edge.api.bundle import Bundle
+    from edge.api.check import CheckResult
+    from edge.api.run import Run
+    from edge.backends.engine import Engine
+    from edge.fusion import Fused
+    from edge.latency.estimate import Estimate
+    from edge.pipeline.profile import Profiled
+    from edge.quantization.plan import PrecisionPlan
+    from edge.quantization.ranges import Ranges
+    from edge.report.results import Report
+    from edge.targets.target import Target
+
+_SLOWEST = 15
+
+
+def show_deploy(
+    run: "Run",
+    output: Output,
+    fail_under_speedup: Annotated[
+        float | None, Option("exit 1 where the chosen engine is not so many times as fast as FP32", "X", least=0)
+    ] = None,
+) -> int:
+    """The engines, the verdict, and 1 where nothing passes or what passes is too slow."""
+    code = show_run(run, output)
+    if fail_under_speedup is None or (run.speedup is not None and run.speedup >= fail_under_speedup):
+        return code
+    found = "no speed-up was measured" if run.speedup is None else f"{run.speedup:.2f}× FP32"
+    with output.terminal() as terminal:
+        terminal.say(f"fails   speed: {found}, --fail-under-speedup asks {fail_under_speedup:g}×")
+    return FAILED
+
+
+def show_run(run: "Run", output: Output) -> int:
+    """The engines and the verdict, and 1 where nothing passes."""
+    from edge.cli.tables import engines_text
+    from edge.cli.verdict import verdict_text
+
+    output.show(run.report.to_json(), f"{engines_text(run.report)}\n\n{verdict_text(run)}")
+    return FAILED if run.report.status == "failed" else PASSED
+
+
+def show_build(engine: "Engine", output: Output) -> None:
+    """What was built, a fact a line."""
+    summary = engine.summary()
+    output.show(summary, "\n".join(f"{key}: {value}" for key, value in summary.items()))
+
+
+def show_check(
+    result: "CheckResult",
+    output: Output,
+    junit: Annotated[PathLike | None, Option("write the verdicts as JUnit XML", "FILE")] = None,
+) -> int:
+    """The scores; 1 where an engine fails. In a GitHub Actions step, its summary gets a table too."""
+    from edge.cli.junit import write_junit
+    from edge.cli.step_summary import append_summary
+    from edge.cli.tables import accuracy_text, scores_text
+
+    if result.scores is not None:
+        output.show(result.to_json(), scores_text(result.scores))
+        if result.fault is not None:
+            raise UselessReferenceError(result.fault)
+        return PASSED
+    output.show(result.to_json(), accuracy_text([(row.engine, row.accuracy, row.gate) for row in result.engines]))
+    if junit is not None:
+        write_junit(result, Path(junit))
+    append_summary(result)
+    return PASSED if result.passed else FAILED
+
+
+def show_segment(masks: Sequence[Path], output: Output) -> None:
+    """The masks, one a line."""
+    output.show([str(mask) for mask in masks], "\n".join(map(str, masks)))
+
+
+def show_profile(found: "Profiled", output: Output) -> None:
+    """Latencies, and what else was asked for."""
+    from edge.cli.tables import profile_text
+
+    output.show(found.to_json(), profile_text(found))
+
+
+def show_report(
+    reports: "Sequence[Report]",
+    output: Output,
+    out: str,
+) -> None:
+    """The page."""
+    output.show([report.to_json() for report in reports], out)
+
+
+def show_bundle(bundle: "Bundle", output: Output) -> None:
+    """The archive."""
+    output.show({"path": str(bundle.path), "bytes": bundle.bytes}, str(bundle.path))
+
+
+def show_estimate(found: "Estimate", output: Output, model: str) -> None:
+    """The slowest layers and the sum, labelled as an estimate."""
+    from edge.cli.tables import table_text
+
+    slowest = sorted(found.layers, key=lambda layer: -layer.ms)[:_SLOWEST]
+    rows = [(x.name, x.op, x.precision, f"{x.ms:.4f}", x.bound) for x in slowest]
+    lines = [
+        table_text(("layer", "op", "precision", "estimated ms", "bound by"), rows, left=3),
+        "",
+        f"ESTIMATE, not measured: no engine of {model} in {found.precision} is expected under {found.ms:.3f} ms "
+        f"on {found.target}",
+        *(f"assumes: {assumption}" for assumption in found.assumptions),
+        f"peaks from: {found.source}",
+    ]
+    output.show(asdict(found), "\n".join(lines))
+
+
+def show_targets(known: "Sequence[Target]", output: Output) -> None:
+    """The devices, which of them this machine is, and what it lacks to be the others."""
+    from edge.cli.tables import targets_text
+    from edge.targets.local import lacks
+
+    lacking = {target.name: lacks(target) for target in known}
+    rows = [{**t.to_json(), "here": lacking[t.name] is None, "lacks": lacking[t.name]} for t in known]
+    output.show(rows, targets_text(known, lacking))
+
+
+def show_inspect(found: dict[str, Any], output: Output) -> None:
+    """The facts, one a line."""
+    text = "\n".join(f"{key}: {json.dumps(v) if isinstance(v, dict | list) else v}" for key, v in found.items())
+    output.show(found, text)
+
+
+def show_fuse(fused: "Fused", output: Output, out: str) -> None:
+    """What was rewritten, and how far outputs moved."""
+    from edge.cli.tables import table_text
+
+    rows = [(a.rewrite, a.times, a.nodes, a.macs, a.bytes) for a in fused.applied]
+    document = {"path": out, "applied": [asdict(a) for a in fused.applied], "max_error": fused.max_error}
+    table = table_text(("rewrite", "times", "nodes saved", "MACs saved", "bytes saved"), rows)
+    output.show(document, f"{table}\n\nlargest change of an output: {fused.max_error:.1e}\n{out}")
+
+
+def show_calibrate(ranges: "Ranges", output: Output, out: str) -> None:
+    """How much was learned."""
+    document = {"path": out, "tensors": len(ranges.tensors), "images": ranges.images}
+    output.show(document, f"{len(ranges.tensors)} tensors from {ranges.images} images\n{out}")
+
+
+def show_quantize(used: "PrecisionPlan", output: Output, out: str) -> None:
+    """How many layers run in INT8, and why the others do not."""
+    lines = [f"{len(used.int8)} layers in INT8", *(f"{name}: {why}" for name, why in used.reasons.items()), out]
+    output.show({"path": out, "int8": sorted(used.int8), "float": dict(used.reasons)}, "\n".join(lines))
