@@ -47,6 +47,8 @@ def require_target(manifest: Manifest, machine: Machine) -> None:
     """
     wanted = manifest.runs_on
     title = manifest.target.get("title", manifest.target.get("name"))
+    if wanted["kind"] == "cpu":  # its title says "this machine", which was the workstation
+        title = f"the CPU of an {wanted['architecture']} machine"
     if machine.architecture != wanted["architecture"]:
         raise MachineError(
             f"this machine is {machine.architecture} ({machine.model}), the bundle is for {title}; "
@@ -70,7 +72,7 @@ def preflight(manifest: Manifest, machine: Machine, toolkit: Mapping[str, Any], 
     Args:
         manifest: of the bundle.
         machine: from :func:`.machine.read_machine`.
-        toolkit: versions of the compiler and the GPU, see :class:`.toolkit.Compiler`.
+        toolkit: versions of the compiler and the GPU, see :class:`edge.backends.compiler.Identity`.
         folder: where results go.
 
     Raises:

@@ -291,7 +291,9 @@ def test_another_machine_is_exit_code_3_and_one_sentence(packed, tmp_path, monke
     import edge.machine.machine as machine
 
     monkeypatch.setattr(machine.platform, "machine", lambda: "aarch64")
-    with pytest.raises(MachineError, match=r"this machine is aarch64 .*, the bundle is for .*CPU.*; unpack it there"):
+    with pytest.raises(
+        MachineError, match=r"this machine is aarch64 .*, the bundle is for the CPU of an x86_64 machine; unpack it"
+    ):
         verify(packed, tmp_path / "run")
     assert not (tmp_path / "run").exists() and not list(tmp_path.glob(".run*"))
 
