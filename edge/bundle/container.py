@@ -7,7 +7,6 @@ change unnoticed, not even padding. Any gzip reads it.
 from __future__ import annotations
 
 import hashlib
-import io
 import zlib
 from typing import IO
 
@@ -19,15 +18,6 @@ _LEVEL = 6
 # RFC 1952: magic, deflate, FEXTRA, no time, no hint, no operating system; one extra subfield "SE" of 32 bytes.
 _HEADER = bytes([0x1F, 0x8B, 8, 4, 0, 0, 0, 0, 0, 255, 36, 0]) + b"SE" + bytes([32, 0])
 _DIGEST_BYTES = 32
-
-
-def seal(tar: bytes) -> bytes:
-    """Wrap any tar bytes as an archive with the right header and hash."""
-    stream = io.BytesIO()
-    sink = Deflater(stream)
-    sink.write(tar)
-    sink.close()
-    return stream.getvalue()
 
 
 class Deflater:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import onnx
@@ -77,7 +77,7 @@ class Fused:
 
 def safe_rewrites() -> tuple[str, ...]:
     """Names of the rewrites that never add work; run where nothing is known of the target."""
-    return tuple(name for name, rewrite in REWRITES.items() if rewrite.kind == "safe" and not rewrite.mask_only)
+    return tuple(name for name, rewrite in REWRITES.items() if rewrite.kind == "safe")
 
 
 def fuse(model: Model, rewrites: Sequence[str] | None, inputs: Sequence[NDArray[np.float32]]) -> Fused:
@@ -102,22 +102,6 @@ def fuse(model: Model, rewrites: Sequence[str] | None, inputs: Sequence[NDArray[
     fused = model.with_ir(ir.from_proto(fusion.proto))
     error = Prover(source, inputs).check(fused.proto).error if fusion.account else 0.0
     return Fused(fused, fusion.applied(), error, tuple(fusion.refused.values()))
-
-
-def for_masks(model: Model) -> Model:
-    """Drop the last sigmoid or softmax where only masks are wanted, and let the task say so.
-
-    Masks are the same to the pixel but where rounding of the dropped function made ties; the output's values are
-    logits then. A graph that already returns logits comes back as it is.
-    """
-    if model.task.output == "logits":
-        return model
-    graph = ir.from_proto(_own_output(model))
-    editor = Editor(graph)
-    editor.sweep_up()
-    if not _exhaust(editor, "mask-from-logits"):
-        return model
-    return replace(model.with_ir(graph), task=replace(model.task, output="logits"))
 
 
 def rewritten(model: Model, names: Sequence[str]) -> tuple[Model, tuple[str, ...]]:

@@ -35,7 +35,6 @@ _ORDER = (
     "odd_widths_in_blocks",
     "split_packed_projection",
     "dynamic_conv_by_inputs",
-    "mask_from_logits",
 )
 
 

@@ -23,13 +23,11 @@ class Rewrite:
             runs where a measurement or a target's table asks for it; ``alternative`` is another form that is no
             better to begin with, tried on top of the fastest set.
         sweep: edits the graph wherever the rewrite applies and returns how often it did.
-        mask_only: exact for the mask, not for the values; never part of a default.
     """
 
     name: str
     kind: Kind
     sweep: Callable[[Editor], int]
-    mask_only: bool = False
 
 
 def rewrite(
@@ -37,8 +35,6 @@ def rewrite(
     kind: Kind,
     op_types: tuple[str, ...],
     apply: Callable[[Editor, ir.Node], bool],
-    *,
-    mask_only: bool = False,
 ) -> Rewrite:
     """A rewrite that looks at every node of some types.
 
@@ -47,13 +43,12 @@ def rewrite(
         kind: see :class:`Rewrite`.
         op_types: nodes to look at.
         apply: edits around one node; returns whether it did.
-        mask_only: see :class:`Rewrite`.
     """
 
     def sweep(editor: Editor) -> int:
         return sum(apply(editor, node) for node in editor.nodes(*op_types))
 
-    return Rewrite(rewrite_name(module), kind, sweep, mask_only)
+    return Rewrite(rewrite_name(module), kind, sweep)
 
 
 def rewrite_name(module: str) -> str:

@@ -64,11 +64,6 @@ class Convergence:
     median: tuple[float, ...]
     worst: tuple[float, ...]
 
-    def enough(self, tolerance: float = 0.02) -> int | None:
-        """The fewest images from which on the median stayed within the tolerance; None where only all of them did."""
-        good = [n for i, n in enumerate(self.images[:-1]) if max(self.median[i:]) <= tolerance]
-        return good[0] if good else None
-
 
 @dataclass(frozen=True)
 class Ranges:

@@ -15,9 +15,6 @@
     NVIDIA's own post-training quantization leaves them (Model-Optimizer, ``onnx/quantization/graph_utils.py``). A
     Concat has one scale, since the pair stands behind it. The residual operand of an Add whose other branch is an
     INT8 convolution gets a pair too, so that the Add fuses into that convolution.
-``naive``
-    What most exporters write for OpenVINO: signed everywhere. Its masks look plausible and its numbers are wrong next
-    to every Concat. Kept so that a test can show that the parity check catches it.
 """
 
 from __future__ import annotations
@@ -163,12 +160,6 @@ _SCHEMES = (
         ),
         grids=_SIGNED,
         residuals=True,
-    ),
-    Scheme(
-        name="naive",
-        weight_axes=_AXES,
-        floats=(_COMPUTED_KERNEL, _WEIGHT_FIRST, _COMPUTED_SECOND, _ONE_ROW),
-        grids=_SIGNED,
     ),
 )
 

@@ -68,7 +68,7 @@ class _Search:
     def run(self) -> Names | None:
         """The best set, None where the source itself is fastest."""
         safe = self._order(safe_rewrites())
-        everything = self._order((*safe, *(n for n, r in REWRITES.items() if r.kind == "optional" and not r.mask_only)))
+        everything = self._order((*safe, *(n for n, r in REWRITES.items() if r.kind == "optional")))
         applied = self._applied(everything)
         full = self._order((*safe, *applied))
         self._measure([safe, full])

@@ -346,7 +346,8 @@ class Search:
 
     def _finish(self, rests: Sequence[str], accepted: Sequence[_Accepted]) -> SearchResult:
         every = [*((rest, NOTHING) for rest in rests), *((row.rest, row.chosen) for row in accepted)]
-        timed = bool(accepted) and self._left() >= self._timing(len(every))
+        affordable = not self.book.measured or self._left() >= self._timing(len(every))  # estimates are at hand
+        timed = bool(accepted) and affordable
         times = self.book.milliseconds(every) if timed else [None] * len(every)
         float_ms = {rest: ms for rest, ms in zip(rests, times, strict=False) if ms is not None}
         plans = []

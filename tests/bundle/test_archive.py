@@ -7,9 +7,8 @@ import tarfile
 import pytest
 
 from edge.bundle.archive import unpack, write_archive
-from edge.bundle.container import seal
 from edge.errors import EdgeError, InputError
-from tests.fixtures.forge import FILES, archive, as_tar, body, head, manifest, member
+from tests.fixtures.forge import FILES, archive, as_tar, body, head, manifest, member, seal
 
 
 @pytest.fixture

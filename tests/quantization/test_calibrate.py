@@ -12,7 +12,7 @@ import pytest
 from edge.backends.onnxruntime import Intermediates
 from edge.errors import InputError
 from edge.quantization.calibrate import TRIAL_IMAGES, _Spread, calibrate
-from edge.quantization.ranges import Convergence, read_ranges
+from edge.quantization.ranges import read_ranges
 from tests.fixtures.small_unet import images, small_litenext, small_unet
 
 
@@ -60,8 +60,6 @@ def test_convergence_ends_at_zero() -> None:
     assert convergence.images == (1, 2, 4, 6)
     assert convergence.median[-1] == convergence.worst[-1] == 0.0
     assert convergence.worst[0] >= convergence.median[0] > 0.0
-    assert Convergence((1, 2, 4), (0.1, 0.01, 0.0), (0.1, 0.1, 0.0)).enough() == 2
-    assert Convergence((1, 2, 4), (0.1, 0.1, 0.0), (0.1, 0.1, 0.0)).enough() is None
 
 
 def test_few_of_many_images_are_kept_evenly() -> None:

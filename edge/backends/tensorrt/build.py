@@ -135,6 +135,7 @@ def _configure(trt: Any, builder: Any, settings: Settings, capabilities: Sequenc
 
 
 def _require_static(network: Any) -> None:
+    """Refuse inputs whose shape is not fixed: an engine here is for the task's size."""
     for tensor in (network.get_input(i) for i in range(network.num_inputs)):
         if -1 in tuple(tensor.shape):
             raise InputError(f"input {tensor.name!r} has the dynamic shape {tuple(tensor.shape)}: export static shapes")
