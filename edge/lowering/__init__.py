@@ -21,11 +21,11 @@ __all__ = ["find_parser", "lower", "require_supported", "unsupported"]
 # Operators whose later form means the same for the types these networks use (newer ones only add types).
 _SAME = {
     "AveragePool", "Cast", "Constant", "ConstantOfShape", "Conv", "ConvTranspose", "DequantizeLinear", "Dropout", "Elu",
-    "Equal", "Flatten", "GlobalAveragePool", "GlobalMaxPool", "HardSigmoid", "HardSwish", "Identity",
+    "Equal", "Flatten", "GlobalAveragePool", "GlobalMaxPool", "GridSample", "HardSigmoid", "HardSwish", "Identity",
     "InstanceNormalization", "MaxPool", "Mish", "QuantizeLinear", "Pad", "ReduceMax", "ReduceMin", "Reshape", "Resize",
     "Round", "Selu", "Shape", "Sin", "Cos", "Softplus", "Softsign", "Split", "Squeeze", "ThresholdedRelu", "TopK",
     "Transpose", "Unsqueeze", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMean", "ReduceProd",
-    "ReduceSumSquare",
+    "ReduceSumSquare", "ScatterElements", "ScatterND",
 }  # fmt: skip
 
 

@@ -219,3 +219,13 @@ def test_versions_are_parsed() -> None:
     assert find_parser("10.7").operators.keys() == find_parser("10.3").operators.keys()
     with pytest.raises(InputError, match="not a version"):
         parse_version("newest")
+
+
+@pytest.mark.parametrize("mode", ["linear", "nearest"])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_version_samples_on_a_grid(version: str, mode: str) -> None:
+    grid = np.random.default_rng(0).uniform(-1, 1, (1, 6, 5, 2)).astype(np.float32)
+    source = model(f'output = GridSample<mode="{mode}", padding_mode="border">(image, grid)', grid=grid)
+    lowered = lower(source, version)
+    assert ops(lowered) == {"GridSample"}
+    np.testing.assert_allclose(run(lowered), run(source), atol=1e-6)

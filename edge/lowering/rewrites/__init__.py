@@ -6,6 +6,7 @@ from edge.lowering.rewrite import Rewrite
 from edge.lowering.rewrites import (
     axis_of_scales,
     gelu_as_erf,
+    grid_sample_modes,
     group_norm_as_instance_norm,
     layer_norm_as_reductions,
     mish_as_softplus,
@@ -28,6 +29,7 @@ REWRITES: tuple[Rewrite, ...] = tuple(
         reduce_axes_as_attribute,
         resize_all_axes,
         split_sizes,
+        grid_sample_modes,
         pad_all_axes,
         axis_of_scales,
         weights_through_quantize,
