@@ -30,6 +30,8 @@ from edge.pipeline.progress import Progress
 from edge.pipeline.report_rows import assemble, engine_row, refused_row
 from edge.pipeline.session import Job, Request, prepare
 from edge.quantization.calibrate import calibrate
+from edge.quantization.graph import quantizable
+from edge.quantization.half_range import watched
 from edge.quantization.ranges import Ranges
 from edge.report import Report, worst_pictures, write_report
 from edge.report.results import EngineRow
@@ -134,7 +136,9 @@ def fuse_job(job: Job) -> Fused:
 def calibrate_job(job: Job, model: Model) -> Ranges:
     """Ranges of the fused model over the calibration images."""
     with job.clock.stage("calibrate", len(job.splits.calibration)) as advance:
-        return calibrate(model, job.inputs(job.splits.calibration), advance=advance)
+        # Where FP16 is written into the graph, what norms and means do inside decides what stays FP32.
+        tensors = [*quantizable(model), *watched(model)] if job.bench.dialect.floats_by_ranges else None
+        return calibrate(model, job.inputs(job.splits.calibration), tensors, advance=advance)
 
 
 def propose_for(job: Job, model: Model, ranges: Ranges, keep: Path | None = None) -> Proposal:

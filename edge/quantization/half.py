@@ -43,7 +43,7 @@ def to_half(model: Model, keep: Container[str] = ()) -> Model:
 
     Args:
         model: an FP32 graph, with or without quantize and dequantize nodes.
-        keep: names of nodes that stay FP32.
+        keep: names of nodes that stay FP32; a mapping gives each its reason.
 
     Returns:
         The typed graph; its inputs and outputs are FP32 as before.
@@ -119,7 +119,7 @@ def _reasons(graph: ir.Graph, keep: Container[str]) -> dict[ir.Node, str]:
     floats = _floats(graph)
     for node in graph:
         if (node.name or "") in keep:
-            reasons[node] = _ASKED
+            reasons[node] = keep[node.name or ""] if isinstance(keep, Mapping) else _ASKED
         elif node.op_type == "Cast" and node.inputs[0] in floats and node.outputs[0].dtype.is_integer():  # type: ignore[union-attr]
             reasons[node] = _INDEX
         elif node.op_type != "Cast" and floats.isdisjoint(node.inputs) and not floats.isdisjoint(node.outputs):

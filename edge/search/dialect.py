@@ -25,13 +25,14 @@ from edge.graph.model import Model
 from edge.lowering import find_parser, lower, require_supported
 from edge.quantization.bias import correct_biases
 from edge.quantization.half import stays_float, to_half
+from edge.quantization.half_range import beyond_half, over_lowered
+from edge.quantization.half_steps import in_half_steps
 from edge.quantization.plan import PrecisionPlan
 from edge.quantization.ranges import Ranges
 from edge.quantization.schemes import SCHEMES, Scheme
 from edge.quantization.write import quantize
 
 Shifts = Mapping[str, NDArray[np.float32]]
-_HALF_OF_RANGE = 32752.0  # a tensor that came this near to FP16's end on a few images may pass it on the next
 
 
 class Dialect(Protocol):
@@ -166,21 +167,24 @@ class TensorRtDialect:
         if rest != "fp16":
             return Candidate(name, precision, rest, lowered, reasons, source=source)
         wide = beyond_half(model, ranges)
+        kept = over_lowered(wide, lowered)
         if not find_parser(self.tensorrt).typed:
-            half = to_half(source, wide)
+            half = in_half_steps(to_half(source, wide))
             return Candidate(name, precision, rest, lowered, reasons, simulation=half, source=source)
-        cast = to_half(lowered, wide)
+        cast = to_half(lowered, kept)
         require_supported(cast, self.tensorrt)
-        return Candidate(name, precision, rest, cast, {**reasons, **stays_float(lowered, wide)}, source=source)
+        steps = in_half_steps(cast)
+        return Candidate(
+            name,
+            precision,
+            rest,
+            cast,
+            {**reasons, **stays_float(lowered, kept)},
+            simulation=None if steps is cast else steps,
+            source=source,
+        )
 
     def _lowered(self, source: Model) -> Model:
         if self._last is None or self._last[0] is not source:
             self._last = (source, lower(source, self.tensorrt))
         return self._last[1]
-
-
-def beyond_half(model: Model, ranges: Ranges) -> frozenset[str]:
-    """Names of the nodes that make or read tensors whose calibrated range comes near the end of FP16's."""
-    wide = {name for name, found in ranges.tensors.items() if max(-found.low, found.high) > _HALF_OF_RANGE}
-    nodes = model.proto.graph.node
-    return frozenset(node.name for node in nodes if wide & {*node.input, *node.output})

@@ -117,8 +117,8 @@ def _require_classes(task: SegmentationTask) -> None:
         return None
     if task.activation == "sigmoid" and len(classes) > 1:
         raise InputError(
-            "task: sigmoid has one foreground map, but several classes are named; use softmax, or labels = "
-            '"overlapping" where a pixel may be of several'
+            "task: a sigmoid for each of several classes means that they may overlap; add labels = "
+            '"overlapping" (or activation = "softmax", only where the network was trained with it)'
         )
     if task.activation == "softmax" and len(classes) == 1:
         raise InputError("task: softmax over one class is always 1; name the background class as well")

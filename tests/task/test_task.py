@@ -253,7 +253,7 @@ GOOD = {"size": [256, 256], "channels": "rgb", "mean": [0.1, 0.2, 0.3], "std": [
         ({"classes": [1, 2], "activation": "softmax"}, "must be a list of distinct names"),
         ({"classes": ["a", "a"], "activation": "softmax"}, "must be a list of distinct names"),
         ({"classes": [str(i) for i in range(257)], "activation": "softmax"}, "at most 256"),
-        ({"classes": ["a", "b"]}, "sigmoid has one foreground map"),
+        ({"classes": ["a", "b"]}, "a sigmoid for each of several classes"),
         ({"activation": "softmax"}, "softmax over one class is always 1"),
         ({"threshold": 0.0}, "must lie between 0 and 1"),
         ({"threshold": 1}, "must lie between 0 and 1"),
