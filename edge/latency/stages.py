@@ -101,12 +101,13 @@ def image_to_mask(runner: Runner, task: SegmentationTask, images: Sequence[Path]
 def _round(runner: Runner, task: SegmentationTask, path: Path, apart: bool) -> NDArray[np.float64]:
     """Milliseconds of the six steps; NaN for the copies where they are not told apart."""
     pixels, decode = _timed(lambda: read_image(path))
-    batch, preprocess = _timed(lambda: task.preprocess(pixels)[None])
-    output, compute = _timed(lambda: runner.run(batch))
+    seen, preprocess = _timed(lambda: [one[None] for one in task.inputs(pixels)])
+    outputs, compute = _timed(lambda: [runner.run(batch)[0] for batch in seen])
     copy_in = copy_out = float("nan")
     if apart:
-        copy_in, compute, copy_out = (runner.time(batch).parts[name] for name in ("h2d", "gpu", "d2h"))
-    _, postprocess = _timed(lambda: task.labels(output[0], (pixels.shape[0], pixels.shape[1])))
+        parts = [runner.time(batch).parts for batch in seen]
+        copy_in, compute, copy_out = (sum(part[name] for part in parts) for name in ("h2d", "gpu", "d2h"))
+    _, postprocess = _timed(lambda: task.assembled(outputs, pixels.shape))
     return np.array([decode, preprocess, copy_in, compute, copy_out, postprocess])
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from edge.backends.engine import Runner
@@ -13,8 +15,8 @@ from edge.errors import InputError, MachineError
 from edge.files import replaced_file
 from edge.images.pictures import read_image
 from edge.images.plane import Plane
-from edge.latency.pixels import PixelRun, on_host
-from edge.task.resample import nearest
+from edge.latency.pixels import PixelRun
+from edge.task.fit import take_back
 from edge.task.task import SegmentationTask
 
 
@@ -52,16 +54,21 @@ def segment_images(
     for path, mask in masks.items():
         if mask.resolve() in sources:
             raise InputError(f"{path}: its mask would replace an input image; choose another --out")
-    run = route or on_host(runner, task)
     with ExitStack() as stack:  # masks appear together or, where an image does not decode, not at all
         for path, mask in masks.items():
-            pixels = _pixels(path)
-            labels = nearest(run(task.resized(pixels)), (pixels.shape[0], pixels.shape[1]))
+            labels = _labels(runner, task, _pixels(path), route)
             sibling = stack.enter_context(replaced_file(mask))
             with sibling.open("wb") as stream:
                 Image.fromarray(labels * 255 if len(task.classes) <= 2 else labels).save(stream, format="PNG")
             advance()
     return list(masks.values())
+
+
+def _labels(runner: Runner, task: SegmentationTask, image: Plane, route: PixelRun | None) -> NDArray[np.uint8]:
+    """Class indices at the image's own size."""
+    if route is None:
+        return task.segment(runner.run, image)
+    return take_back(route(task.resized(image)), task.fit, task.size, image.shape)
 
 
 def _pixels(path: Path) -> Plane:

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,10 @@ from edge.task.task import SegmentationTask
 
 Advance = Callable[[], object]
 
+CALIBRATION_IMAGES = 64
+MOST_TILES = 4
+"""Of an image in tiles, so many are looked at where ranges are learned; they are spread over it."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -45,7 +49,7 @@ class Request:
     weights: Path | None = None
     task: TaskSource | None = None
     jetpack: str | None = None
-    calibration_images: int = 64
+    calibration_images: int = CALIBRATION_IMAGES
     threads: int | None = None
     latency_seconds: float = 3.0
     strata: str | None = None
@@ -111,8 +115,8 @@ class Job:
         return re.sub(r"[^A-Za-z0-9._-]+", "-", f"{self.model.name}-{self.target.name}").lstrip(".")
 
     def inputs(self, images: ImageSet) -> Iterator[NDArray[np.float32]]:
-        """Preprocessed images, one ``[1, channels, height, width]`` at a time."""
-        return (self.model.task.preprocess(sample.plane(self.model.task))[None] for sample in images)
+        """What the network sees of the images, one ``[1, channels, height, width]`` at a time."""
+        return network_inputs(images, self.model.task)
 
 
 def prepare(request: Request, progress: Progress) -> Job:
@@ -138,6 +142,7 @@ def prepare(request: Request, progress: Progress) -> Job:
     require_column(splits.evaluation, request.group, "--group")
     with clock.stage("load"):
         model = open_model(request.model, request.weights, request.task, progress)
+        model = frozen(model, splits.calibration, progress)
     return Job(request, model, target, criteria, splits, tuple(dict.fromkeys(precisions)), clock, bench)
 
 
@@ -157,6 +162,25 @@ def open_model(
     for note in model.notes:
         progress.say(note)
     return model
+
+
+def network_inputs(images: ImageSet, task: SegmentationTask) -> Iterator[NDArray[np.float32]]:
+    """What the network sees of the images, one ``[1, channels, height, width]`` at a time; of tiles, a few an image."""
+    return (seen[None] for sample in images for seen in task.inputs(sample.plane(task), MOST_TILES))
+
+
+def frozen(model: Model, calibration: ImageSet, progress: Progress) -> Model:
+    """The model with the figures of the calibration images in its task, where it takes them from a set.
+
+    Raises:
+        InputError: an image that does not decode, or holds what the task does not speak of.
+    """
+    task = model.task
+    if task.frozen:
+        return model
+    learned = task.learned_from(lambda: (sample.plane(task) for sample in calibration))
+    progress.say(f"{model.source or model.name}: its intensity was learned from {len(calibration)} calibration images")
+    return replace(model, task=learned)
 
 
 def open_images(source: Path | ImageSet, progress: Progress) -> ImageSet:

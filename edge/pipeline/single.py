@@ -31,7 +31,17 @@ from edge.machine.cores import physical_cores
 from edge.pipeline.deploy import calibrate_job, fuse_job, propose_for
 from edge.pipeline.progress import Progress
 from edge.pipeline.segment import segment_images
-from edge.pipeline.session import Request, calibration_set, open_images, open_model, prepare, require_column
+from edge.pipeline.session import (
+    CALIBRATION_IMAGES,
+    Request,
+    calibration_set,
+    frozen,
+    network_inputs,
+    open_images,
+    open_model,
+    prepare,
+    require_column,
+)
 from edge.quantization.calibrate import calibrate
 from edge.quantization.plan import PrecisionPlan, read_plan
 from edge.quantization.ranges import Ranges, read_ranges
@@ -99,8 +109,11 @@ def score_model(
     """
     if isinstance(model, str | Path) and (Path(model) / MANIFEST).is_file():
         raise InputError(f"{model}: is an engine; add --reference MODEL, the float model to compare it with")
-    images = open_images(data, progress).split(split)
+    everything = open_images(data, progress)
+    images = everything.split(split)
     loaded = open_model(model, weights, task, progress)
+    if not loaded.task.frozen:
+        loaded = frozen(loaded, calibration_set(everything.split("train"), CALIBRATION_IMAGES), progress)
     progress.stage("check", len(images))
     run = exact_runner(loaded).run
     found = evaluate(run, images, loaded.task, progress.advance)
@@ -127,6 +140,8 @@ def check_engines(
     require_enough(criteria.gate, len(images), allow_small)
     opened = [read_engine(path) for path in engines]
     model = open_model(reference, weights, task, progress, opened[0].task)
+    if not model.task.frozen:  # its figures are those that the engine was built with
+        model = replace(model, task=replace(model.task, intensity=opened[0].task.intensity))
     require_column(images, strata, "--strata")
     require_column(images, group, "--group")
     for engine in opened:
@@ -174,7 +189,7 @@ def segment_with(
     with ExitStack() as stack:
         runner = stack.enter_context(closing(find_backend(opened.backend).load(opened, threads)))
         route = None
-        if len(images) >= MANY_IMAGES:
+        if len(images) >= MANY_IMAGES and opened.task.fit != "tile":
             shown = [opened.task.resized(read_image(path)) for path in images[:PROOF_IMAGES]]
             inside = in_engine(opened, runner, shown, threads)
             progress.detail(f"task inside the engine: {inside.reason or f'same masks on {inside.images} images, used'}")
@@ -214,10 +229,9 @@ def calibrate_to_file(
 ) -> Ranges:
     """Learn ranges from the train split; save them where a file is given."""
     images = calibration_set(open_images(data, progress).split("train"), count)
-    loaded = open_model(model, weights, task, progress)
+    loaded = frozen(open_model(model, weights, task, progress), images, progress)
     progress.stage("calibrate", len(images))
-    inputs = (loaded.task.preprocess(sample.plane(loaded.task))[None] for sample in images)
-    ranges = calibrate(loaded, inputs, advance=progress.advance)
+    ranges = calibrate(loaded, network_inputs(images, loaded.task), advance=progress.advance)
     if out is not None:
         ranges.save(out)
     return ranges

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.task.task import SegmentationTask
 
 
-def noise_pixels(task: SegmentationTask, seed: int = 0) -> NDArray[np.uint8]:
-    """``[height, width, channels]`` uint8 at the network's size, in the task's order of channels."""
-    return task.resized(np.random.default_rng(seed).integers(0, 256, (*task.size, 3), dtype=np.uint8))
+def noise_pixels(task: SegmentationTask, seed: int = 0) -> NDArray[Any]:
+    """``[height, width, channels]`` at the network's size, in the task's order of channels: uint8 where the task's
+    pixels are levels, else float32 in [0, 1)."""
+    random = np.random.default_rng(seed)
+    if not task.in_levels:
+        return random.random((*task.size, task.in_channels), dtype=np.float32)
+    return random.integers(0, 256, (*task.size, task.in_channels), dtype=np.uint8)
 
 
 def noise_batch(task: SegmentationTask, seed: int = 0) -> NDArray[np.float32]:

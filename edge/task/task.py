@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, Sequence, Union
 
 import numpy as np
@@ -193,11 +194,18 @@ class SegmentationTask:
         places = self.placements((values.shape[0], values.shape[1]))
         return self.placed(values, places[places.middle if isinstance(places, Grid) else 0])
 
-    def inputs(self, image: Image) -> Iterator[NDArray[np.float32]]:
-        """Everything that the network sees of an image: ``[channels, height, width]``, once, or tile by tile."""
+    def inputs(self, image: Image, most: int | None = None) -> Iterator[NDArray[np.float32]]:
+        """What the network sees of an image: ``[channels, height, width]``, once, or tile by tile.
+
+        Args:
+            image: as for :meth:`preprocess`.
+            most: of many tiles, so many that are spread evenly over the image; None: every one.
+        """
         values = self.values(image)
-        for placement in self.placements((values.shape[0], values.shape[1])):
-            yield self.normalized(self.placed(values, placement))
+        places = self.placements((values.shape[0], values.shape[1]))
+        count = len(places) if most is None else min(most, len(places))
+        for index in np.linspace(0, len(places) - 1, count).round().astype(int):
+            yield self.normalized(self.placed(values, places[int(index)]))
 
     def values(self, image: Image) -> NDArray[Any]:
         """Steps 1 and 2: ``[h, w, channels]`` at the image's own size, uint8 levels or float32."""
@@ -259,32 +267,49 @@ class SegmentationTask:
             batch: how many tiles ``run`` takes at a time.
         """
         plane = as_plane(image)
+        return self.assembled(self._outputs(run, plane, batch), plane.shape)
+
+    def assembled(self, outputs: Iterable[NDArray[Any]], shape: tuple[int, int]) -> NDArray[np.uint8]:
+        """What the network returned for everything in :meth:`inputs` to labels, as :meth:`labels`.
+
+        Args:
+            outputs: ``[maps, rows, columns]`` each, in that order; taken one at a time.
+            shape: height and width of the image.
+        """
         if self.fit != "tile":
-            return self.labels(run(self.preprocess(plane)[None])[0], plane.shape)
-        shape = (len(self.classes), *plane.shape) if self.overlapping else plane.shape
-        labels = np.zeros(shape, np.uint8)
+            return self.labels(next(iter(outputs)), shape)
+        labels = np.zeros((len(self.classes), *shape) if self.overlapping else shape, np.uint8)
 
         def take(row: int, blended: NDArray[np.float32]) -> None:
             labels[..., row : row + blended.shape[1], :] = decide(blended, self)
 
-        self.blend(run, plane, take, batch)
+        self._blend(outputs, shape, take)
         return labels
 
     def blend(self, run: Run, image: Image, take: Callable[[int, NDArray[np.float32]], object], batch: int = 1) -> None:
         """The blended outputs of a tiled image, band by band, so that memory does not grow with its height.
 
         Args:
+            run, image, batch: as for :meth:`segment`.
             take: called with a first row and ``[maps, rows, w]`` float32 from there on.
         """
         plane = as_plane(image)
-        values = self.values(plane)
-        grid = Grid(self.tile, plane.shape, self.size)
-        blend = Blend(grid, self.tile, self.upsample, take)
-        for start in range(0, len(grid), batch):
-            indices = range(start, min(start + batch, len(grid)))
-            tiles = [self.normalized(self.placed(values, grid[index])) for index in indices]
-            for output in run(np.stack(tiles)):
-                blend.add(output)
+        self._blend(self._outputs(run, plane, batch), plane.shape, take)
+
+    def _outputs(self, run: Run, plane: Plane, batch: int) -> Iterator[NDArray[Any]]:
+        inputs = self.inputs(plane)
+        while stacked := list(islice(inputs, batch)):
+            yield from run(np.stack(stacked))
+
+    def _blend(
+        self,
+        outputs: Iterable[NDArray[Any]],
+        shape: tuple[int, int],
+        take: Callable[[int, NDArray[np.float32]], object],
+    ) -> None:
+        blend = Blend(Grid(self.tile, shape, self.size), self.tile, self.upsample, take)
+        for output in outputs:
+            blend.add(output)
 
     # ------------------------------------------------------------------------------------ learning and files
 

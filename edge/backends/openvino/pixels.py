@@ -77,11 +77,12 @@ def with_task(network: openvino.Model, task: SegmentationTask) -> openvino.Model
     """Grow a float network by its task: uint8 ``[1, height, width, channels]`` to uint8 ``[1, height, width]``.
 
     Raises:
-        InputError: the network's input or output is not the task's.
+        InputError: the network's input or output is not the task's, or the task is one that cannot go in.
     """
     import openvino
     from openvino.preprocess import PrePostProcessor
 
+    _require_levels(task)
     port = network.output(task.output_name) if task.output_name else network.output(0)
     _require_shape("input", network.input(0), (1, task.in_channels, *task.size))
     _require_shape("output", port, (1, task.maps, *task.size))
@@ -144,6 +145,19 @@ def _integers(values: Any) -> openvino.Node:
     from openvino import opset13 as ov
 
     return ov.constant(np.asarray(values, np.int32))
+
+
+def _require_levels(task: SegmentationTask) -> None:
+    """Refuse what has no table of 256 values, and what is decided outside of one run of the network."""
+    reasons = {
+        "its pixels are not 8-bit levels": not task.in_levels,
+        "its tiles are blended before they are decided": task.fit == "tile",
+        "its labels overlap": task.overlapping,
+        "the graph decides itself": task.output == "labels",
+    }
+    for reason, holds in reasons.items():
+        if holds:
+            raise InputError(f"the task cannot run inside the engine: {reason}; give it float images instead")
 
 
 def _require_shape(side: str, port: openvino.Output, wanted: tuple[int, ...]) -> None:
