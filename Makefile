@@ -13,6 +13,7 @@ STAMP  := $(VENV)/.installed
 help:
 	@echo "make demo     deploy models/litenext on this machine, write out/demo/report.html"
 	@echo "make test     lint, types, tests"
+	@echo "make test-fast  lint, types, and the tests that are quick"
 	@echo "make lint     ruff and mypy"
 	@echo "make runtime  build the C++ runtime and run its tests"
 	@echo "make gpu      on an NVIDIA machine: tests, five networks, what it is worth; out/gpu/gpu.json"
@@ -39,6 +40,9 @@ lint: $(STAMP)
 
 test: lint runtime
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+
+test-fast: lint
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
 
 runtime: $(STAMP)
 	@if command -v cmake >/dev/null && command -v c++ >/dev/null; then \

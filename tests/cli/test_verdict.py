@@ -1,0 +1,70 @@
+"""How a run ends, and what CI gets of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edge.api.check import CheckedEngine, CheckResult
+from edge.api.run import Run
+from edge.cli.junit import write_junit
+from edge.cli.output import FAILED, PASSED, Output
+from edge.cli.show import show_deploy
+from edge.cli.step_summary import VARIABLE, append_summary
+from edge.cli.verdict import verdict_text
+from tests.fixtures.report_example import example
+
+
+def test_the_end_says_what_passed_why_others_fail_and_what_is_next(tmp_path: Path) -> None:
+    report = example().report
+    lines = verdict_text(Run(report, tmp_path)).splitlines()
+    words = [line.split()[0] for line in lines]
+    assert words[0] == "PASS" and report.chosen in lines[0] and "× FP32" in lines[0] and "images)" in lines[0]
+    failing = {row.name: row.gate.reasons[0] for row in report.engines if not row.gate.passed}
+    assert all(
+        any(name in line and why in line for line in lines if line[:5] == "fails") for name, why in failing.items()
+    )
+    assert words[-3:] == ["engine", "report", "next"] and "file:///" in lines[-2] and "edge segment" in lines[-1]
+
+
+def test_nothing_chosen_names_no_engine(tmp_path: Path) -> None:
+    failed = replace(example().report, chosen=None, status="failed")
+    lines = verdict_text(Run(failed, tmp_path)).splitlines()
+    assert not any(line.startswith(("PASS", "engine")) for line in lines)
+    unconfirmed = replace(failed, status="unconfirmed")
+    assert f"edge bundle {tmp_path} --target" in verdict_text(Run(unconfirmed, tmp_path))
+
+
+def test_too_little_speed_is_exit_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = Run(example().report, tmp_path)
+    assert run.speedup is not None
+    output = Output(as_json=True, quiet=False, verbose=False)
+    assert show_deploy(run, output, run.speedup - 0.01) == PASSED
+    assert show_deploy(run, output, run.speedup + 0.01) == FAILED
+    assert "--fail-under-speedup asks" in capsys.readouterr().err
+
+
+def checked() -> CheckResult:
+    rows = [row for row in example().report.engines if row.accuracy is not None]
+    return CheckResult(tuple(CheckedEngine(row.name, row.accuracy, row.gate) for row in rows))
+
+
+def test_a_check_as_junit_has_a_failure_for_each_engine_that_fails(tmp_path: Path) -> None:
+    from xml.etree import ElementTree as Xml
+
+    write_junit(checked(), tmp_path / "junit.xml")
+    suites = {suite.get("name"): suite for suite in Xml.parse(tmp_path / "junit.xml").getroot()}
+    for row in checked().engines:
+        suite = suites[row.engine]
+        assert (suite.get("failures") == "0") == row.gate.passed, row.engine
+        assert int(suite.get("tests", 0)) == len(suite.findall("testcase")) > 0
+
+
+def test_the_summary_is_written_only_where_github_names_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    append_summary(checked())
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "summary.md"))
+    append_summary(checked())
+    assert (tmp_path / "summary.md").read_text().count("\n| `") == len(checked().engines)

@@ -1,0 +1,64 @@
+"""Every example runs as it is, on a small network."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as Xml
+from pathlib import Path
+
+import pytest
+
+from tests.fixtures.discs import disc_network, write_discs
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+pytestmark = pytest.mark.slow
+
+
+def execute(*line: object, cwd: Path, **environment: str) -> str:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [*map(str, line)], cwd=cwd, capture_output=True, text=True, check=False,
+        env={**os.environ, "PATH": path, **environment},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the first example was run."""
+    root = tmp_path_factory.mktemp("examples")
+    write_discs(root / "discs", {"train": 6, "val": 4, "test": 22})
+    disc_network().save(root / "discs.onnx")
+    out = execute(sys.executable, EXAMPLES / "01_deploy.py", "discs.onnx", "discs", "run", 2, 0.05, cwd=root)
+    assert "<Run run passed: " in out and "gives a mask of (200, 300) uint8" in out
+    return root
+
+
+def test_the_gate_in_ci(place: Path) -> None:
+    summary = place / "summary.md"
+    script = EXAMPLES / "02_gate.sh"
+    out = execute("sh", script, "discs.onnx", "discs", "run", cwd=place, GITHUB_STEP_SUMMARY=str(summary))
+    assert "passes" in out and "✅ passes" in summary.read_text()
+    (suite,) = Xml.parse(place / "gate" / "junit.xml").getroot()
+    assert suite.get("failures") == "0" and int(suite.get("tests", 0)) == len(suite) > 4
+    assert "sh examples/02_gate.sh" in (EXAMPLES / "02_gate.yml").read_text()
+
+
+def test_own_data(place: Path) -> None:
+    assert "<CheckResult Dice 0." in execute(sys.executable, EXAMPLES / "03_own_data.py", "discs.onnx", cwd=place)
+
+
+def test_a_bundle(place: Path) -> None:
+    out = execute(sys.executable, EXAMPLES / "04_bundle.py", "run", "cpu", "discs.tar.gz", 0.05, cwd=place)
+    assert "discs.tar.gz.verified passed" in out
+
+
+def test_the_notebook_cell_by_cell(place: Path) -> None:
+    cells = json.loads((EXAMPLES / "06_notebook.ipynb").read_text())["cells"]
+    source = "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    program = source.replace("runs/unet", "run") + "\n\nassert mask.shape == (96, 128)\n"
+    execute(sys.executable, "-c", program, cwd=place)
