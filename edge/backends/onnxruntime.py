@@ -10,7 +10,8 @@ import platform
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +21,11 @@ from numpy.typing import NDArray
 
 from edge.backends.engine import Candidate, ConvCounts, Engine, Layer, require_home
 from edge.backends.runner import Timing, clocked
-from edge.errors import InputError, MachineError, machine_fault
+from edge.errors import InputError, MachineError, first_line, machine_fault
 from edge.graph.model import Model
 from edge.machine.cores import physical_cores
 from edge.targets.target import Target
+from edge.watchdog import native_call
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -79,13 +81,23 @@ class OnnxRuntime:
         """Open a session with graph optimizations on."""
         require_home(engine, "onnxruntime", _versions()["onnxruntime"])
         session = _session((engine.folder / engine.artefact).read_bytes(), threads, optimize=True)
-        return OnnxRuntimeRunner(session, engine.task.output_name, threads or physical_cores(), optimize=True)
+        return OnnxRuntimeRunner(
+            session, engine.task.output_name, threads or physical_cores(), True, where=str(engine.folder)
+        )
 
 
 class OnnxRuntimeRunner:
     """A session, batch 1 inside whatever the graph was exported with."""
 
-    def __init__(self, session: onnxruntime.InferenceSession, output: str | None, threads: int, optimize: bool) -> None:
+    def __init__(
+        self,
+        session: onnxruntime.InferenceSession,
+        output: str | None,
+        threads: int,
+        optimize: bool,
+        where: str = "graph",
+    ) -> None:
+        self._where = where
         self._session = session
         self._input = session.get_inputs()[0]
         self._output = output or session.get_outputs()[0].name
@@ -97,7 +109,8 @@ class OnnxRuntimeRunner:
         the graph has a fixed batch of 1."""
         if len(batch) > 1 and self._input.shape[0] == 1:
             return np.concatenate([self.run(image[None]) for image in batch])
-        return self._session.run([self._output], {self._input.name: batch})[0]
+        with _running(self._where):
+            return self._session.run([self._output], {self._input.name: batch})[0]
 
     def time(self, batch: NDArray[np.float32]) -> Timing:
         """One timed run, arrays in and out."""
@@ -127,7 +140,9 @@ def reference(model: Model, threads: int | None = None) -> OnnxRuntimeRunner:
         InputError: ONNX Runtime refuses the graph.
     """
     session = _session(_serialized(model), threads, optimize=False, where=model.source or model.name)
-    return OnnxRuntimeRunner(session, model.output_name, threads or physical_cores(), optimize=False)
+    return OnnxRuntimeRunner(
+        session, model.output_name, threads or physical_cores(), False, where=model.source or model.name
+    )
 
 
 def optimized(model: Model, threads: int | None = None) -> OnnxRuntimeRunner:
@@ -137,7 +152,9 @@ def optimized(model: Model, threads: int | None = None) -> OnnxRuntimeRunner:
         InputError: ONNX Runtime refuses the graph.
     """
     session = _session(_serialized(model), threads, optimize=True, where=model.source or model.name)
-    return OnnxRuntimeRunner(session, model.output_name, threads or physical_cores(), optimize=True)
+    return OnnxRuntimeRunner(
+        session, model.output_name, threads or physical_cores(), True, where=model.source or model.name
+    )
 
 
 class Intermediates:
@@ -160,6 +177,7 @@ class Intermediates:
         del proto.graph.output[:]
         proto.graph.output.extend(ValueInfoProto(name=name) for name in tensors)
         self._tensors = list(tensors)
+        self._where = model.source or model.name
         self._input = model.input_name
         self._session = _session(proto.SerializeToString(), threads, optimize, where=model.source or model.name)
 
@@ -172,8 +190,22 @@ class Intermediates:
             image: the graph's first input.
             given: further inputs, where the graph has them.
         """
-        values = self._session.run(self._tensors, {self._input: image, **(given or {})})
+        with _running(self._where):
+            values = self._session.run(self._tensors, {self._input: image, **(given or {})})
         return dict(zip(self._tensors, values, strict=True))
+
+
+@contextmanager
+def _running(where: str) -> Iterator[None]:
+    """A run that fails is the graph's fault, or the machine's: ONNX Runtime loads graphs that cannot run."""
+    try:
+        with native_call(where, "ONNX Runtime"):
+            yield
+    except Exception as error:  # its errors share no public base
+        reason = first_line(error)
+        raise machine_fault(where, str(error)) or InputError(
+            f"{where}: ONNX Runtime cannot run the graph ({reason:.240}); export the model again"
+        ) from None
 
 
 def _serialized(model: Model) -> bytes:
@@ -199,7 +231,8 @@ def _session(
         options.graph_optimization_level = levels.ORT_ENABLE_EXTENDED
         options.optimized_model_filepath = str(save)
     try:
-        return onnxruntime.InferenceSession(graph, options, providers=list(_PROVIDERS))
+        with native_call(where, "ONNX Runtime"):
+            return onnxruntime.InferenceSession(graph, options, providers=list(_PROVIDERS))
     except Exception as error:  # its errors share no public base
         fault = machine_fault(where, str(error))
         if fault is not None:

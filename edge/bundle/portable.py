@@ -20,6 +20,7 @@ PORTABLE = (
     "guard.py",
     "limits.py",
     "swap.py",
+    "watchdog.py",
     "accuracy/__init__.py",
     "accuracy/bootstrap.py",
     "accuracy/compare.py",

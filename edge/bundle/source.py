@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.accuracy.gate import NONE, Gate, load_gate
+from edge.arrays import read_arrays
 from edge.backends.engine import MANIFEST, Engine, read_engine
 from edge.errors import InputError
 from edge.graph.model import Model, read_model
+from edge.guard import parsing
 from edge.images.image_set import ImageSet, load_image_set
 from edge.report.results import Report
 from edge.report.store import read_report
@@ -38,7 +40,8 @@ class Run:
 
     def option(self, name: str) -> str | None:
         """Value of an option on the run's command line, None where it was not given."""
-        words = shlex.split(self.report.command)
+        with parsing(f"{self.folder}/report.json", "sound (its command)", "deploy again"):
+            words = shlex.split(self.report.command)
         for index, word in enumerate(words):
             if word == name and index + 1 < len(words):
                 return words[index + 1]
@@ -91,11 +94,11 @@ class Run:
             InputError: missing or damaged.
         """
         path = self.folder / "reference.npz"
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                return tuple(map(str, archive["names"])), archive["outputs"].astype(np.float32)
-        except (OSError, KeyError, ValueError) as error:
-            raise InputError(f"{path}: does not read ({error}); deploy again") from None
+        arrays = read_arrays(path, ("names", "outputs"), "deploy again")
+        names, outputs = arrays["names"], arrays["outputs"]
+        if names.dtype.kind != "U" or names.ndim != 1 or outputs.dtype.kind != "f" or len(outputs) != len(names):
+            raise InputError(f"{path}: does not hold one output a name; deploy again")
+        return tuple(map(str, names)), outputs.astype(np.float32)
 
     def _data(self) -> Path | None:
         spec = self.option("--data")
@@ -124,6 +127,8 @@ def open_run(folder: Path) -> Run:
         model = read_model(path / GRAPH)
         if model.sha256 != engine.graph_sha256:
             raise InputError(f"{path / GRAPH}: was changed since the engine was built; deploy again")
+        if model.task != engine.task:
+            raise InputError(f"{path / GRAPH}: has another task than its engine was built for; deploy again")
         engines.append((engine, model))
     if not engines:
         raise InputError(f"{folder}: holds no engine with its graph; run edge deploy first")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -28,11 +27,12 @@ from edge.api.verify import verify
 from edge.cli import show
 from edge.cli.command import make_command
 from edge.cli.output import prepare_streams
+from edge.cli.supervise import INTERRUPTED, supervise
 from edge.errors import MACHINE_FAULTS, EdgeError
+from edge.guard import printable
 from edge.limits import limited, parse_limits
 
 OUR_BUG = 70
-INTERRUPTED = 130  # what typer makes of Ctrl-C
 
 COMMANDS: tuple[tuple[Callable[..., Any], Callable[..., int | None], str], ...] = (
     (deploy, show.show_deploy, "the whole pipeline, and a report"),
@@ -88,30 +88,28 @@ def _options(
 
 
 def main() -> NoReturn:
-    """The program."""
-    run_command()
+    """The program: the command line, in a process of its own."""
+    supervise(run_command)
 
 
 def run_command() -> NoReturn:
     """Run the command line and exit with 0, 1, 2, 3 or 70 (README), or 130 when interrupted."""
     verbose = "-v" in sys.argv or "--verbose" in sys.argv
     prepare_streams()
-    for name in ("SIGTERM", "SIGHUP"):  # as Ctrl-C: what is half-written is removed
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.default_int_handler)
     try:
         app()
     except EdgeError as error:
         if verbose:
             traceback.print_exc()
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(0)
     except OSError as error:
-        if error.errno not in MACHINE_FAULTS:
+        if error.errno not in MACHINE_FAULTS and "temporary directory" not in str(error):
             _our_bug()
-        print(f"error: {error.filename or 'disk'}: {error.strerror}; free space or permissions there", file=sys.stderr)
+        where = printable(str(error.filename or "disk"))
+        print(f"error: {where}: {error.strerror}; free space or permissions there", file=sys.stderr)
         sys.exit(3)
     except MemoryError:
         print("error: this machine ran out of memory; close other programs or use a smaller task size", file=sys.stderr)

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from edge.api.progress import Event, Reporter
 from edge.errors import InputError
+from edge.guard import printable
 from edge.report import words
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ class Terminal:
         self._stage = None
 
     def _write(self, line: str, shown: bool = True) -> None:
+        line = printable(line)
         if self._log is not None:
             print(datetime.now().isoformat(timespec="seconds"), line, file=self._log, flush=True)
         if self._quiet or not shown:

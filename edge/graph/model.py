@@ -13,10 +13,14 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx_ir
+from google.protobuf.message import DecodeError
 
-from edge.errors import InputError, first_line
+from edge.errors import InputError
 from edge.files import replaced_file
+from edge.graph.soundness import require_facts, require_sound, require_tensors
+from edge.guard import parse_json, parsing, require_regular
 from edge.task.task import METADATA_KEY, SegmentationTask
+from edge.watchdog import native_call
 
 _FACTS_KEY = "segedge.facts"
 _MULTIPLIES = frozenset(("Conv", "ConvTranspose", "MatMul", "Gemm"))
@@ -125,6 +129,7 @@ def identified(
     """
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
     facts = _table(path, _FACTS_KEY, metadata.get(_FACTS_KEY, "{}"))
+    require_facts(facts, path)
     if task is None and METADATA_KEY in metadata:
         task = SegmentationTask.from_table(_table(path, METADATA_KEY, metadata[METADATA_KEY]), path)
     task = task or default
@@ -143,22 +148,18 @@ def read_graph(path: Path, repair: Callable[[onnx.ModelProto], onnx.ModelProto] 
     Raises:
         InputError: missing, empty, truncated or not ONNX; external data outside the folder.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; check the path")
-    if path.stat().st_size == 0:
+    if require_regular(path, "file") == 0:
         raise InputError(f"{path}: is empty; export the model again")
-    try:
+    faults = (DecodeError, onnx.checker.ValidationError)
+    with native_call(path, "the ONNX checker"), parsing(path, "a sound ONNX file", "export the model again", *faults):
         proto = onnx.load(path, load_external_data=False)
+        require_sound(proto, path)
         _confine_external_data(path, proto)
         onnx.load_external_data_for_model(proto, str(path.parent))
+        require_tensors(tensors(proto), path)
         if repair is not None and proto.graph.node and proto.opset_import:
             proto = repair(proto)
         onnx.checker.check_model(proto)
-    except (InputError, PermissionError):
-        raise
-    except Exception as error:  # protobuf, checker and OS errors share no base
-        reason = first_line(error)
-        raise InputError(f"{path}: is not a sound ONNX file ({reason}); export the model again") from None
     if not proto.graph.node or not proto.opset_import:
         raise InputError(f"{path}: is not a sound ONNX file (no graph in it); export the model again")
     return proto
@@ -261,12 +262,13 @@ def _sparse_parts(sparse: Iterable[onnx.SparseTensorProto]) -> Iterator[onnx.Ten
 
 
 def _table(path: Path, key: str, text: str) -> dict[str, Any]:
+    damaged = f"{path}: its metadata {key!r} is damaged; add --task task.toml, or export the model again"
     try:
-        table = json.loads(text)
-    except json.JSONDecodeError:
-        table = None
+        table = parse_json(text, path)
+    except InputError:
+        raise InputError(damaged) from None
     if not isinstance(table, dict):
-        raise InputError(f"{path}: its metadata {key!r} is damaged; add --task task.toml, or export the model again")
+        raise InputError(damaged)
     return table
 
 
@@ -305,5 +307,5 @@ def _confine_external_data(path: Path, proto: onnx.ModelProto) -> None:
                 raise InputError(
                     f"{path}: external data {entry.value!r} lies outside the model's folder; move it inside"
                 )
-            if not target.is_file():
+            if not target.is_file():  # nor a pipe or a device
                 raise InputError(f"{path}: external data {entry.value!r} is missing; copy it beside the model")

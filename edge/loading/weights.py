@@ -6,7 +6,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge.errors import InputError, first_line
+from edge.errors import InputError
+from edge.guard import parsing, require_regular
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -67,12 +68,9 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    try:
+    require_regular(path, "weights file")
+    with parsing(path, "a sound safetensors file", "copy or save it again", SafetensorError):
         return load_file(path)
-    except PermissionError:
-        raise
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: is not a sound safetensors file ({error}); copy or save it again") from None
 
 
 def _read_torch(path: Path) -> Any:
@@ -80,19 +78,16 @@ def _read_torch(path: Path) -> Any:
 
     import torch
 
+    require_regular(path, "weights file")
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        # A damaged zip raises RuntimeError, EOFError, KeyError and more.
+        with parsing(path, "loadable as weights", "save it again"):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise InputError(
             f"{path}: holds pickled Python objects, which can run code when loaded; where you trust it, save its "
             "state_dict as safetensors (safetensors.torch.save_file) and give that"
         ) from None
-    except PermissionError:
-        raise
-    except Exception as error:  # a damaged zip raises RuntimeError, EOFError, KeyError and more
-        reason = first_line(error)
-        raise InputError(f"{path}: does not load as weights ({reason}); save it again") from None
-    return loaded
 
 
 def _state_dict(path: Path, loaded: Any) -> dict[str, Tensor]:
@@ -106,6 +101,11 @@ def _state_dict(path: Path, loaded: Any) -> dict[str, Tensor]:
         loaded = inner
     if not _holds(loaded) or not all(isinstance(value, torch.Tensor) for value in loaded.values()):
         raise InputError(f"{path}: holds no state dict; save network.state_dict()")
+    for name, tensor in loaded.items():
+        if not isinstance(name, str):
+            raise InputError(f"{path}: names a weight {name!r:.40}, which is no text; save network.state_dict()")
+        if tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized:
+            raise InputError(f"{path}: weight {name!r} is sparse, quantized or without data; save it dense")
     return dict(loaded)
 
 

@@ -48,6 +48,9 @@ def read_plan(path: Path) -> PrecisionPlan:
         InputError: missing, damaged, or another schema.
     """
     table = read_document(path, SCHEMA, "make the plan again")
-    if set(table) != {"nodes", "reasons"} or not set(table["nodes"].values()) <= {INT8, FLOAT}:
+    nodes, reasons = table.get("nodes"), table.get("reasons")
+    if set(table) != {"nodes", "reasons"} or not isinstance(nodes, dict) or not isinstance(reasons, dict):
         raise InputError(f"{path}: is damaged; make the plan again")
-    return PrecisionPlan(**table)
+    if not all(value in (INT8, FLOAT) for value in nodes.values()):
+        raise InputError(f"{path}: is damaged; make the plan again")
+    return PrecisionPlan({str(k): str(v) for k, v in nodes.items()}, {str(k): str(v) for k, v in reasons.items()})

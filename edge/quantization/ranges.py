@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edge.errors import InputError
 from edge.files import read_document, write_json
+from edge.guard import parsing
 
 SCHEMA = "edge.ranges/1"
 
@@ -104,14 +105,15 @@ def read_ranges(path: Path) -> Ranges:
         InputError: missing, damaged, or another schema.
     """
     table = read_document(path, SCHEMA, "run edge calibrate again")
-    try:
+    with parsing(path, "sound ranges", "run edge calibrate again"):
         convergence = {key: tuple(values) for key, values in table.pop("convergence").items()}
         tensors = {name: _tensor_range(row) for name, row in table.pop("tensors").items()}
         return Ranges(tensors=tensors, convergence=Convergence(**convergence), **table)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: is damaged ({error}); run edge calibrate again") from None
 
 
 def _tensor_range(row: dict[str, object]) -> TensorRange:
+    numbers = [row["low"], row["high"], row["count"], row["zeros"], *(row[k]["amax"] for k in ("coarse", "fine"))]  # type: ignore[index]
+    if any(isinstance(number, bool) or not isinstance(number, int | float) for number in numbers):
+        raise TypeError("a range is no number")
     clips = {key: Clip(**row.pop(key)) for key in ("coarse", "fine")}  # type: ignore[arg-type]
     return TensorRange(**row, **clips)  # type: ignore[arg-type]

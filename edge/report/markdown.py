@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
+from edge.guard import printable
 from edge.report import words
 from edge.report.gate_table import gate_table
 from edge.report.headline import badges, headline, not_taken
@@ -11,6 +13,7 @@ from edge.report.results import EngineRow, Report
 
 _HEADER = ("engine", "ms p50", "p99", "× FP32", "Dice", "kept", "IoU kept", "agreement", "parity", "size", "gate")
 
+_MARKUP = re.compile(r"[\\`*_<>\[\]!]")
 _FULL = (
     "engine", "Dice pooled", "IoU pooled", "HD95 mean", "HD95 undefined", "detectable Δ Dice", "file to mask, ms",
     "peak memory", "estimate, error",
@@ -32,14 +35,14 @@ def merged_markdown(reports: Sequence[Report]) -> str:
 
 def _lines(report: Report, level: int) -> Iterator[str]:
     head = "#" * level
-    yield f"{head} {report.model.name} on {report.target['name']}: {report.status}"
+    yield f"{head} {_plain(report.model.name)} on {_plain(str(report.target['name']))}: {report.status}"
     yield ""
-    yield f"**{headline(report)}.** {words.verdict(report)}"
+    yield f"**{_plain(headline(report))}.** {_plain(words.verdict(report))}"
     yield ""
-    yield " · ".join(f"{badge.title}: {badge.text}" for badge in badges(report))
+    yield _plain(" · ".join(f"{badge.title}: {badge.text}" for badge in badges(report)))
     yield ""
     for finding in words.findings(report):
-        yield f"- {finding}"
+        yield f"- {_plain(finding)}"
     yield ""
     yield _row(_HEADER)
     yield _row(["---"] * len(_HEADER))
@@ -51,7 +54,7 @@ def _lines(report: Report, level: int) -> Iterator[str]:
     if others:
         yield f"{head}# Why the others were not taken"
         yield ""
-        yield from (f"- `{name}`: {reason}" for name, reason in others)
+        yield from (f"- {_code(name)}: {_plain(reason)}" for name, reason in others)
         yield ""
     yield "<details><summary>In full: accuracy, search, conditions, provenance</summary>"
     yield ""
@@ -61,21 +64,21 @@ def _lines(report: Report, level: int) -> Iterator[str]:
     if trace:
         yield f"{head}# How precisions were chosen"
         yield ""
-        yield from (f"1. {line}" for line in trace)
+        yield from (f"1. {_plain(line)}" for line in trace)
         yield ""
     yield f"{head}# How it was measured"
     yield ""
     for row in report.engines:
         if row.latency_ms is not None:
-            yield f"- `{row.name}`: {_conditions(row)}"
-    yield f"- environment: {words.plain(report.environment)}"
+            yield f"- {_code(row.name)}: {_plain(_conditions(row))}"
+    yield f"- environment: {_plain(words.plain(report.environment))}"
     yield ""
     yield f"{head}# Provenance"
     yield ""
-    yield f"- model `{report.model.source}`, sha256 `{report.model.sha256}`"
+    yield f"- model {_code(report.model.source)}, sha256 `{report.model.sha256}`"
     for part, use in words.data_parts(report):
-        yield f"- {use}: {part.images} images of {part.name}, sha256 `{part.sha256}`"
-    yield f"- reproduce: `{report.command}`"
+        yield f"- {use}: {part.images} images of {_plain(part.name)}, sha256 `{part.sha256}`"
+    yield f"- reproduce: {_code(report.command)}"
     yield ""
     yield "</details>"
 
@@ -85,7 +88,7 @@ def _gate(report: Report, head: str) -> Iterator[str]:
     lines = () if report.chosen is None else gate_table(report.engine(report.chosen))
     if not lines:
         return
-    yield f"{head}# What gate {report.engine(str(report.chosen)).gate.preset} asked of {report.chosen}"
+    yield f"{head}# What gate {report.engine(str(report.chosen)).gate.preset} asked of {_plain(str(report.chosen))}"
     yield ""
     header = ("criterion", "asked", "measured", "margin", "met")
     yield _row(header)
@@ -119,7 +122,7 @@ def _throughput(report: Report, head: str) -> Iterator[str]:
     for row in report.engines:
         if not row.throughput:
             continue
-        yield f"{head}# Throughput of {row.name}"
+        yield f"{head}# Throughput of {_plain(row.name)}"
         yield ""
         header = ("batch", "streams", "images/s", "request p50, ms", "note")
         yield _row(header)
@@ -135,7 +138,7 @@ def _full_cells(row: EngineRow) -> list[str]:
     assert accuracy is not None
     distance = accuracy.hd95
     return [
-        row.name,
+        _plain(row.name),
         words.score(accuracy.dice.micro),
         words.score(accuracy.iou.micro),
         words.distance(distance.mean if distance else None),
@@ -150,7 +153,8 @@ def _full_cells(row: EngineRow) -> list[str]:
 def _cells(report: Report, row: EngineRow) -> list[str]:
     accuracy, latency = row.accuracy, row.latency_ms
     factor = words.speedup(row, words.baseline(report))
-    name = f"**{row.name}** (chosen)" if row.name == report.chosen else row.name
+    shown = _plain(row.name)
+    name = f"**{shown}** (chosen)" if row.name == report.chosen else shown
     return [
         name,
         words.milliseconds(latency.p50 if latency else None) + ("" if latency is None or latency.trustworthy else " ⚠"),
@@ -177,3 +181,13 @@ def _conditions(row: EngineRow) -> str:
 
 def _row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _plain(text: str) -> str:
+    """Text of others as Markdown shows it: no HTML, no images or links, no line of its own."""
+    return _MARKUP.sub(r"\\\g<0>", printable(" ".join(text.split())))
+
+
+def _code(text: str) -> str:
+    """Text of others as code: nothing in it can end it."""
+    return "`" + printable(" ".join(text.split())).replace("`", "'") + "`"

@@ -30,6 +30,7 @@ INKS: Mapping[str, str] = {
     "bad": "#010116",
 }
 _SETTINGS: dict[Any, Any] = {
+    "text.parse_math": False,  # names are text, whatever dollars they hold
     "svg.fonttype": "none",
     "svg.hashsalt": "segedge",
     "font.family": "DejaVu Sans",

@@ -87,8 +87,10 @@ def write_merged(runs: Sequence[Path], out: Path) -> tuple[Report, ...]:
 
 def _link(run: Path, out: Path) -> str | None:
     import os
+    from urllib.parse import quote
 
     page = (run if run.is_dir() else run.parent) / "report.html"
     if not page.is_file() or page.resolve() == out.resolve():
         return None
-    return Path(os.path.relpath(page.resolve(), out.parent.resolve())).as_posix()
+    relative = Path(os.path.relpath(page.resolve(), out.parent.resolve())).as_posix()
+    return "./" + quote(relative, errors="surrogateescape")  # never a scheme, a query or a fragment

@@ -42,7 +42,7 @@ def edge(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], pl
         monkeypatch.chdir(place)
         monkeypatch.setattr(sys, "argv", ["edge", *shlex.split(line)])
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            cli.run_command()
         captured = capsys.readouterr()
         return int(ended.value.code or 0), captured.out, captured.err
 

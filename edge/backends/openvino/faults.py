@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Iterator
 
 from ...errors import EdgeError, InputError, machine_fault
+from ...watchdog import native_call
 
 # Lines of a chained exception that say where it was raised and what was tried, never why.
 _FRAMES = re.compile(
@@ -29,7 +30,8 @@ def openvino_faults(where: str) -> Iterator[None]:
         MachineError: the disk is full, or memory is.
     """
     try:
-        yield
+        with native_call(where, "OpenVINO"):
+            yield
     except RuntimeError as error:
         raise as_edge_error(where, error) from error
 

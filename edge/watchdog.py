@@ -1,0 +1,85 @@
+"""Calls into native libraries, told to whoever watches this process: they can be neither interrupted nor timed out.
+
+A native call that holds the interpreter lets no Python run, not even the handler of Ctrl-C. So the command line forks
+first: the child works, and its parent watches it through a page of memory that both see (:mod:`edge.cli.supervise`).
+In a process that nobody watches (a notebook, a board), all this does nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import struct
+import time
+from dataclasses import dataclass
+from typing import Iterator
+
+from .limits import limits
+
+_FORM = struct.Struct("<d?3x500s")  # when the call must have ended, whether a signal was heard, what is called
+
+
+@dataclass(frozen=True)
+class State:
+    """What a watched process is doing.
+
+    Attributes:
+        deadline: seconds on the monotonic clock; 0 outside native calls.
+        heard: it has noticed the signal that asks it to end, and cleans up.
+        call: file and what is done with it.
+    """
+
+    deadline: float
+    heard: bool
+    call: str
+
+
+class Page:
+    """Memory shared by a process and the one it was forked from."""
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, _FORM.size)
+
+    def read(self) -> State:
+        """What the other process wrote last."""
+        deadline, heard, call = _FORM.unpack_from(self._memory)
+        return State(deadline, heard, call.rstrip(b"\0").decode("utf-8", "replace"))
+
+    def write(self, state: State) -> None:
+        """Tell the other process."""
+        _FORM.pack_into(self._memory, 0, state.deadline, state.heard, state.call.encode("utf-8", "replace")[:500])
+
+
+_pages: list[Page] = []
+
+
+def watched_by(page: Page) -> None:
+    """From now on tell native calls to ``page``."""
+    _pages[:] = [page]
+
+
+def hear() -> None:
+    """Say that the signal to end was noticed."""
+    for page in _pages:
+        state = page.read()
+        page.write(State(state.deadline, True, state.call))
+
+
+@contextlib.contextmanager
+def native_call(where: object, what: str) -> Iterator[None]:
+    """Run a call that may take for ever over a hostile file.
+
+    Args:
+        where: the file.
+        what: what is done, as in "ONNX Runtime did not finish WHAT".
+    """
+    if not _pages:
+        yield
+        return
+    page = _pages[0]
+    outer = page.read()
+    page.write(State(time.monotonic() + limits().native_seconds, outer.heard, f"{where}: {what}"))
+    try:
+        yield
+    finally:
+        page.write(State(outer.deadline, page.read().heard, outer.call))
