@@ -10,19 +10,30 @@ from edge.api.progress import Listener, Reporter
 
 def segment(
     engine: EngineArgument,
-    images: Annotated[PathLike | Sequence[PathLike], Argument("IMAGE...", "PNG, JPEG, TIFF or BMP, any size")],
+    images: Annotated[
+        PathLike | Sequence[PathLike],
+        Argument("IMAGE...", "pictures, NIfTI volumes, folders of DICOM series, any size"),
+    ],
     out: Annotated[PathLike, Option("folder for the masks", "DIR")],
+    axis: Annotated[str | None, Option("planes of volumes: axial, coronal or sagittal", "AXIS")] = None,
+    one_file: Annotated[bool, Option("overlapping classes as the bits of one file")] = False,
     threads: ThreadsOption = None,
     progress: Listener | None = None,
 ) -> list[Path]:
-    """Masks as PNG, at the image's size, under its stem: 0 and 255, or class indices where there are more classes.
+    """Masks on the image's own grid, under its stem: PNG of a picture, NIfTI of NIfTI, DICOM-SEG of a DICOM series.
+
+    A picture's mask holds 0 and 255, or class indices where there are more classes; a volume's holds class indices.
+    Overlapping classes have a file each.
 
     Example: edge segment runs/unet/engines/int8 image.png --out masks
 
     Args:
         engine: engine or run, a folder or in memory.
-        images: files; for arrays see :meth:`edge.api.engine.LoadedEngine.segment`.
+        images: files, or folders of DICOM series; files whose channels belong together are one, with ``;`` between. For
+            arrays see :meth:`edge.api.engine.LoadedEngine.segment`.
         out: folder for the masks.
+        axis: which way volumes are cut; None: axial, or along the axis where the slices lie far apart.
+        one_file: overlapping classes as the bits of one file's values instead of one file each.
         threads: CPU threads.
         progress: called with every event.
 
@@ -34,7 +45,9 @@ def segment(
         MachineError: this machine cannot run the engine, or a mask cannot be written.
     """
     from edge.api.given import as_path, as_paths, engine_folder
+    from edge.pipeline.segment import Form
     from edge.pipeline.single import segment_with
 
+    form = Form(axis, one_file)
     folder = engine_folder("engine", engine)
-    return segment_with(folder, as_paths("images", images), as_path("out", out), threads, Reporter(progress))
+    return segment_with(folder, as_paths("images", images), as_path("out", out), threads, Reporter(progress), form)

@@ -58,6 +58,11 @@ class Case:
         return tuple(f"{stack.path}: {note}" for stack in self._image_stacks() for note in stack.notes)
 
     @property
+    def axis(self) -> str | None:
+        """Which way its planes are looked at; None where it has no place in a patient."""
+        return self._image_stacks()[0].axis
+
+    @property
     def spacing(self) -> tuple[float, float] | None:
         """Millimetres from row to row and from column to column; None where the file does not say."""
         grid = self._image_stacks()[0].grid

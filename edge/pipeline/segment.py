@@ -1,23 +1,49 @@
-"""Segment images with an engine: masks as PNG at each image's own size."""
+"""Segment images with an engine: each mask on the grid of its image, in the format that goes with it.
+
+A picture's mask is a PNG, a NIfTI volume's a NIfTI of the same affine, a DICOM series' a DICOM segmentation, a stack's
+a TIFF.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from edge.backends.engine import Runner
 from edge.errors import InputError, MachineError
 from edge.files import replaced_file
-from edge.images.pictures import read_image
+from edge.images.case import Case
 from edge.images.plane import Plane
+from edge.images.readers import stem
+from edge.images.readers.stack import Layout
+from edge.images.shelf import Shelf
+from edge.images.writers import holds_classes_apart, suffix_of, write_mask
+from edge.images.writers.mask import Mask
 from edge.latency.pixels import PixelRun
 from edge.task.fit import take_back
 from edge.task.task import SegmentationTask
+
+_MOST_BITS = 8
+
+
+@dataclass(frozen=True)
+class Form:
+    """How images are looked at and masks are written.
+
+    Attributes:
+        axis: axial, coronal or sagittal planes of volumes; None: as :func:`edge.images.grid.choose_view` chooses.
+        one_file: overlapping classes as the bits of one file's values, the first class being 1, instead of one file a
+            class.
+    """
+
+    axis: str | None = None
+    one_file: bool = False
 
 
 def segment_images(
@@ -27,53 +53,111 @@ def segment_images(
     out: Path,
     route: PixelRun | None = None,
     advance: Callable[[], object] = lambda: None,
+    form: Form | None = None,
 ) -> list[Path]:
-    """Write one mask an image: 0 and 255 where the task has at most two classes, class indices otherwise.
+    """Write the mask of each image: 0 and 255 for a picture of at most two classes, class indices otherwise.
 
     Args:
         runner: a loaded engine.
         task: its pre- and post-processing.
-        images: any size; stems must differ, since a mask takes its image's stem.
+        images: pictures, volumes or folders of series, any size; stems must differ, since a mask takes its image's.
+            Files whose channels belong together are one, with ``;`` between their names.
         out: folder for the masks.
-        route: from pixels at the network's size to class indices; None for the ordinary one, on the host.
+        route: from pixels at the network's size to class indices, for a task without tiles; None for the ordinary one.
         advance: called after each image.
+        form: how they are written.
 
     Raises:
         InputError: an image that does not decode, or two of one stem.
         MachineError: an image that may not be read, or a mask that cannot be written.
     """
-    stems: dict[str, Path] = {}
-    for path in images:
-        if path.stem in stems:
-            raise InputError(
-                f"{path}: has the stem of {stems[path.stem]}; masks would overwrite each other, rename one"
-            )
-        stems[path.stem] = path
-    masks = {path: out / f"{path.stem}.png" for path in images}
-    sources = {path.resolve() for path in images}
-    for path, mask in masks.items():
-        if mask.resolve() in sources:
-            raise InputError(f"{path}: its mask would replace an input image; choose another --out")
+    form = form or Form()
+    if form.one_file and not (task.overlapping and len(task.classes) <= _MOST_BITS):
+        raise InputError(f"--one-file: is for overlapping labels of at most {_MOST_BITS} classes; leave it out")
+    shelf = Shelf()
+    cases = [_case(path, shelf, form) for path in images]
+    targets = [_targets(case, task, out, form) for case in cases]
+    _require_places(images, targets)
     with ExitStack() as stack:  # masks appear together or, where an image does not decode, not at all
-        for path, mask in masks.items():
-            labels = _labels(runner, task, _pixels(path), route)
-            sibling = stack.enter_context(replaced_file(mask))
-            with sibling.open("wb") as stream:
-                Image.fromarray(labels * 255 if len(task.classes) <= 2 else labels).save(stream, format="PNG")
+        for case, paths in zip(cases, targets, strict=True):
+            values = _segment(case, runner, task, route)
+            for path, mask in zip(paths, _masks(case, values, task, form), strict=True):
+                write_mask(mask, stack.enter_context(replaced_file(path)))
             advance()
-    return list(masks.values())
+    return [path for paths in targets for path in paths]
 
 
-def _labels(runner: Runner, task: SegmentationTask, image: Plane, route: PixelRun | None) -> NDArray[np.uint8]:
-    """Class indices at the image's own size."""
-    if route is None:
-        return task.segment(runner.run, image)
-    return take_back(route(task.resized(image)), task.fit, task.size, image.shape)
-
-
-def _pixels(path: Path) -> Plane:
-    """Decoded; an image that may not be read is named, since around it a mask is being written."""
+def _case(path: Path, shelf: Shelf, form: Form) -> Case:
+    """An image that may not be read is named, since around it a mask is being written."""
+    files = (path,) if ";" not in str(path) or path.exists() else tuple(Path(p.strip()) for p in str(path).split(";"))
+    layout = Layout(axis=form.axis)
     try:
-        return read_image(path)
+        return Case(stem(files[0]), files, (), layout, shelf.image(files[0], layout).volume, shelf)
     except PermissionError as error:
         raise MachineError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
+
+
+def _targets(case: Case, task: SegmentationTask, out: Path, form: Form) -> list[Path]:
+    """Where the masks of a case go: one file, or one for each overlapping class."""
+    suffix = suffix_of(case.images[0], case.volume)
+    if not task.overlapping or form.one_file or holds_classes_apart(case.images[0], case.volume):
+        return [out / f"{case.name}{suffix}"]
+    return [out / f"{case.name}_{_safe(name)}{suffix}" for name in task.classes]
+
+
+def _require_places(images: Sequence[Path], targets: Sequence[Sequence[Path]]) -> None:
+    """Refuse masks that would replace an image or one another."""
+    sources = {path.resolve() for path in images}
+    seen: dict[Path, Path] = {}
+    for image, paths in zip(images, targets, strict=True):
+        for path in paths:
+            if path.resolve() in sources:
+                raise InputError(f"{image}: its mask would replace an input image; choose another --out")
+            if path in seen:
+                raise InputError(f"{image}: has the stem of {seen[path]}; masks would overwrite each other, rename one")
+            seen[path] = image
+
+
+def _segment(case: Case, runner: Runner, task: SegmentationTask, route: PixelRun | None) -> NDArray[np.uint8]:
+    """``[planes, h, w]`` class indices, or ``[classes, planes, h, w]`` where labels overlap."""
+    planes = [_labels(plane, runner, task, route) for plane in _planes(case, task)]
+    return np.stack(planes, axis=1 if task.overlapping else 0)
+
+
+def _planes(case: Case, task: SegmentationTask) -> Iterator[Plane]:
+    for index in range(case.depth):
+        try:
+            yield case.plane(index, case.name, task)
+        except PermissionError as error:
+            raise MachineError(f"{case.images[0]}: cannot be read ({error.strerror}); check its permissions") from None
+
+
+def _labels(plane: Plane, runner: Runner, task: SegmentationTask, route: PixelRun | None) -> NDArray[np.uint8]:
+    """Class indices, or a map for each class, at the image's own size."""
+    if route is None:
+        return task.segment(runner.run, plane)
+    return take_back(route(task.resized(plane)), task.fit, task.size, plane.shape)
+
+
+def _masks(case: Case, values: NDArray[np.uint8], task: SegmentationTask, form: Form) -> Iterator[Mask]:
+    def mask(labels: NDArray[np.uint8], names: Sequence[str]) -> Mask:
+        return Mask(labels, tuple(names), case.images[0], case.axis, case.volume)
+
+    classes = [name for _, name in task.foreground]
+    apart = holds_classes_apart(case.images[0], case.volume)
+    if not task.overlapping:
+        picture = len(task.classes) <= 2 and not case.volume and not apart
+        yield mask(values * 255 if picture else values, classes)
+    elif apart:
+        yield mask(values, classes)
+    elif form.one_file:
+        bits = (values << np.arange(len(classes), dtype=np.uint8)[:, None, None, None]).sum(axis=0)
+        yield mask(bits.astype(np.uint8), classes)
+    else:
+        for labels, name in zip(values, classes, strict=True):
+            yield mask(labels if case.volume else labels * 255, [name])
+
+
+def _safe(name: str) -> str:
+    """A class name as part of a file's."""
+    return re.sub(r"[^\w.-]+", "-", name).strip(".-") or "class"

@@ -23,6 +23,7 @@ from edge.fusion import Fused, fuse
 from edge.graph.model import Model
 from edge.images.image_set import ImageSet
 from edge.images.pictures import read_image
+from edge.images.readers import always_one
 from edge.latency.estimate import Estimate, estimate
 from edge.latency.peaks import measure_peaks
 from edge.latency.pixels import PROOF_IMAGES, in_engine
@@ -30,7 +31,7 @@ from edge.loading import ModelSource, TaskSource, load_model
 from edge.machine.cores import physical_cores
 from edge.pipeline.deploy import calibrate_job, fuse_job, propose_for
 from edge.pipeline.progress import Progress
-from edge.pipeline.segment import segment_images
+from edge.pipeline.segment import Form, segment_images
 from edge.pipeline.session import (
     CALIBRATION_IMAGES,
     Request,
@@ -181,7 +182,12 @@ def _graph_of(engine: Engine) -> Model:
 
 
 def segment_with(
-    engine: Path, images: Sequence[Path], out: Path, threads: int | None, progress: Progress
+    engine: Path,
+    images: Sequence[Path],
+    out: Path,
+    threads: int | None,
+    progress: Progress,
+    form: Form | None = None,
 ) -> list[Path]:
     """Masks of images by one engine; where there are many, with its task inside, if that gives the same masks."""
     opened = read_engine(engine)
@@ -189,13 +195,13 @@ def segment_with(
     with ExitStack() as stack:
         runner = stack.enter_context(closing(find_backend(opened.backend).load(opened, threads)))
         route = None
-        if len(images) >= MANY_IMAGES and opened.task.fit != "tile":
+        if len(images) >= MANY_IMAGES and opened.task.fit != "tile" and all(map(always_one, images)):
             shown = [opened.task.resized(read_image(path)) for path in images[:PROOF_IMAGES]]
             inside = in_engine(opened, runner, shown, threads)
             progress.detail(f"task inside the engine: {inside.reason or f'same masks on {inside.images} images, used'}")
             if inside.runner is not None:
                 route = stack.enter_context(closing(inside.runner)).run
-        return segment_images(runner, opened.task, images, out, route, progress.advance)
+        return segment_images(runner, opened.task, images, out, route, progress.advance, form)
 
 
 def fuse_to_file(

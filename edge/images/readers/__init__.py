@@ -98,6 +98,15 @@ def open_mask(path: Path, layout: Layout | None = None) -> Stack:
     return _opened(module, function, path, layout)
 
 
+def format_of(path: Path) -> str:
+    """The name of a file's format in the table; a folder is a DICOM series.
+
+    Raises:
+        InputError: missing, or of no known format.
+    """
+    return "DICOM" if path.is_dir() else _format(path).name
+
+
 def stem(path: Path) -> str:
     """A file's name without its suffix, both of ``.nii.gz``."""
     suffix = next((s for s in sorted(SUFFIXES, key=len, reverse=True) if path.name.lower().endswith(s)), path.suffix)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from edge.images.readers.voxels import Voxels, inflated
 from edge.limits import exceeded, limits
 
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+_REMEDY = "convert or copy it again"
 _GZIP = b"\x1f\x8b"
 _COLOURS = {"RGB": 3, "RGBA": 4}
 
@@ -49,30 +50,69 @@ class Header:
 def open_nifti(path: Path, layout: Layout) -> Stack:
     """Open a volume; its planes are shown as DICOM shows them.
 
+    A packed file is unpacked when the first plane is asked for.
+
     Raises:
         InputError: damaged, complex values, or more axes than four.
         MachineError: nibabel is not installed, or there is no room to unpack the file.
     """
-    medical("nibabel", path)
-    with naming(path), parsing(path, "a sound NIfTI file", "convert or copy it again", *_faults()):
-        stream = _uncompressed(path)
-        try:
-            header = read_header(stream)
-            if header.shape[0] * header.shape[1] > limits().pixels:
-                raise exceeded(path, f"has {header.shape[0] * header.shape[1]} pixels a slice", "pixels")
-            view = choose_view(header.affine, header.shape, layout.axis)
-            voxels = _voxels(stream, header)
-        except BaseException:
-            stream.close()
-            raise
+    header, view = read_geometry(path, layout.axis)
     grid = view.grid(header.affine, header.shape)
+    file = _File(path, header)
 
     def read(plane: int) -> Pixels:
-        with naming(path):
-            values = _plane(voxels, header, view, view.stored_index(plane, grid.shape[0]))
+        with naming(path), parsing(path, "a sound NIfTI file", _REMEDY):
+            values = _plane(file.voxels(), header, view, view.stored_index(plane, grid.shape[0]))
             return Pixels(np.ascontiguousarray(view.show(rescaled(values, header.slope, header.intercept))))
 
-    return Stack(path, grid.shape[0], read, volume=True, grid=grid, axis=view.axis, close=stream.close)
+    return Stack(path, grid.shape[0], read, volume=True, grid=grid, axis=view.axis, close=file.close)
+
+
+def read_geometry(path: Path, axis: str | None) -> tuple[Header, View]:
+    """The header of a file, and how its volume is looked at.
+
+    Raises:
+        InputError, MachineError: as :func:`open_nifti`.
+    """
+    medical("nibabel", path)
+    with naming(path), parsing(path, "a sound NIfTI file", _REMEDY, *_faults()):
+        with _reader(path) as stream:
+            header = read_header(stream)
+        if header.shape[0] * header.shape[1] > limits().pixels:
+            raise exceeded(path, f"has {header.shape[0] * header.shape[1]} pixels a slice", "pixels")
+        return header, choose_view(header.affine, header.shape, axis)
+
+
+class _File:
+    """The voxels of a file, opened when first asked for."""
+
+    def __init__(self, path: Path, header: Header) -> None:
+        self._path, self._header = path, header
+        self._voxels: Voxels | None = None
+        if not _is_packed(path):
+            self.voxels()  # a file that is too short is said at once
+
+    def voxels(self) -> Voxels:
+        if self._voxels is None:
+            with naming(self._path):
+                stream = self._uncompressed()
+                try:
+                    self._voxels = _voxels(stream, self._header)
+                except BaseException:
+                    stream.close()
+                    raise
+        return self._voxels
+
+    def close(self) -> None:
+        if self._voxels is not None:
+            self._voxels.stream.close()
+            self._voxels = None
+
+    def _uncompressed(self) -> IO[bytes]:
+        if not _is_packed(self._path):
+            return self._path.open("rb")
+        with _reader(self._path) as packed:
+            return inflated(packed, self._path)
 
 
 def read_header(stream: IO[bytes]) -> Header:
@@ -133,12 +173,14 @@ def _plane(voxels: Voxels, header: Header, view: View, index: int) -> Any:
     return np.moveaxis(voxels.slice(view.order[0] + 1, index), 0, -1)
 
 
-def _uncompressed(path: Path) -> IO[bytes]:
-    stream = path.open("rb")
-    if stream.read(2) != _GZIP:
-        return stream
-    with stream, gzip.open(path) as packed:
-        return inflated(packed, path)  # type: ignore[arg-type]
+def _is_packed(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(2) == _GZIP
+
+
+def _reader(path: Path) -> IO[bytes]:
+    """The bytes of a file, unpacked on the way."""
+    return cast("IO[bytes]", gzip.open(path)) if _is_packed(path) else path.open("rb")
 
 
 def _faults() -> tuple[type[Exception], ...]:
