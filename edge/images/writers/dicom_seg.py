@@ -41,7 +41,7 @@ def write(mask: Mask, destination: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         segmentation = highdicom.seg.Segmentation(
-            source_images=[frames_of(path) for path in files],
+            source_images=[_source(path, view.grid(series.affine, series.shape).thickness) for path in files],
             pixel_array=stored,
             segmentation_type="BINARY",
             segment_descriptions=[_description(highdicom, n, name) for n, name in enumerate(mask.names, start=1)],
@@ -55,6 +55,15 @@ def write(mask: Mask, destination: Path) -> None:
             device_serial_number="0",
         )
         segmentation.save_as(destination)
+
+
+def _source(path: Path, thickness: float) -> Any:
+    """An instance that is referred to. Where it lacks its thickness, which a segmentation must name, the distance of
+    the slices stands for it."""
+    dataset = frames_of(path)
+    if "SharedFunctionalGroupsSequence" not in dataset and not dataset.get("SliceThickness"):
+        dataset.SliceThickness = f"{thickness:.6g}"
+    return dataset
 
 
 def _one_map_each(values: NDArray[np.uint8], classes: int) -> NDArray[np.uint8]:
