@@ -295,8 +295,7 @@ def _rows(
     chosen: str | None,
     swept: tuple[Throughput, ...],
 ) -> list[EngineRow]:
-    with job.clock.stage("estimate"):
-        estimated = estimator(fused.model, job.target, job.bench.peaks())
+    estimated = estimator(fused.model, job.target, job.bench.peaks())
     baseline = next((one.latency for one in engines if one.engine.precision == "fp32"), None)
     return [
         engine_row(

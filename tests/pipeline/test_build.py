@@ -67,6 +67,13 @@ def test_every_precision_is_built_for_a_gpu_that_is_not_here(
     assert engine.runs_on["sm"] == "8.6" and compiled_graph(engine) is not None
 
 
+def test_the_targets_that_this_machine_is_are_told_apart() -> None:
+    rows = {row["name"]: row for row in json.loads(_edge("targets", "--json").stdout)}
+    assert rows["cpu"]["here"] and rows["cpu"]["lacks"] is None
+    assert all(row["here"] == (row["lacks"] is None) for row in rows.values())
+    assert not rows["jetson-xavier-nx"]["here"] and "Jetson" in rows["jetson-xavier-nx"]["lacks"]
+
+
 def test_a_precision_that_the_gpu_lacks_names_the_reason(place: Path) -> None:
     done = _edge("build", place / "discs.onnx", "--data", place / "discs", "--target", RTX, "--precision", "bf16")
     assert done.returncode == 3 and "bf16 is not written for TensorRT" in done.stderr
