@@ -19,6 +19,7 @@ from edge.backends.openvino.backend import OpenVino
 from edge.images.image_set import load_image_set
 from edge.images.pictures import read_image
 from edge.pipeline.segment import segment_images
+from edge.task.intensity import Intensity
 from edge.task.task import SegmentationTask
 from tests.fixtures.runtime_kit import ROOT, make_engine, write_reference
 
@@ -38,15 +39,12 @@ def png16(values: NDArray[np.uint16], colour_type: int) -> bytes:
 
 
 def odd_images(folder: Path) -> list[Path]:
-    """20 images of odd sizes: RGB, grey, 1-bit, palettes, alpha and 16 bits of all kinds."""
+    """16 images of odd sizes: RGB, grey, 1-bit, palettes and alpha."""
     random = np.random.default_rng(11)
     folder.mkdir()
 
     def noise(height: int, width: int, *depth: int) -> NDArray[np.uint8]:
         return random.integers(0, 256, (height, width, *depth), dtype=np.uint8)
-
-    def deep(height: int, width: int, *depth: int) -> NDArray[np.uint16]:
-        return random.integers(0, 65536, (height, width, *depth), dtype=np.uint16)
 
     def png(image: Image.Image, **options: object) -> bytes:
         stream = io.BytesIO()
@@ -66,17 +64,11 @@ def odd_images(folder: Path) -> list[Path]:
         png(Image.fromarray(noise(40, 40)), transparency=7),
         png(Image.fromarray(noise(40, 41, 3)), transparency=(1, 2, 3)),
     ]
-    sixteen = [
-        png16(deep(59, 83), 0),
-        png16(deep(58, 82, 3), 2),
-        png16(deep(57, 81, 2), 4),
-        png16(deep(56, 80, 4), 6),
-    ]
     paths = []
-    for index, data in enumerate([*rgb, *grey, *alpha, *palettes, *sixteen]):
+    for index, data in enumerate([*rgb, *grey, *alpha, *palettes]):
         paths.append(folder / f"odd-{index:02}.png")
         paths[-1].write_bytes(data)
-    assert len(paths) == 20
+    assert len(paths) == 16
     return paths
 
 
@@ -109,6 +101,71 @@ def require_same_masks(run: Call, folder: Path, task: SegmentationTask, images: 
 )
 def test_masks_of_odd_images_equal_python_s(run: Call, tmp_path: Path, task: SegmentationTask) -> None:
     require_same_masks(run, tmp_path, task, odd_images(tmp_path / "images"))
+
+
+def twelve_bits(folder: Path) -> list[Path]:
+    """The same values of 12 bits as PNG and as arrays of every type."""
+    random = np.random.default_rng(12)
+    folder.mkdir()
+    paths = []
+    for index, (height, width) in enumerate(((59, 83), (64, 64), (20, 131))):
+        values = random.integers(0, 4096, (height, width), dtype=np.uint16)
+        paths.append(folder / f"{index}.png")
+        paths[-1].write_bytes(png16(values, 0))
+        for dtype in ("<u2", "<i2", "<f4"):
+            paths.append(folder / f"{index}-{dtype[1:]}.npy")
+            np.save(paths[-1], values.astype(dtype))
+    return paths
+
+
+@pytest.mark.parametrize("fit", ("letterbox", "tile"))
+def test_masks_of_twelve_bits_equal_python_s(run: Call, tmp_path: Path, fit: str) -> None:
+    window = Intensity(window=(2000.0, 1500.0))
+    task = SegmentationTask((48, 40), "grey", scale=1.0, classes=("a",), intensity=window, fit=fit)
+    require_same_masks(run, tmp_path, task, twelve_bits(tmp_path / "images"))
+    masks = {path.stem: path.read_bytes() for path in (tmp_path / "cpp").iterdir()}
+    assert masks["0"] == masks["0-u2"] == masks["0-i2"] == masks["0-f4"]
+
+
+def test_overlapping_labels_are_a_mask_a_class(run: Call, tmp_path: Path) -> None:
+    task = SegmentationTask((48, 40), classes=("whole tumour", "core"), overlapping=True, fit="tile")
+    images = odd_images(tmp_path / "images")[:6]
+    engine = make_engine(tmp_path / "engine", task)
+    done = run("infer", engine.folder, *images, "--out", tmp_path / "cpp")
+    assert done.returncode == 0, done.stderr
+    runner = OpenVino().load(engine)
+    for image in images:
+        expected = task.segment(runner.run, read_image(image))
+        for labels, name in zip(expected, ("whole-tumour", "core"), strict=True):
+            written = np.asarray(Image.open(tmp_path / "cpp" / f"{image.stem}_{name}.png"))
+            assert np.array_equal(written, labels * 255)
+    runner.close()
+
+
+def test_sixteen_bits_under_a_task_of_eight_are_refused(run: Call, tmp_path: Path) -> None:
+    engine = make_engine(tmp_path / "engine", TASK)
+    image = twelve_bits(tmp_path / "images")[0]
+    done = run("infer", engine.folder, image, "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert f"{image}: image: holds uint16 values, but its task knows 8-bit values only" in done.stderr
+    assert not list((tmp_path / "out").glob("*"))
+
+
+@pytest.mark.parametrize(
+    "array",
+    (
+        np.zeros((2, 3, 4, 5), np.uint8),
+        np.zeros((2, 3), np.float64),
+        np.asfortranarray(np.zeros((4, 5), np.uint8)),
+        np.zeros((0, 4), np.uint8),
+    ),
+)
+def test_other_arrays_are_refused(run: Call, tmp_path: Path, array: np.ndarray) -> None:
+    engine = make_engine(tmp_path / "engine", TASK)
+    np.save(tmp_path / "a.npy", array)
+    done = run("infer", engine.folder, tmp_path / "a.npy", "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert "a.npy: " in done.stderr
 
 
 def test_masks_of_the_test_images_equal_python_s(run: Call, tmp_path: Path) -> None:

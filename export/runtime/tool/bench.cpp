@@ -17,10 +17,13 @@ constexpr const char* percentiles = "sorted[max(n - 1 - floor((1 - p) n), 0)], n
 
 /// Seeded noise of the network's own size, where no image is given.
 Image noise(const Task& task) {
-  Image image{task.height, task.width, 3, {}};
-  image.pixels.resize(static_cast<std::size_t>(task.height) * static_cast<std::size_t>(task.width) * 3);
+  const bool named = task.channels == Channels::named;
+  const int most = task.picks.empty() ? task.named - 1 : *std::max_element(task.picks.begin(), task.picks.end());
+  Image image{task.height, task.width, named ? most + 1 : 3, {}, Dtype::uint8};
+  image.bytes.resize(static_cast<std::size_t>(task.height) * static_cast<std::size_t>(task.width) *
+                     static_cast<std::size_t>(image.channels));
   std::mt19937 random(0);
-  for (std::uint8_t& pixel : image.pixels) pixel = static_cast<std::uint8_t>(random() & 255U);
+  for (std::uint8_t& value : image.bytes) value = static_cast<std::uint8_t>(random() & 255U);
   return image;
 }
 
@@ -65,7 +68,7 @@ int run_bench(const Words& words) {
   calls[1].run = [&] { require_ok(engine.segment(view, mask)); };
   calls[2].run = [&] {
     require_ok(engine.preprocess(view));
-    require_ok(engine.postprocess(view.height, view.width, mask));
+    if (engine.info().task.fit != Fit::tile) require_ok(engine.postprocess(view.height, view.width, mask));
   };
   interleave(calls, seconds);
   const int frames = static_cast<int>(arguments.number("--heap-frames", 0, 0, 1e6));

@@ -36,8 +36,6 @@ struct FreeStb {
   void operator()(void* memory) const noexcept { stbi_image_free(memory); }
 };
 
-using File = std::vector<std::uint8_t>;
-
 File read_file(const std::string& path) {
   require_regular(path, "image");
   std::ifstream stream(path, std::ios::binary);
@@ -69,8 +67,6 @@ int kept_channels(const File& file, int decoded) {
   return decoded <= 2 ? 1 : 3;
 }
 
-bool has_grey_alpha(const File& file) { return is_png(file) && file[25] == 4; }
-
 void append(void* context, void* data, int size) {
   const auto* bytes = static_cast<const std::uint8_t*>(data);
   static_cast<File*>(context)->insert(static_cast<File*>(context)->end(), bytes, bytes + size);
@@ -81,7 +77,8 @@ void append(void* context, void* data, int size) {
 Image read_image(const std::string& path) {
   const File file = read_file(path);
   const int size = static_cast<int>(file.size());
-  const std::string damaged = path + ": does not decode as PNG or JPEG; replace or remove it";
+  if (file.size() >= 6 && std::memcmp(file.data(), "\x93NUMPY", 6) == 0) return read_npy(file, path);
+  const std::string damaged = path + ": does not decode as PNG, JPEG or .npy; replace or remove it";
   int width = 0, height = 0, channels = 0;
   if (stbi_info_from_memory(file.data(), size, &width, &height, &channels) == 0) fail_input(damaged);
   const auto count = static_cast<std::size_t>(width) * static_cast<std::size_t>(height);
@@ -93,22 +90,13 @@ Image read_image(const std::string& path) {
            : static_cast<void*>(stbi_load_from_memory(file.data(), size, &width, &height, &channels, 0)));
   if (!decoded) fail_input(damaged);
 
-  Image image{height, width, kept_channels(file, channels), {}};
-  image.pixels.resize(count * static_cast<std::size_t>(image.channels));
-  // Pillow opens 16-bit grey as it is (we round to 8 bits) and keeps the high byte of every other 16-bit PNG.
-  const bool rounds = deep && image.channels == 1 && !has_grey_alpha(file);
-  std::uint8_t* to = image.pixels.data();
-  for (std::size_t i = 0; i < count; ++i) {
-    for (int c = 0; c < image.channels; ++c) {
-      const std::size_t at = i * static_cast<std::size_t>(channels) + static_cast<std::size_t>(c);
-      if (!deep) {
-        *to++ = static_cast<const std::uint8_t*>(decoded.get())[at];
-      } else {
-        const unsigned value = static_cast<const std::uint16_t*>(decoded.get())[at];
-        *to++ = static_cast<std::uint8_t>(rounds ? (value + 128) / 257 : value >> 8);
-      }
-    }
-  }
+  Image image{height, width, kept_channels(file, channels), {}, deep ? Dtype::uint16 : Dtype::uint8};
+  const std::size_t value = deep ? sizeof(std::uint16_t) : 1;
+  const std::size_t kept = value * static_cast<std::size_t>(image.channels);
+  const std::size_t step = value * static_cast<std::size_t>(channels);
+  image.bytes.resize(count * kept);
+  const auto* from = static_cast<const std::uint8_t*>(decoded.get());
+  for (std::size_t i = 0; i < count; ++i) std::memcpy(image.bytes.data() + i * kept, from + i * step, kept);
   return image;
 }
 

@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <cctype>
 #include <cstdio>
 #include <filesystem>
 #include <map>
@@ -9,13 +10,33 @@
 #include "arguments.hpp"
 #include "codec.hpp"
 #include "commands.hpp"
+#include "failure.hpp"
 
 namespace segedge::tool {
 namespace {
 
 namespace fs = std::filesystem;
 
-fs::path mask_of(const std::string& image, const fs::path& out) { return out / fs::path(image).stem().concat(".png"); }
+/// A class name as part of a file's, as `edge segment` writes it.
+std::string safe(const std::string& name) {
+  std::string out;
+  for (const char c : name) {
+    const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '.' || c == '-' || (c & '\x80') != 0;
+    if (plain || out.empty() || out.back() != '-') out += plain ? c : '-';
+  }
+  const std::size_t first = out.find_first_not_of(".-");
+  if (first == std::string::npos) return "class";
+  return out.substr(first, out.find_last_not_of(".-") - first + 1);
+}
+
+/// Where the masks of an image go: one file, or one for each overlapping class.
+std::vector<fs::path> masks_of(const std::string& image, const fs::path& out, const Task& task) {
+  const std::string stem = fs::path(image).stem().string();
+  if (!task.overlapping) return {out / (stem + ".png")};
+  std::vector<fs::path> paths;
+  for (const std::string& name : task.classes) paths.push_back(out / (stem + "_" + safe(name) + ".png"));
+  return paths;
+}
 
 /// With links followed as far as the path exists; as it is where it does not.
 fs::path resolved(const fs::path& path) {
@@ -24,23 +45,19 @@ fs::path resolved(const fs::path& path) {
   return real.empty() ? path : real;
 }
 
-void require_distinct_stems(const Words& images) {
-  std::map<std::string, std::string> stems;
-  for (const std::string& image : images) {
-    const auto [other, is_new] = stems.emplace(fs::path(image).stem().string(), image);
-    if (!is_new) {
-      fail_input(image + ": has the stem of " + other->second + "; masks would overwrite each other, rename one");
-    }
-  }
-}
-
-/// A mask is never written over one of the images, as `edge segment` refuses it too.
-void require_other_places(const Words& images, const fs::path& out) {
-  std::map<fs::path, std::string> sources;
+/// A mask is never written over an image or another mask, as `edge segment` refuses it too.
+void require_places(const Words& images, const fs::path& out, const Task& task) {
+  std::map<fs::path, std::string> sources, taken;
   for (const std::string& image : images) sources.emplace(resolved(image), image);
   for (const std::string& image : images) {
-    if (sources.count(resolved(mask_of(image, out))) != 0) {
-      fail_input(image + ": its mask would replace an input image; choose another --out");
+    for (const fs::path& place : masks_of(image, out, task)) {
+      if (sources.count(resolved(place)) != 0) {
+        fail_input(image + ": its mask would replace an input image; choose another --out");
+      }
+      const auto [other, is_new] = taken.emplace(place, image);
+      if (!is_new) {
+        fail_input(image + ": has the stem of " + other->second + "; masks would overwrite each other, rename one");
+      }
     }
   }
 }
@@ -55,10 +72,10 @@ class Drafts {
     for (const auto& [sibling, place] : written_) std::remove(sibling.c_str());
   }
 
-  void add(const fs::path& place, const Mask& mask) {
+  void add(const fs::path& place, int height, int width, const std::uint8_t* labels) {
     const std::string sibling = place.string() + "." + std::to_string(getpid());
     written_.emplace_back(sibling, place.string());
-    write_png(sibling, mask.height, mask.width, mask.labels.data());
+    write_png(sibling, height, width, labels);
   }
 
   void publish() {
@@ -82,26 +99,31 @@ int run_infer(const Words& words) {
   if (arguments.words().size() < 2) fail_input("infer: give an engine folder and at least one image");
   if (!arguments.has("--out")) fail_input("infer: give --out DIR for the masks");
   const Words images(arguments.words().begin() + 1, arguments.words().end());
-  require_distinct_stems(images);
   const fs::path out = arguments.text("--out", "");
-  require_other_places(images, out);
   Engine engine = value_of(Engine::load(arguments.words()[0], {static_cast<int>(arguments.number("--threads", 0, 0, 1024))}));
+  const Task& task = engine.info().task;
+  require_places(images, out, task);
   std::error_code fault;
   fs::create_directories(out, fault);
   if (fault == std::errc::not_a_directory || fault == std::errc::file_exists) {
     fail_input(out.string() + ": a folder on the way is a file; choose another --out");
   }
   if (fault) fail_machine(out.string() + ": cannot be made (" + fault.message() + "); choose another --out");
-  const bool two_levels = engine.info().task.classes.size() <= 2;
+  const bool two_levels = task.overlapping || task.classes.size() <= 2;
   Mask mask;
   Drafts drafts;
   for (const std::string& path : images) {
     const Image image = read_image(path);
-    require_ok(engine.segment(image.view(), mask));
+    const Status done = engine.segment(image.view(), mask);
+    if (!done) throw Failure(done.error().fault, path + ": " + done.error().message);
     if (two_levels) {
       for (std::uint8_t& label : mask.labels) label = static_cast<std::uint8_t>(label * 255);
     }
-    drafts.add(mask_of(path, out), mask);
+    const std::uint8_t* labels = mask.labels.data();
+    for (const fs::path& place : masks_of(path, out, task)) {
+      drafts.add(place, mask.height, mask.width, labels);
+      labels += static_cast<std::size_t>(mask.height) * static_cast<std::size_t>(mask.width);
+    }
   }
   drafts.publish();
   return 0;
