@@ -161,6 +161,16 @@ class PlanMeasurements:
 
         return Harm(**self._memory.recall(_key("harm", "fp32", frozenset({group})), measure))
 
+    def evaluate_reference(self) -> Evaluation:
+        """The float model on the search images, once."""
+        if self._float is None:
+            self._float = evaluate(optimized(self._model).run, self._images, self._model.task)
+        return self._float
+
+    def judged_before(self, rests: Sequence[str]) -> bool:
+        """Whether an earlier search has verdicts over any of these float precisions."""
+        return any(self._memory.knows(_key("judged", rest, self.everything)) for rest in rests)
+
     def knows_harm(self, group: Group) -> bool:
         """Whether :meth:`harm` would cost nothing."""
         return self._memory.knows(_key("harm", "fp32", frozenset({group})))
@@ -188,14 +198,17 @@ class PlanMeasurements:
         return None if isinstance(outputs, Refusal) else outputs
 
     def _judged(self, plan: tuple[str, Chosen]) -> GateResult:
-        if self._float is None:
-            self._float = evaluate(optimized(self._model).run, self._images, self._model.task)
         gate = self._criteria.gate
         candidate = self._written(plan)
         if candidate is None:
             return GateResult(False, -1.0, 0.0, 0.0, (self.refused(*plan) or "",))
         checked = self._bench.check(
-            candidate, self._images, self._float, self._criteria, allow_small=True, parity_images=_PARITY_IMAGES
+            candidate,
+            self._images,
+            self.evaluate_reference(),
+            self._criteria,
+            allow_small=True,
+            parity_images=_PARITY_IMAGES,
         )
         return gate_result(checked, gate, candidate)
 

@@ -138,6 +138,10 @@ class Search:
         self.book.profile(plans)
         self._profile_seconds = (time.monotonic() - self._started) / max(1, len(plans))
         usable = [rest for rest in rests if self._measure_gains(rest)]
+        start = time.monotonic()
+        if usable and self._left() > 0 and not self.book.judged_before(usable):
+            self.book.evaluate_reference()
+        self._judge_seconds = time.monotonic() - start  # what a verdict takes at least, until one was given
         accepted: list[_Accepted] = []
         for rest in sorted(usable, key=self._least_expected_ms):
             if not self._affords(self._judge_seconds):
@@ -315,7 +319,7 @@ class Search:
     def _judge(self, rest: str, chosen: Chosen) -> GateResult:
         start = time.monotonic()
         judged = self.book.judge(rest, chosen)
-        self._judge_seconds = time.monotonic() - start  # the latest: the first one evaluates the float engine too
+        self._judge_seconds = time.monotonic() - start
         verdict = f"passes with {max(0.0, judged.slack):.0%} of the room left" if judged.passed else judged.reasons[0]
         decibels = "" if not judged.sqnr_db else f", {judged.sqnr_db:.1f} dB"
         self._say(f"{rest}: {len(chosen)} groups in INT8{decibels}: {verdict}")
