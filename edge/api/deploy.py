@@ -54,6 +54,7 @@ def deploy(
     gate: GateOption = "99.9",
     budget: Annotated[float, Option("after which the precision search starts nothing new", "SECONDS", least=0)] = 300.0,
     bias_correction: Annotated[bool, Option("correct INT8 biases in the search")] = False,
+    dequantize: Annotated[bool, Option("strip a quantized ONNX model back to float first")] = False,
     out: Annotated[PathLike | None, Option("run folder (default runs/NAME-TARGET)", "RUN")] = None,
     weights: WeightsOption = None,
     task: TaskOption = None,
@@ -82,6 +83,7 @@ def deploy(
         gate: what an engine has to keep of the float model.
         budget: seconds of the precision search.
         bias_correction: correct INT8 biases in the search.
+        dequantize: strip the Q/DQ nodes of an ONNX model; without it such a model is built as its author's INT8.
         out: run folder, swapped in whole; an earlier run there is kept until then.
         weights: checkpoint, for a model folder or a callable.
         task: file, table or task; a model without its own needs one.
@@ -117,6 +119,7 @@ def deploy(
         gate=str(gate),
         budget_seconds=budget,
         bias_correction=bias_correction,
+        dequantize=dequantize,
         out=as_optional_path("out", out),
         calibration_images=calibration_images,
         threads=threads,

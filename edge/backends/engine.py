@@ -41,10 +41,12 @@ class Candidate:
         rest: precision of whatever the graph leaves unquantized: fp32, bf16 or fp16.
         model: the graph, already in the backend's dialect.
         reasons: node name to one phrase why it was left float.
-        simulation: graph that computes what the engine will where the compiler's flags, not the graph, decide
-            precision; None where the graph itself does.
+        simulation: graph that computes what the engine will, where ``model`` in ONNX Runtime does not: the compiler's
+            flags decide precision, or it rounds inside an operator. None where it does.
         source: the FP32 graph, with Q/DQ where it is quantized, that ``model`` was written from; None where it is
             ``model`` itself.
+        typed: the same with FP16 in its types, for a strongly typed compiler, where flags decide; None where ``model``
+            is that itself.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Candidate:
     reasons: Mapping[str, str] = field(default_factory=dict)
     simulation: Model | None = None
     source: Model | None = None
+    typed: Model | None = None
 
     @property
     def simulated(self) -> Model:

@@ -23,6 +23,9 @@ from edge.task.task import METADATA_KEY, SegmentationTask
 from edge.watchdog import native_call
 
 _FACTS_KEY = "segedge.facts"
+_QUANTIZED = frozenset(
+    ("QuantizeLinear", "DequantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger")
+)
 _MULTIPLIES = frozenset(("Conv", "ConvTranspose", "MatMul", "Gemm"))
 _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE)
 
@@ -38,6 +41,7 @@ class Model:
         source: where it came from, as the user wrote it.
         facts: figures that only the source knows (``parameters``: trainable, ``weights``: file hash).
         notes: what was changed on loading that the user should know of, a sentence each.
+        author: the quantized model that this one was stripped from, where it was.
     """
 
     proto: onnx.ModelProto
@@ -46,6 +50,12 @@ class Model:
     source: str = ""
     facts: Mapping[str, Any] | None = None
     notes: tuple[str, ...] = ()
+    author: Model | None = None
+
+    @property
+    def quantized(self) -> bool:
+        """Whether the graph rounds to 8 bits itself, by Q/DQ nodes or integer operators."""
+        return any(node.op_type in _QUANTIZED for node in self.proto.graph.node)
 
     @property
     def input_name(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edge.accuracy.attribution import LayerLoss, attribute
@@ -33,12 +33,14 @@ from edge.quantization.calibrate import calibrate
 from edge.quantization.graph import quantizable
 from edge.quantization.half_range import watched
 from edge.quantization.ranges import Ranges
+from edge.quantization.schemes import plan_int8
 from edge.report import Report, worst_pictures, write_report
 from edge.report.results import EngineRow
 from edge.report.store import REPORT
+from edge.search.authored import only_authored, with_authored
 from edge.search.bench import Array, Effort, PixelRoute, Pixels, Refusal
 from edge.search.candidates import Proposal, SearchRequest, propose
-from edge.search.rewrites import fuse_for_target
+from edge.search.rewrites import NO_RANGES, fuse_for_target
 
 FUSION_SECONDS = 30.0
 _FUSION_SHARE = 0.25  # of the budget: rewrites gain less than INT8 does
@@ -117,7 +119,8 @@ def _deploy(job: Job, reference: Evaluation, folder: Path) -> Report:
     rows += [refused_row(refusal, job.target.backend, job.request.gate) for refusal in refusals]
     evaluations = {one.engine.name: one.checked.evaluation for one in engines}
     notes = (*job.bench.notes(), *proposal.log, *((tie,) if tie else ()))
-    report = assemble(job, reference, rows, chosen, evaluations, fused, ranges, notes=notes)
+    learned = ranges if ranges.images else None
+    report = assemble(job, reference, rows, chosen, evaluations, fused, learned, notes=notes)
     with job.clock.stage("report"):
         shown = worst_pictures(job.splits.evaluation, reference, evaluations)
         write_report(report, folder, shown, job.request.report_images)
@@ -125,7 +128,9 @@ def _deploy(job: Job, reference: Evaluation, folder: Path) -> Report:
 
 
 def fuse_job(job: Job) -> Fused:
-    """Rewrite the job's model exactly, with what is fastest on its target."""
+    """Rewrite the job's model exactly, with what is fastest on its target; a quantized one stays as it came."""
+    if job.model.quantized:
+        return Fused(job.model, (), 0.0)
     with job.clock.stage("fuse"):
         proof = list(job.inputs(job.splits.search.spread(2)))
         seconds = min(FUSION_SECONDS, _FUSION_SHARE * job.request.budget_seconds)
@@ -134,7 +139,9 @@ def fuse_job(job: Job) -> Fused:
 
 
 def calibrate_job(job: Job, model: Model) -> Ranges:
-    """Ranges of the fused model over the calibration images."""
+    """Ranges of the fused model over the calibration images; none where it is quantized already."""
+    if job.model.quantized:
+        return NO_RANGES
     with job.clock.stage("calibrate", len(job.splits.calibration)) as advance:
         # Where FP16 is written into the graph, what norms and means do inside decides what stays FP32.
         tensors = [*quantizable(model), *watched(model)] if job.bench.dialect.floats_by_ranges else None
@@ -143,6 +150,9 @@ def calibrate_job(job: Job, model: Model) -> Ranges:
 
 def propose_for(job: Job, model: Model, ranges: Ranges, keep: Path | None = None) -> Proposal:
     """Candidates for every precision asked for; the search has what fusion left of the budget."""
+    if model.quantized:
+        found = only_authored(job.bench, model, job.precisions)
+        return Proposal(found, plan_int8(model, job.bench.dialect.scheme))
     left = max(0.0, job.request.budget_seconds - job.clock.seconds.get("fuse", 0.0))
     wanted = SearchRequest(
         images=job.splits.search,
@@ -153,7 +163,8 @@ def propose_for(job: Job, model: Model, ranges: Ranges, keep: Path | None = None
         bias_images=lambda: list(job.inputs(job.splits.calibration)) if job.request.bias_correction else [],
     )
     with job.clock.stage("search"):
-        return propose(job.bench, job.target, model, ranges, job.precisions, wanted)
+        proposal = propose(job.bench, job.target, model, ranges, job.precisions, wanted)
+    return replace(proposal, found=with_authored(proposal.found, job.bench, job.model, job.precisions))
 
 
 def _remember(earlier: Path, folder: Path) -> None:

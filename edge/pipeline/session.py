@@ -20,6 +20,7 @@ from edge.images.image_set import ImageSet, load_image_set
 from edge.images.leaks import require_disjoint
 from edge.images.manifest import SPLITS
 from edge.loading import ModelSource, TaskSource, load_model
+from edge.loading.quantized import announced, dequantized
 from edge.pipeline.progress import Progress
 from edge.search.bench import Bench
 from edge.search.open_bench import open_bench
@@ -45,6 +46,7 @@ class Request:
     gate: str = "99.9"
     budget_seconds: float = 300.0
     bias_correction: bool = False
+    dequantize: bool = False
     out: Path | None = None
     weights: Path | None = None
     task: TaskSource | None = None
@@ -141,7 +143,7 @@ def prepare(request: Request, progress: Progress) -> Job:
     require_column(splits.evaluation, request.strata, "--strata")
     require_column(splits.evaluation, request.group, "--group")
     with clock.stage("load"):
-        model = open_model(request.model, request.weights, request.task, progress)
+        model = open_model(request.model, request.weights, request.task, progress, dequantize=request.dequantize)
         model = frozen(model, splits.calibration, progress)
     return Job(request, model, target, criteria, splits, tuple(dict.fromkeys(precisions)), clock, bench)
 
@@ -152,13 +154,15 @@ def open_model(
     task: TaskSource | None,
     progress: Progress,
     default: SegmentationTask | None = None,
+    dequantize: bool = False,
 ) -> Model:
     """Load a model, and tell the user what was changed on loading.
 
     Raises:
-        InputError: see :func:`edge.loading.load_model`.
+        InputError: see :func:`edge.loading.load_model` and :func:`edge.loading.quantized.dequantized`.
     """
-    model = load_model(source, weights, task, default)
+    loaded = load_model(source, weights, task, default)
+    model = dequantized(loaded) if dequantize else announced(loaded)
     for note in model.notes:
         progress.say(note)
     return model

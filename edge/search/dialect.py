@@ -169,8 +169,9 @@ class TensorRtDialect:
         wide = beyond_half(model, ranges)
         kept = over_lowered(wide, lowered)
         if not find_parser(self.tensorrt).typed:
-            half = in_half_steps(to_half(source, wide))
-            return Candidate(name, precision, rest, lowered, reasons, simulation=half, source=source)
+            half = to_half(source, wide)
+            steps = in_half_steps(half)
+            return Candidate(name, precision, rest, lowered, reasons, simulation=steps, source=source, typed=half)
         cast = to_half(lowered, kept)
         require_supported(cast, self.tensorrt)
         steps = in_half_steps(cast)

@@ -103,8 +103,8 @@ class TensorRtRtx:
         if capability is None:
             raise InputError(f"compute capability {sm}: TensorRT for RTX knows nothing near it")
         typed = candidate
-        if candidate.simulation is not None:
-            typed = Candidate(candidate.name, candidate.precision, candidate.rest, candidate.simulation)
+        if candidate.typed is not None:
+            typed = Candidate(candidate.name, candidate.precision, candidate.rest, candidate.typed)
         try:
             built = compile_plan(import_rtx(), RTX, typed, (capability,))
         except InputError as error:

@@ -1,0 +1,46 @@
+"""Candidates of a graph that came quantized: the author's INT8 as it is, and why nothing else can be had of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from edge.backends.engine import Candidate
+from edge.errors import InputError
+from edge.graph.model import Model
+from edge.search.bench import Bench, CandidateSet, Refusal
+from edge.search.plain_candidates import float_rests
+from edge.search.rewrites import NO_RANGES
+
+QUANTIZED = "the graph is quantized already and has no such precision; --dequantize strips it back to float"
+
+
+def only_authored(bench: Bench, model: Model, precisions: Sequence[str]) -> CandidateSet:
+    """For a quantized model: INT8 as its author wrote it, over each float precision asked for."""
+    others = tuple(Refusal(name, name, QUANTIZED) for name in precisions if name != "int8")
+    if "int8" not in precisions:
+        return CandidateSet((), others)
+    found = _written(bench, model, "int8", precisions)
+    return CandidateSet(found.candidates, (*found.refusals, *others))
+
+
+def with_authored(found: CandidateSet, bench: Bench, model: Model, precisions: Sequence[str]) -> CandidateSet:
+    """For a stripped model: the author's INT8 beside ours."""
+    if model.author is None or "int8" not in precisions:
+        return found
+    more = _written(bench, replace(model.author, name=model.name), "int8-author", precisions)
+    return CandidateSet((*found.candidates, *more.candidates), (*found.refusals, *more.refusals))
+
+
+def _written(bench: Bench, model: Model, stem: str, precisions: Sequence[str]) -> CandidateSet:
+    if reason := bench.refusal("int8"):
+        return CandidateSet((), (Refusal(stem, "int8", reason),))
+    made: list[Candidate] = []
+    refusals: list[Refusal] = []
+    for rest in float_rests(bench.dialect, bench.refusal, precisions):
+        name = stem if rest == "fp32" else f"{stem}-{rest}"
+        try:
+            made.append(bench.dialect.write(name, "int8", rest, model, NO_RANGES))
+        except InputError as error:
+            refusals.append(Refusal(name, "int8", str(error)))
+    return CandidateSet(tuple(made), tuple(refusals))
