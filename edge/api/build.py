@@ -9,6 +9,7 @@ from edge.api.options import (
     JetpackOption,
     ModelArgument,
     Option,
+    OverlapOption,
     PathLike,
     TargetOption,
     TaskOption,
@@ -34,6 +35,7 @@ def build(
     task: TaskOption = None,
     jetpack: JetpackOption = None,
     calibration_images: CountOption = 64,
+    allow_overlap: OverlapOption = False,
     backend: BackendOption = None,
     progress: Listener | None = None,
 ) -> "Engine":
@@ -42,7 +44,8 @@ def build(
     Example: edge build models/unet --data calibration/dsb2018 --target cpu --precision int8 --out runs/unet-int8
 
     Args:
-        model, data, target, weights, task, jetpack, calibration_images, backend, progress: as for :func:`edge.deploy`.
+        model, data, target, weights, task, jetpack, calibration_images, allow_overlap, backend, progress: as for
+            :func:`edge.deploy`.
         precision: of the engine.
         out: engine folder; ``runs/NAME-TARGET-PRECISION`` where none is given.
 
@@ -71,6 +74,7 @@ def build(
         out=as_optional_path("out", out),
         calibration_images=calibration_images,
         allow_small=True,
+        allow_overlap=allow_overlap,
         backend=backend,
         command=command_line(build, given),
     )

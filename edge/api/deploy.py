@@ -12,6 +12,7 @@ from edge.api.options import (
     JetpackOption,
     ModelArgument,
     Option,
+    OverlapOption,
     PathLike,
     SecondsOption,
     SmallOption,
@@ -65,6 +66,7 @@ def deploy(
     strata: StrataOption = None,
     group: GroupOption = None,
     allow_small: SmallOption = False,
+    allow_overlap: OverlapOption = False,
     images: Annotated[bool, Option("keep pictures and names out of the report")] = True,
     sweep: Annotated[bool, Option("throughput of the chosen engine as well")] = False,
     backend: BackendOption = None,
@@ -93,6 +95,7 @@ def deploy(
         seconds: of timing for each engine.
         strata, group: manifest columns to judge by, and to resample by.
         allow_small: judge on fewer than 20 images.
+        allow_overlap: take patients and volumes that are in two splits; the report says what it costs.
         images: show pictures and names in the report.
         sweep: measure throughput of the chosen engine as well.
         backend: compiler for an NVIDIA GPU in place of the target's; torch-tensorrt takes model folders only.
@@ -127,6 +130,7 @@ def deploy(
         strata=strata,
         group=group,
         allow_small=allow_small,
+        allow_overlap=allow_overlap,
         report_images=images,
         sweep=sweep,
         backend=backend,

@@ -98,6 +98,7 @@ JetpackOption = Annotated[str | None, Option("JetPack release on the device", "V
 GateOption = Annotated[PathLike, Option("none, 99, 99.9, mlperf-3dunet or FILE.toml", "G", values=gate_names)]
 CountOption = Annotated[int, Option("train images to calibrate with", "N")]
 SmallOption = Annotated[bool, Option("judge on fewer than 20 images")]
+OverlapOption = Annotated[bool, Option("take patients and volumes that are in two splits; the report says its cost")]
 ThreadsOption = Annotated[int | None, Option("CPU threads (default: one a physical core)", least=1)]
 SecondsOption = Annotated[float, Option("seconds of timing for each engine", least=0.001)]
 StrataOption = Annotated[str | None, Option("manifest column to judge by", "COLUMN")]

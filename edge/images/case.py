@@ -89,7 +89,7 @@ class Case:
             InputError: no mask, one that does not decode or does not lie where the image lies, or one with values that
                 the task does not speak of.
         """
-        return self._labels(self._mask_pixels(index, task), task)
+        return self._labels(self.mask_pixels(index, task), task)
 
     def marked(self, index: int) -> bool:
         """Whether one plane of the mask marks anything, whatever it stands for."""
@@ -108,7 +108,7 @@ class Case:
             InputError: as :meth:`plane` and :meth:`labels`, or a mask of another size than its image, or turned
                 otherwise.
         """
-        pixels, masks = self._pixels(index, task), self._mask_pixels(index, task)
+        pixels, masks = self._pixels(index, task), self.mask_pixels(index, task)
         if masks[0].turned != pixels.turned:
             raise InputError(
                 f"{self.masks[0]}: has the EXIF orientation {masks[0].turned}, but its image {self.images[0].name} has "
@@ -140,7 +140,12 @@ class Case:
         volume = self.name if self.volume else ""
         return Plane(pixels.values, self.spacing, name, where, volume, pixels.bits_stored, statistics)
 
-    def _mask_pixels(self, index: int, task: SegmentationTask) -> list[Pixels]:
+    def mask_pixels(self, index: int, task: SegmentationTask) -> list[Pixels]:
+        """One plane of each of its masks' files, as stored.
+
+        Raises:
+            InputError: as :meth:`labels`, but for values that the task does not speak of.
+        """
         if not self.masks:
             raise InputError(f"{self.images[0]}: has no mask; add one to the manifest or leave the image out")
         image = self._image_stacks()[0]

@@ -118,7 +118,7 @@ def _deploy(job: Job, reference: Evaluation, folder: Path) -> Report:
     rows = _rows(job, engines, fused, folder, chosen, _sweep(job, engines, chosen))
     rows += [refused_row(refusal, job.target.backend, job.request.gate) for refusal in refusals]
     evaluations = {one.engine.name: one.checked.evaluation for one in engines}
-    notes = (*job.bench.notes(), *proposal.log, *((tie,) if tie else ()))
+    notes = (*job.splits.notes, *job.bench.notes(), *proposal.log, *((tie,) if tie else ()))
     learned = ranges if ranges.images else None
     report = assemble(job, reference, rows, chosen, evaluations, fused, learned, notes=notes)
     with job.clock.stage("report"):

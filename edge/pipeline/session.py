@@ -16,8 +16,9 @@ from edge.accuracy.gate import Criteria, load_gate, require_enough
 from edge.backends.engine import PRECISIONS
 from edge.errors import InputError
 from edge.graph.model import Model
+from edge.images.consistency import require_sound_masks
 from edge.images.image_set import ImageSet, load_image_set
-from edge.images.leaks import require_disjoint
+from edge.images.leaks import require_apart, require_disjoint
 from edge.images.manifest import SPLITS
 from edge.loading import ModelSource, TaskSource, load_model
 from edge.loading.quantized import announced, dequantized
@@ -57,6 +58,7 @@ class Request:
     strata: str | None = None
     group: str | None = None
     allow_small: bool = False
+    allow_overlap: bool = False
     report_images: bool = True
     sweep: bool = False
     backend: str | None = None
@@ -71,11 +73,13 @@ class Splits:
         calibration: of train; ranges are learned here.
         search: val; decisions are made here.
         evaluation: test; the verdict, scored once.
+        notes: what readers of a report must know of them, without any name.
     """
 
     calibration: ImageSet
     search: ImageSet
     evaluation: ImageSet
+    notes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -138,12 +142,13 @@ def prepare(request: Request, progress: Progress) -> Job:
             raise InputError(f"--precisions {name}: unknown; known precisions are {', '.join(PRECISIONS)}")
     clock = Clock(progress)
     with clock.stage("images"):
-        splits = split(open_images(request.data, progress), request.calibration_images)
+        splits = split(open_images(request.data, progress), request.calibration_images, request.allow_overlap, progress)
     require_enough(criteria.gate, len(splits.evaluation), request.allow_small)
     require_column(splits.evaluation, request.strata, "--strata")
     require_column(splits.evaluation, request.group, "--group")
     with clock.stage("load"):
         model = open_model(request.model, request.weights, request.task, progress, dequantize=request.dequantize)
+        require_sound_masks((splits.search, splits.evaluation), model.task)
         model = frozen(model, splits.calibration, progress)
     return Job(request, model, target, criteria, splits, tuple(dict.fromkeys(precisions)), clock, bench)
 
@@ -194,6 +199,8 @@ def open_images(source: Path | ImageSet, progress: Progress) -> ImageSet:
         InputError: see :func:`edge.images.image_set.load_image_set`.
     """
     images = source if isinstance(source, ImageSet) else load_image_set(source)
+    for note in images.notes:
+        progress.say(note)
     if images.drawn:
         members = {name: [sample.name for sample in images if sample.split == name] for name in SPLITS}
         counts = ", ".join(f"{len(names)} {name}" for name, names in members.items())
@@ -216,15 +223,25 @@ def require_column(images: ImageSet, column: str | None, option: str) -> None:
         raise InputError(f"{images.root}: no column {column!r} for {option}; {has}")
 
 
-def split(images: ImageSet, calibration_images: int) -> Splits:
-    """Calibration from train, search on val, verdict on test; refused where one picture is in two of them.
+def split(images: ImageSet, calibration_images: int, allow_overlap: bool, progress: Progress) -> Splits:
+    """Calibration from train, search on val, verdict on test; refused where one picture or patient is in two of them.
+
+    Args:
+        images: the whole set.
+        calibration_images: how many.
+        allow_overlap: patients and volumes may be in two splits, at a cost that is said.
+        progress: told of images that look alike.
 
     Raises:
         InputError: an empty split, or an overlap.
     """
     train, val, test = (images.split(name) for name in SPLITS)
-    require_disjoint([("training", train), ("search", val), ("evaluation", test)])
-    return Splits(calibration_set(train, calibration_images), val, test)
+    sets = [("training", train), ("search", val), ("evaluation", test)]
+    notes = require_apart(sets, allow_overlap)
+    alike = require_disjoint(sets)
+    for sentence in (*notes, *alike):
+        progress.say(sentence)
+    return Splits(calibration_set(train, calibration_images), val, test, notes)
 
 
 def calibration_set(train: ImageSet, count: int) -> ImageSet:
