@@ -7,7 +7,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: gpu help setup demo test lint runtime clean
+.PHONY: fuzz gpu help setup demo test lint runtime clean
 .DELETE_ON_ERROR:
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make lint     ruff and mypy"
 	@echo "make runtime  build the C++ runtime and run its tests"
 	@echo "make gpu      on an NVIDIA machine: tests, five networks, what it is worth; out/gpu/gpu.json"
+	@echo "make fuzz     20 000 damaged inputs to everything that reads files"
 	@echo "make clean    remove what the others made"
 
 setup: $(STAMP)
@@ -43,6 +44,9 @@ test: lint runtime
 
 test-fast: lint
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
+
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.fuzz --inputs 20000 --seed "$${SEED:-0}"
 
 runtime: $(STAMP)
 	@if command -v cmake >/dev/null && command -v c++ >/dev/null; then \

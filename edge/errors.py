@@ -20,10 +20,18 @@ MACHINE_FAULTS = (
 """System errors that are the machine's: disk full or failing, no memory, no permission, read-only, no more files."""
 
 
+_LONGEST, _KEPT = 1200, 500  # characters of a message
+
+
 class EdgeError(Exception):
     """Base of every error with a message meant for the user: the file, the fault, the next step."""
 
     exit_code = 2
+
+    def __str__(self) -> str:
+        """The message; where a file's own text makes it endless, its beginning and its end."""
+        text = super().__str__()
+        return text if len(text) <= _LONGEST else f"{text[:_KEPT]} ... {text[-_KEPT:]}"
 
 
 class InputError(EdgeError):

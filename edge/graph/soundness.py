@@ -34,6 +34,9 @@ def require_sound(proto: onnx.ModelProto, path: str | Path) -> None:
             raise exceeded(path, f"has {nodes} nodes once its functions are written out", "nodes")
         if proto.graph.node and not proto.graph.output:
             raise InputError(f"{path}: is not a sound ONNX file (its graph has no outputs); {_REMEDY}")
+        for value in proto.graph.input:
+            if value.type.tensor_type.elem_type == onnx.TensorProto.UNDEFINED:
+                raise InputError(f"{path}: input {value.name!r} is no tensor of a known type; {_REMEDY}")
         for value in (*proto.graph.input, *proto.graph.output, *proto.graph.value_info):
             _require_type(value.type.tensor_type.elem_type, value.name, path)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -90,20 +91,16 @@ def _choice(
 
 def _files(root: Path, where: str, cell: str) -> tuple[Path, ...]:
     """The files of a cell, separated by ``;`` unless the whole cell is the name of one."""
-    names = [cell] if ";" not in cell or (root / cell).exists() else [name.strip() for name in cell.split(";")]
+    names = [cell] if ";" not in cell or os.path.exists(root / cell) else [name.strip() for name in cell.split(";")]
     return tuple(_file(root, where, name) for name in names)
 
 
 def _file(root: Path, where: str, name: str) -> Path:
     if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
         raise InputError(f"{where}: {name!r} leads out of the folder; keep the files of a set inside it")
-    path = root / name
-    try:
-        there = bool(name) and (path.is_file() or (path.is_dir() and path != root))
-    except (OSError, ValueError):  # a name that no file can have
-        there = False
-    if there:
+    path = root / name  # os.path takes names that no file can have for absent ones, pathlib fails on them
+    if name and (os.path.isfile(path) or (os.path.isdir(path) and path != root)):
         return path
-    if path.is_symlink():
+    if os.path.islink(path):
         raise InputError(f"{where}: {name!r} is a link to nothing; restore the file or remove the line")
     raise InputError(f"{where}: {name!r} is not there; correct the path or remove the line")

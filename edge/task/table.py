@@ -127,7 +127,7 @@ def _require_known(table: Mapping[str, Any], keys: Iterable[str], name: str) -> 
     unknown = sorted(set(table) - set(keys))
     if unknown:
         known = ", ".join(sorted(set(keys) - {"learned", "centre"}))
-        raise InputError(f"unknown {name} key {unknown[0]!r}{meant(unknown[0], keys)}; known keys are {known}")
+        raise InputError(f"unknown {name} key {unknown[0][:60]!r}{meant(unknown[0], keys)}; known keys are {known}")
 
 
 def meant(word: Any, known: Iterable[str]) -> str:

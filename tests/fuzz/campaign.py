@@ -1,0 +1,140 @@
+"""A campaign: so many damaged inputs, each read; what was neither taken nor refused in a sentence is a finding."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import random
+import resource
+import signal
+import sys
+import time
+import traceback
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edge.errors import MACHINE_FAULTS, EdgeError
+from tests.fuzz.surfaces import Surface, place_input
+
+SECONDS = 10
+"""An input that takes longer hangs."""
+_STARTS = ("subprocess.Popen", "os.exec", "os.posix_spawn", "os.system", "os.fork", "os.startfile")
+
+
+class Hang(BaseException):
+    """An input took too long."""
+
+
+@dataclass
+class Result:
+    """What came of a campaign."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    findings: list[str] = field(default_factory=list)
+    processes: list[str] = field(default_factory=list)
+    slowest: float = 0.0
+    grown_bytes: int = 0
+
+
+def run(
+    surfaces: list[Surface],
+    count: int,
+    seed: int,
+    folder: Path,
+    keep: Path | None = None,
+    say: Callable[[str], object] = str,
+) -> Result:
+    """Read ``count`` damaged inputs, shared out over the surfaces by weight.
+
+    Args:
+        seed: gives the same inputs again.
+        folder: where inputs lie while they are read.
+        keep: folder for the inputs of findings.
+        say: told of each finding.
+    """
+    result = Result()
+    total = sum(surface.weight for surface in surfaces)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with _watching(result):
+        for surface in surfaces:
+            for index in range(max(1, count * surface.weight // total)):
+                rng = random.Random(f"{seed}/{surface.name}/{index}")
+                name = rng.choice(sorted(surface.seeds))
+                data = surface.mutate(surface.seeds[name], rng)
+                path = place_input(surface, data, name, folder / "input")
+                fault = _read(surface, path, result)
+                if fault:
+                    result.findings.append(f"{surface.name} {seed}/{index}: {fault}")
+                    say(result.findings[-1])
+                    if keep is not None:
+                        keep.mkdir(parents=True, exist_ok=True)
+                        (keep / f"{surface.name.replace(' ', '-')}-{seed}-{index}-{name}").write_bytes(data)
+    result.grown_bytes = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    return result
+
+
+def _read(surface: Surface, path: Path, result: Result) -> str:
+    """Why an input is a finding; "" where it was taken, or refused in one sentence."""
+    start = time.monotonic()
+    try:
+        with _time_limit(), contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            surface.read(path)
+        result.outcomes["taken"] += 1
+    except EdgeError as error:
+        result.outcomes[f"exit {error.exit_code}"] += 1
+        sentence = str(error)
+        if not sentence or len(sentence) > 2000:
+            return f"no sentence: {sentence[:80]!r}"
+    except MemoryError:
+        result.outcomes["exit 3"] += 1
+    except Hang:
+        return f"hangs\n{traceback.format_exc()[-600:]}"
+    except OSError as error:
+        if error.errno not in MACHINE_FAULTS:
+            return traceback.format_exc()[-900:]
+        result.outcomes["exit 3"] += 1
+    except Exception:
+        return traceback.format_exc()[-900:]
+    finally:
+        result.slowest = max(result.slowest, time.monotonic() - start)
+    return ""
+
+
+@contextlib.contextmanager
+def _time_limit() -> Iterator[None]:
+    def ring(*_: object) -> None:
+        raise Hang
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.alarm(SECONDS)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+_watched: list[Result] = []
+_hooked: list[bool] = []
+
+
+def _hook(event: str, arguments: tuple[object, ...]) -> None:
+    if _watched and event in _STARTS:
+        _watched[-1].processes.append(f"{event} {arguments!r:.200}")
+
+
+@contextlib.contextmanager
+def _watching(result: Result) -> Iterator[None]:
+    """Note every process that Python starts. (A hook cannot be taken away again, so there is one for all.)"""
+    if not _hooked:
+        _hooked.append(True)
+        sys.addaudithook(_hook)
+    _watched.append(result)
+    try:
+        yield
+    finally:
+        _watched.pop()
