@@ -78,11 +78,11 @@ class TorchTensorRt:
         refused = self.refusal(candidate.precision, target)
         if refused:
             raise InputError(f"{candidate.model.name}: {refused}")
-        require_pair(installed())
+        pair = require_pair(installed())
         trt, sm = import_tensorrt(), require_gpu(target)
         network = load_network(candidate.model)
         start = time.perf_counter()
-        plan = compile_module(network, candidate.model, candidate.rest)
+        plan = compile_module(network, candidate.model, candidate.rest, pair)
         built = Built(plan, None, time.perf_counter() - start, ())
         versions = {"torch_tensorrt": version("torch_tensorrt"), "tensorrt": str(trt.__version__)}
         runs_on = {"sm": sm, "tensorrt": str(trt.__version__)}
@@ -150,8 +150,12 @@ def load_network(model: Model) -> nn.Module:
     return network.eval()
 
 
-def compile_module(network: nn.Module, model: Model, rest: str) -> bytes:
-    """A serialized plan of a module, FP32 outside and ``rest`` inside."""
+def compile_module(network: nn.Module, model: Model, rest: str, pair: Pair) -> bytes:
+    """A serialized plan of a module, FP32 outside and ``rest`` inside.
+
+    The FP16 comes from the module's own types. Releases that are not typed by default have to be told; newer ones
+    have no such option, and ignore ``enabled_precisions`` in silence.
+    """
     import torch
     import torch_tensorrt
 
@@ -159,9 +163,9 @@ def compile_module(network: nn.Module, model: Model, rest: str) -> bytes:
     shape = (1, model.task.in_channels, *model.task.size)
     example = (torch.zeros(shape, device="cuda"),)
     program = torch.export.export(wrapped.cuda().eval(), example)
-    # The FP16 comes from the module's own types: `enabled_precisions` is silently ignored from 2.13 on.
-    plan: Any = torch_tensorrt.dynamo.convert_exported_program_to_serialized_trt_engine(program, arg_inputs=example)
-    return bytes(plan)
+    convert: Any = torch_tensorrt.dynamo.convert_exported_program_to_serialized_trt_engine
+    options = {} if pair.typed else {"use_explicit_typing": True}
+    return bytes(convert(program, arg_inputs=example, **options))
 
 
 def _cast(network: nn.Module) -> nn.Module:
