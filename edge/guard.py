@@ -12,6 +12,7 @@ import math
 import os
 import stat
 import struct
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -33,6 +34,7 @@ PARSER_FAULTS: tuple[type[Exception], ...] = (
     TypeError,
     ValueError,  # UnicodeError and JSONDecodeError are ones
     struct.error,
+    tokenize.TokenError,  # numpy's headers are Python literals
     zipfile.BadZipFile,
     zlib.error,
 )

@@ -243,25 +243,25 @@ class TripleFuse(nn.Module):
 
 
 class SideHead(nn.Sequential):
-    """Logits from a coarse level: 3x3, nearest upsampling, 3x3.  ``N x i x H x W`` -> ``N x 1 x sH x sW``."""
+    """Logits from a coarse level: 3x3, nearest upsampling, 3x3.  ``N x i x H x W`` -> ``N x classes x sH x sW``."""
 
-    def __init__(self, i: int, hidden: int, scale: int) -> None:
+    def __init__(self, i: int, hidden: int, scale: int, classes: int) -> None:
         super().__init__(
             nn.Conv2d(i, hidden, 3, padding=1),
             nn.ReLU(),
             nn.Upsample(scale_factor=scale, mode="nearest"),
-            nn.Conv2d(hidden, 1, 3, padding=1),
+            nn.Conv2d(hidden, classes, 3, padding=1),
         )
 
 
 class DRRMSAN(nn.Module):
-    """DRRMSAN.  ``N x 3 x H x W`` in [0, 1] -> maps ``N x 1 x H x W``.
+    """DRRMSAN.  ``N x in_channels x H x W`` in [0, 1] -> maps ``N x classes x H x W``.
 
     Training mode returns the logits (o4, o3, o2, o1).  Evaluation mode returns what the task scores: the mean of
     their probabilities (``output="mean"``, the authors' o_f) or the logits o1 alone (``output="full"``).
     """
 
-    def __init__(self, in_channels: int, profile: Profile, output: Output) -> None:
+    def __init__(self, in_channels: int, profile: Profile, output: Output, classes: int) -> None:
         super().__init__()
         if profile not in ("A", "B") or output not in ("mean", "full"):
             raise ValueError(f"profile = {profile!r} is not A or B, or output = {output!r} is not mean or full")
@@ -288,8 +288,8 @@ class DRRMSAN(nn.Module):
         self.decoder = nn.ModuleList(
             MultiRes(fuse.out_channels, units) for fuse, units in zip(fuses, UNITS[3::-1], strict=True)
         )
-        self.sides = nn.ModuleList(SideHead(widths[level], widths[level - 1], 2**level) for level in (3, 2, 1))
-        self.head = ConvShift(widths[0], 1, 3)
+        self.sides = nn.ModuleList(SideHead(widths[level], widths[level - 1], 2**level, classes) for level in (3, 2, 1))
+        self.head = ConvShift(widths[0], classes, 3)
         self._initialise()
 
     def forward(self, image: Tensor) -> Tensor | tuple[Tensor, ...]:
@@ -332,6 +332,9 @@ class DRRMSAN(nn.Module):
             nn.init.kaiming_normal_(side[3].weight)
 
 
-def build(in_channels: int = 3, profile: Profile = "B", output: Output = "mean") -> nn.Module:
-    """Make an untrained DRRMSAN of profile B (deep supervision) or A (also the dual gates)."""
-    return DRRMSAN(in_channels, profile, output)
+def build(in_channels: int = 3, profile: Profile = "B", output: Output = "mean", classes: int = 1) -> nn.Module:
+    """Make an untrained DRRMSAN of profile B (deep supervision) or A (also the dual gates).
+
+    The mean is of sigmoids, for one map or overlapping ones; classes that exclude each other take ``output="full"``.
+    """
+    return DRRMSAN(in_channels, profile, output, classes)

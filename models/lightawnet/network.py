@@ -138,9 +138,9 @@ def resize_like(x: Tensor, like: Tensor) -> Tensor:
 
 
 class LightAWNet(nn.Module):
-    """LightAWNet.  ``N x in_channels x H x W`` -> logits ``N x 1 x H x W`` (the paper's map before its sigmoid)."""
+    """LightAWNet.  ``N x in_channels x H x W`` -> logits ``N x classes x H x W``; the paper has one class."""
 
-    def __init__(self, in_channels: int, form: Form) -> None:
+    def __init__(self, in_channels: int, classes: int, form: Form) -> None:
         super().__init__()
         self.pool = nn.MaxPool2d(2)
         self.encode1 = EncoderBlock(in_channels, 16, form)
@@ -156,7 +156,7 @@ class LightAWNet(nn.Module):
         self.decode2 = DecoderBlock(128, form)
         self.decode3 = DecoderBlock(64, form)
         self.decode4 = DecoderBlock(32, form)
-        self.head = DynConv(16, 1, form)
+        self.head = DynConv(16, classes, form)
 
     def forward(self, image: Tensor) -> Tensor:
         x1 = self.encode1(image)
@@ -181,6 +181,6 @@ class LightAWNet(nn.Module):
         return deep, self.reduce(b5 * resize_like(a5, b5).sigmoid())
 
 
-def build(in_channels: int = 1, form: Form = "aggregated") -> nn.Module:
-    """Make an untrained LightAWNet; ``form`` is how its dynamic convolutions are computed."""
-    return LightAWNet(in_channels, form)
+def build(in_channels: int = 1, form: Form = "aggregated", classes: int = 1) -> nn.Module:
+    """Make an untrained LightAWNet of ``classes`` maps; ``form`` is how its dynamic convolutions are computed."""
+    return LightAWNet(in_channels, classes, form)

@@ -182,10 +182,10 @@ class LiteNeXt(nn.Module):
 
 def build(
     in_channels: int = 3,
-    out_channels: int = 1,
+    classes: int = 1,
     width: int = 16,
     far_kernel: int | Sequence[int] = 7,
 ) -> nn.Module:
-    """Make an untrained LiteNeXt; ``far_kernel`` is one size for all stages or one per stage."""
+    """Make an untrained LiteNeXt of ``classes`` maps; ``far_kernel`` is one size for all stages or one per stage."""
     kernels = [far_kernel] * LEVELS if isinstance(far_kernel, int) else list(far_kernel)
-    return LiteNeXt(in_channels, out_channels, width, kernels)
+    return LiteNeXt(in_channels, classes, width, kernels)

@@ -65,6 +65,6 @@ class UNet(nn.Module):
         return self.head(x)
 
 
-def build(in_channels: int = 3, out_channels: int = 1, widths: Sequence[int] = (16, 32, 64, 128)) -> nn.Module:
+def build(in_channels: int = 3, classes: int = 1, widths: Sequence[int] = (16, 32, 64, 128)) -> nn.Module:
     """Make an untrained U-Net; ``widths`` holds the channels of each level, full resolution first."""
-    return UNet(in_channels, out_channels, widths)
+    return UNet(in_channels, classes, widths)

@@ -232,3 +232,12 @@ def test_shipped_weights_load(opened: TrainingFolder) -> None:
         pytest.skip(f"{opened.folder.name} has no checkpoint")
     for file in files:
         opened.build().load_state_dict(load_checkpoint(file, opened.build()))
+
+
+@pytest.mark.parametrize("name", ["unet", "litenext", "lanet", "lightawnet", "drrmsan"])
+@pytest.mark.parametrize(("channels", "classes"), [(1, 2), (4, 3)])
+def test_any_number_of_channels_and_classes(name: str, channels: int, classes: int) -> None:
+    network = import_network(MODELS / name).build(in_channels=channels, classes=classes).eval()
+    with torch.inference_mode():
+        maps = network(torch.zeros(1, channels, 64, 64))
+    assert maps.shape == (1, classes, 64, 64)
