@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from edge.api.deploy import deploy as deploy
     from edge.api.estimate import estimate as estimate
     from edge.api.fuse import fuse as fuse
+    from edge.api.init import init as init
     from edge.api.inspect import inspect as inspect
     from edge.api.load_engine import load_engine as load_engine
     from edge.api.load_model import load_model as load_model
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _VERBS = (
-    "build", "bundle", "calibrate", "check", "deploy", "estimate", "fuse", "inspect", "load_engine", "load_model",
-    "profile", "quantize", "report", "segment", "targets", "verify",
+    "build", "bundle", "calibrate", "check", "deploy", "estimate", "fuse", "init", "inspect", "load_engine",
+    "load_model", "profile", "quantize", "report", "segment", "targets", "verify",
 )  # fmt: skip
 _OTHERS = {
     "ImageSet": ("edge.images.image_set", "ImageSet"),

@@ -45,14 +45,22 @@ def read_toml(path: Path) -> dict[str, Any]:
         InputError: missing, a folder or a pipe, not TOML, or beyond the limits of depth and digits.
         PermissionError: it may not be read, which is the machine's fault and not the file's.
     """
+    return parse_toml(read_text(path), path)
+
+
+def parse_toml(text: str, where: str | Path) -> dict[str, Any]:
+    """Parse the text of a TOML file.
+
+    Raises:
+        InputError: not TOML, or beyond the limits of depth and digits.
+    """
     if sys.version_info >= (3, 11):
         import tomllib
     else:
         import tomli as tomllib
-    content = read_text(path)
-    with parsing(path, "valid TOML", "correct the file"):
-        table = tomllib.loads(content)
-    require_plain(table, path)
+    with parsing(where, "valid TOML", "correct the file"):
+        table = tomllib.loads(text)
+    require_plain(table, where)
     return table
 
 

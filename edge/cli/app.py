@@ -17,6 +17,7 @@ from edge.api.check import check
 from edge.api.deploy import deploy
 from edge.api.estimate import estimate
 from edge.api.fuse import fuse
+from edge.api.init import init
 from edge.api.inspect import inspect
 from edge.api.profile import profile
 from edge.api.quantize import quantize
@@ -45,6 +46,7 @@ COMMANDS: tuple[tuple[Callable[..., Any], Callable[..., int | None], str], ...] 
     (verify, show.show_run, "on the device: build, check, profile, choose"),
     (estimate, show.show_estimate, "a floor from the device's table, not measured"),
     (targets, show.show_targets, "the devices there are"),
+    (init, show.show_init, "a task.toml to start from"),
     (inspect, show.show_inspect, "what a file or folder is"),
     (fuse, show.show_fuse, "exact rewrites only"),
     (calibrate, show.show_calibrate, "ranges from real training images"),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from edge.fusion import Fused
     from edge.latency.estimate import Estimate
     from edge.pipeline.profile import Profiled
+    from edge.pipeline.starter import Starter
     from edge.quantization.plan import PrecisionPlan
     from edge.quantization.ranges import Ranges
     from edge.report.results import Report
@@ -141,6 +142,12 @@ def show_inspect(found: dict[str, Any], output: Output) -> None:
     """The facts, one a line."""
     text = "\n".join(f"{key}: {json.dumps(v) if isinstance(v, dict | list) else v}" for key, v in found.items())
     output.show(found, text)
+
+
+def show_init(found: "Starter", output: Output) -> None:
+    """The text of the file, to be redirected into one."""
+    document = {"task": found.task.to_table(), "guesses": found.guesses, "text": found.text}
+    output.show(document, found.text.rstrip("\n"))
 
 
 def show_fuse(fused: "Fused", output: Output, out: str) -> None:

@@ -144,7 +144,9 @@ def identified(
         task = SegmentationTask.from_table(_table(path, METADATA_KEY, metadata[METADATA_KEY]), path)
     task = task or default
     if task is None:
-        raise InputError(f"{path}: says nothing about its task; add --task task.toml")
+        raise InputError(
+            f"{path}: says nothing about its task; add --task task.toml (edge init {path} writes one to start from)"
+        )
     return Model(proto, task, str(facts.pop("name", path.stem)), str(path), facts)
 
 

@@ -101,6 +101,18 @@ class Case:
                     return True
         return False
 
+    def mask_levels(self, index: int) -> tuple[set[int], int]:
+        """Every value in one plane of the mask, whatever it stands for, and how many maps the mask has."""
+        image, values, maps = self._image_stacks()[0], set[int](), 0
+        for path, mask in zip(self.masks, self._mask_stacks(), strict=True):
+            with naming(path):
+                plane = _plane_of(mask, image, index)
+                if plane is not None:
+                    pixels = mask.read(plane).values
+                    values.update(np.unique(pixels).astype(int).tolist())
+                    maps += pixels.shape[2] if pixels.ndim == 3 else 1
+        return values, maps
+
     def pair(self, index: int, name: str, task: SegmentationTask) -> tuple[Plane, NDArray[np.uint8]]:
         """Decode image and mask, and make sure that they belong together.
 

@@ -61,7 +61,9 @@ def _load_proto(proto: onnx.ModelProto, task: SegmentationTask | None, default: 
 
 def _load_module(network: nn.Module, task: SegmentationTask | None) -> Model:
     if task is None:
-        raise InputError("model: a torch.nn.Module says nothing about its task; add task=")
+        raise InputError(
+            "model: a torch.nn.Module says nothing about its task; add task= (edge.init writes one to start from)"
+        )
     from edge.loading.export import export
 
     name = type(network).__name__
