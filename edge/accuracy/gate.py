@@ -178,27 +178,31 @@ def _soundness(accuracy: Accuracy, precision: str, rest: str) -> Iterator[tuple[
         "outputs hold NaN or infinity, or answer a silent reference: the engine is wrong",
     )
     if accuracy.parity_db is not None:
-        bar = parity_needed(accuracy, precision, rest)
+        bar = parity_needed(precision, rest, accuracy.graph_db, accuracy.second_db)
         yield (
             Check("parity_db", accuracy.parity_db, bar, accuracy.parity_db >= bar),
             f"parity {accuracy.parity_db:.1f} dB is below {bar:.0f} dB: {_blame(accuracy, precision, rest)}",
         )
 
 
-def parity_needed(accuracy: Accuracy, precision: str, rest: str = "fp32") -> float:
+def parity_needed(precision: str, rest: str, graph_db: float | None = None, second_db: float | None = None) -> float:
     """Least parity of one engine: the bar of its precision, or less where the graph's own noise explains a miss.
 
     Outputs that rounding moves far are moved by any compiler's arithmetic too, and no image tells the two apart. So
-    half the noise that quantization made may be added to it (``graph_db``), or twice what a second executor adds to
-    the very same graph (``second_db``); never more than :data:`PARITY_FLOOR_DB` allows.
+    half the noise that quantization made may be added to it, or twice what a second executor adds to the very same
+    graph; never more than :data:`PARITY_FLOOR_DB` allows.
+
+    Args:
+        precision, rest: the engine's.
+        graph_db: its graph against the float source; None where that was not measured.
+        second_db: parity of another executor of that graph, likewise.
     """
-    bar = parity_bar(precision, rest)
     floor = min(PARITY_FLOOR_DB[precision], PARITY_FLOOR_DB[rest])
-    needed = bar
-    if accuracy.graph_db is not None:
-        needed = min(needed, accuracy.graph_db + ADDED_NOISE_DB)
-    if accuracy.second_db is not None:
-        needed = min(needed, accuracy.second_db - ADDED_NOISE_DB)
+    needed = parity_bar(precision, rest)
+    if graph_db is not None:
+        needed = min(needed, graph_db + ADDED_NOISE_DB)
+    if second_db is not None:
+        needed = min(needed, second_db - ADDED_NOISE_DB)
     return max(needed, floor)
 
 

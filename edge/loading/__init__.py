@@ -6,6 +6,7 @@ MODEL                       what it is                                          
 ``models/litenext``         model folder: ``network.py``, ``model.toml``        yes
 ``models/litenext@name``    the same with another checkpoint                    yes
 ``package.module:callable`` a callable that returns an ``nn.Module``            yes
+``nnunet:`` ``monai:`` ...  folders of other frameworks, :mod:`edge.loading.doors`  no
 ``file.onnx``               an ONNX file, its task in metadata or ``--task``    no
 an object                   ``nn.Module``, ``onnx.ModelProto``, ``Model``       no
 ==========================  ==================================================  ==========
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Union
 
 from edge.errors import InputError
 from edge.graph.model import Model
+from edge.loading.doors import find_door
 from edge.task.load import load_task
 from edge.task.task import SegmentationTask
 
@@ -61,6 +63,9 @@ def load_model(
 
         return load_object(source, given_task, default)
     spec, path = str(source), Path(source)
+    if (found := find_door(spec)) is not None:
+        door, named = found
+        return door(named, weights, given_task)
     if path.suffix in _CHECKPOINTS and path.is_file():
         raise InputError(
             f"{spec}: is a checkpoint, weights without their network; give the callable that builds the network, "

@@ -53,6 +53,15 @@ def load_module(network: nn.Module, weights: Path, task: SegmentationTask, name:
         InputError: wrong weights, or a network that contradicts the task or cannot be exported.
     """
     network.load_state_dict(load_weights(weights, network), strict=True)
+    return export_loaded(network, weights, task, name, source)
+
+
+def export_loaded(network: nn.Module, weights: Path, task: SegmentationTask, name: str, source: str) -> Model:
+    """Export a network that holds its weights already; ``weights`` is the file they came from.
+
+    Raises:
+        InputError: a network that contradicts the task or cannot be exported.
+    """
     facts = {
         "parameters": sum(p.numel() for p in network.parameters() if p.requires_grad),
         "weights": sha256_file(weights),

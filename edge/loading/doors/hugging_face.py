@@ -1,0 +1,86 @@
+"""``hf:FOLDER``: a local Hugging Face folder, ``config.json``, safetensors and ``preprocessor_config.json``."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from edge.errors import InputError, first_line
+from edge.graph.model import Model
+from edge.loading.doors.parts import first_file, framework, table, task_of
+from edge.loading.module import export_loaded, load_module, require_torch
+from edge.task.task import SegmentationTask
+
+_SUFFIX = "ForSemanticSegmentation"
+_KERNELS = {0: "nearest", 2: "bilinear", 3: "bicubic", 4: "area"}
+_WHAT = "Hugging Face folder"
+
+
+def load(named: str, weights: Path | None, task: SegmentationTask | None) -> Model:
+    """See :mod:`edge.loading.doors`.
+
+    Raises:
+        InputError: no such folder, another kind of model, weights that are not safetensors.
+        MachineError: transformers is not installed.
+    """
+    require_torch()
+    folder = Path(named)
+    config = table(folder / "config.json", _WHAT)
+    architecture = str((config.get("architectures") or ["nothing"])[0])
+    if not architecture.endswith(_SUFFIX):
+        raise InputError(f"{folder}: holds {architecture}, which returns no map of classes; give a network {_SUFFIX}")
+    library = framework("transformers", "hf")
+    if not hasattr(library, architecture):
+        raise InputError(
+            f"{folder}: this transformers has no {architecture}, and code in folders is not run; upgrade it"
+        )
+    file = weights or first_file(folder, ("model.safetensors",), "weights in one file")
+    network = _network(library, architecture, folder)
+    task, name, source = task or _task(folder, network.config), folder.name, f"hf:{named}"
+    if weights is not None:
+        return load_module(network, weights, task, name, source)
+    return export_loaded(network, file, task, name, source)
+
+
+def _network(library: Any, architecture: str, folder: Path) -> Any:
+    """The folder's network with its safetensors in it: the library knows which names they have had.
+
+    Raises:
+        InputError: it does not build, or its weights are not all there.
+    """
+    try:
+        network, told = getattr(library, architecture).from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False, use_safetensors=True, output_loading_info=True
+        )
+    except Exception as error:  # the library raises errors of many kinds
+        raise InputError(f"{folder}: transformers does not load it ({first_line(error)}); save it again") from None
+    lacking = sorted(told.get("missing_keys", ()))
+    if lacking:
+        raise InputError(f"{folder}: its weights lack {len(lacking)} tensors (such as {lacking[0]}); save it again")
+    return network
+
+
+def _task(folder: Path, config: Any) -> SegmentationTask:
+    found = table(folder / "preprocessor_config.json", f"{_WHAT} with its preprocessing")
+    names = [str(name) for _, name in sorted(config.id2label.items(), key=lambda item: int(item[0]))]
+    values: dict[str, Any] = {"size": _size(found, folder), "classes": names}
+    if found.get("do_resize", True):
+        values["resize"] = _KERNELS.get(int(found.get("resample", 2)), "bilinear")
+    factor = float(found.get("rescale_factor", 1 / 255)) if found.get("do_rescale", True) else 1.0
+    scale = 1.0 / factor
+    values["scale"] = float(round(scale)) if math.isclose(scale, round(scale), rel_tol=1e-6) else scale
+    if found.get("do_normalize", True):
+        values["mean"], values["std"] = list(found["image_mean"]), list(found["image_std"])
+    return task_of(values, folder / "preprocessor_config.json")
+
+
+def _size(found: dict[str, Any], folder: Path) -> list[int]:
+    size = found.get("crop_size") if found.get("do_center_crop") else found.get("size")
+    if isinstance(size, int):
+        return [size, size]
+    if isinstance(size, dict) and {"height", "width"} <= size.keys():
+        return [int(size["height"]), int(size["width"])]
+    if isinstance(size, dict) and "shortest_edge" in size:
+        return [int(size["shortest_edge"])] * 2
+    raise InputError(f"{folder}: its preprocessing names no size; give the task with --task task.toml")
