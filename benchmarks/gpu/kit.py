@@ -29,13 +29,14 @@ _CARRIED = ("benchmarks", "calibration", "edge", "export", "models", "tests", "p
 # Set to wheels. 8.x wheels are for CPython 3.10 and Linux on x86-64; its CUDA libraries come beside it.
 SETS: Mapping[str, tuple[str, ...]] = {
     "base": ("pytest",),
-    "rtx": ("tensorrt-rtx-cu13==1.7.1.116", "tensorrt-rtx-cu13-bindings==1.7.1.116",
-            "tensorrt-rtx-cu13-libs==1.7.1.116"),
+    "rtx": ("tensorrt-rtx-cu13-bindings==1.7.1.116", "tensorrt-rtx-cu13-libs==1.7.1.116"),
     "8.6": ("tensorrt==8.6.0", "nvidia-cuda-runtime-cu12==12.0.146", "nvidia-cudnn-cu12==8.9.2.26",
             "nvidia-cublas-cu12==12.1.3.1"),
     "8.5": ("tensorrt==8.5.3.1", "nvidia-cuda-runtime-cu11==11.8.89", "nvidia-cudnn-cu11==8.6.0.163",
             "nvidia-cublas-cu11==11.11.3.6"),
 }  # fmt: skip
+# What PyPI has no wheel of: pure Python, made into one here.
+_BUILT: Mapping[str, str] = {"base": str(_REPOSITORY), "rtx": "tensorrt-rtx-cu13==1.7.1.116"}
 _WITH_DEPENDENCIES = ("base",)
 _PYTHON = "3.10"
 _PLATFORMS = ("manylinux2014_x86_64", "manylinux_2_17_x86_64", "manylinux_2_27_x86_64", "manylinux_2_28_x86_64")
@@ -122,8 +123,8 @@ def collect(sets: Iterable[str], python: Path, scratch: Path) -> dict[str, Path]
     for name in sets:
         folder = scratch / name
         folder.mkdir()
-        if name == "base":
-            _pip("wheel", "--no-deps", "--wheel-dir", str(folder), str(_REPOSITORY))
+        if name in _BUILT:
+            _pip("wheel", "--no-deps", "--wheel-dir", str(folder), _BUILT[name])
         dependencies = [] if name in _WITH_DEPENDENCIES else ["--no-deps"]
         wheels = [*SETS[name], *(str(path) for path in folder.glob("*.whl"))]
         _pip("download", "--dest", str(folder), *_platform(), *dependencies, *wheels)
