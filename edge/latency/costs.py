@@ -12,6 +12,8 @@ from edge.images.image_set import ImageSet
 from edge.latency.footprint import Footprint, footprint
 from edge.latency.power import Energy, measure_energy
 from edge.latency.stages import Stages, image_to_mask
+from edge.machine.rails import SHORTEST_S
+from edge.targets.local import GPU_BACKENDS
 
 IMAGES = 8
 MOST_SECONDS = 1.0
@@ -47,7 +49,9 @@ def measure_costs(engine: Engine, runner: Runner, images: ImageSet, seconds: flo
     paths: list[Path] = [path for sample in samples for path in sample.files]
     stages = image_to_mask(runner, engine.task, paths, lasting) if paths else None
     batch = engine.task.preprocess(samples[0].plane(engine.task))[None]
-    energy = measure_energy(partial(runner.run, batch), lasting, _IDLE_SHARE * lasting)
+    on_gpu = engine.backend in GPU_BACKENDS
+    busy, idle = (max(lasting, SHORTEST_S), SHORTEST_S) if on_gpu else (lasting, _IDLE_SHARE * lasting)
+    energy = measure_energy(partial(runner.run, batch), busy, idle, gpu=on_gpu)
     try:
         memory = footprint(engine.folder, threads)
     except MachineError:  # short of memory: the engine itself was measured, only this figure is missing

@@ -1,7 +1,8 @@
 """Energy per image from whatever meter this machine has, with what it draws when idle told apart.
 
-A board's own monitors (INA3221 and its kin) come first: they see everything the board draws. Else RAPL's energy
-counters (Linux powercap), which see the processor packages. Sensors average over tens of milliseconds, so the load runs
+A board's own monitors (INA3221 and its kin) come first: they see everything the board draws. Else, for an engine on an
+NVIDIA GPU, what its driver says the GPU draws (NVML); for one on the processor RAPL's energy counters (Linux
+powercap), which see the processor packages. Sensors average over tens of milliseconds, so the load runs
 back to back for seconds.
 """
 
@@ -12,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.machine.rails import Meter, find_rails
+from edge.machine.nvml import find_gpu_rail
+from edge.machine.rails import Meter, Rail, find_rails
 
 SETTLE_S = 0.5
 
@@ -22,7 +24,7 @@ class Energy:
     """What a run costs.
 
     Attributes:
-        meter: what was read: ``rapl package-0`` or the board's rails.
+        meter: what was read: ``rapl package-0``, the board's rails, or the GPU's.
         idle_w, mean_w: watts before, and while running back to back.
         mj_per_run: millijoules of a run, all that the meter saw.
         mj_per_run_above_idle: the same without what the machine draws anyway.
@@ -81,7 +83,11 @@ def find_rapl(root: Path = Path("/")) -> Rapl | None:
 
 
 def measure_energy(
-    run: Callable[[], object], seconds: float = 5.0, idle_seconds: float = 3.0, root: Path = Path("/")
+    run: Callable[[], object],
+    seconds: float = 5.0,
+    idle_seconds: float = 3.0,
+    root: Path = Path("/"),
+    gpu: bool = False,
 ) -> Energy | None:
     """Mean power idle, then while running back to back.
 
@@ -90,13 +96,20 @@ def measure_energy(
         seconds: of the busy stretch, at least.
         idle_seconds: of the idle stretch, measured first.
         root: where ``sys`` lies.
+        gpu: whether it runs on an NVIDIA GPU, which the processor's counters do not see.
 
     Returns:
         None where this machine has no meter that can be read.
     """
-    board = _board(root)
-    if board is not None:
-        return _measured(board[0], board[1], run, seconds, idle_seconds)
+    rails = find_rails(root)
+    if not rails and gpu:
+        rail = find_gpu_rail()
+        rails = (rail,) if rail else ()
+    if rails:
+        name = "rails " + " + ".join(rail.name for rail in rails)
+        return _measured(name, _metered(rails), run, seconds, idle_seconds)
+    if gpu:
+        return None
     rapl = find_rapl(root)
     if rapl is None:
         return None
@@ -121,18 +134,14 @@ class _Stretch:
 _Read = Callable[[Callable[[], None]], "_Stretch | None"]
 
 
-def _board(root: Path) -> tuple[str, _Read] | None:
-    rails = find_rails(root)
-    if not rails:
-        return None
-
+def _metered(rails: tuple[Rail, ...]) -> _Read:
     def read(work: Callable[[], None]) -> _Stretch | None:
         with Meter(rails) as meter:
             work()
         power = meter.power()
         return _Stretch(power.total, power.seconds) if power else None
 
-    return "rails " + " + ".join(rail.name for rail in rails), read
+    return read
 
 
 def _measured(name: str, read: _Read, run: Callable[[], object], seconds: float, idle_seconds: float) -> Energy | None:

@@ -23,6 +23,8 @@ _TOTALS = ("VDD_IN", "POM_5V_IN", "VIN")
 _UNUSED = ("NC", "sum of shunt voltages")
 _INTERVAL_S = 0.05
 IDLE_S, FEWEST_SAMPLES = 3.0, 20
+SHORTEST_S = 1.5 * FEWEST_SAMPLES * _INTERVAL_S
+"""Of a stretch that gives enough readings."""
 
 
 @dataclass(frozen=True)
