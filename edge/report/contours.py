@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +15,7 @@ Vertex = tuple[int, int]
 Loop = tuple[Vertex, ...]
 
 
-def outline(labels: NDArray[np.uint8]) -> str:
+def outline(labels: NDArray[np.integer[Any]]) -> str:
     """SVG path data around every foreground class of ``[h, w]`` class indices; one user unit is a pixel.
 
     Returns:
@@ -38,7 +40,7 @@ def loops(mask: NDArray[np.bool_]) -> list[Loop]:
     return found
 
 
-def count_edges(labels: NDArray[np.uint8]) -> int:
+def count_edges(labels: NDArray[np.integer[Any]]) -> int:
     """Pixel edges between different classes: how long the outlines are, without tracing them."""
     padded = np.pad(labels, 1)
     return int((padded[1:] != padded[:-1]).sum() + (padded[:, 1:] != padded[:, :-1]).sum())

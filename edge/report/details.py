@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.images.shown import shown
 from edge.report.results import ImageScores
+from edge.task.decide import IGNORED
 
 if TYPE_CHECKING:
     from edge.accuracy.evaluate import Evaluation
     from edge.images.image_set import ImageSet
+    from edge.task.task import SegmentationTask
 
-Labels = NDArray[np.uint8]
+Labels = NDArray[np.integer[Any]]
 QUANTILES = 201
 VISIBLE_LOSS = 0.001
 """Of Dice on one image; below it, a handful of pixels changed."""
+_MOST_DRAWN = 62
+"""Of overlapping classes so many are drawn: each is a bit of a signed 64-bit number."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +33,8 @@ class Picture:
     Attributes:
         name: as in :class:`ImageScores`.
         pixels: ``[h, w]`` grey or ``[h, w, 3]`` RGB, uint8.
-        truth, reference: ``[h, w]`` uint8 class indices.
-        engines: engine name to ``[h, w]`` uint8 class indices.
+        truth, reference: ``[h, w]``, see :func:`drawable`.
+        engines: engine name to the same.
     """
 
     name: str
@@ -77,12 +81,27 @@ def worst_pictures(
         Picture(
             name=scores.names[index],
             pixels=shown(images.samples[index].plane(reference.task), reference.task),
-            truth=reference.truth[index],
-            reference=reference.labels[index],
-            engines={name: evaluation.labels[index] for name, evaluation in engines.items()},
+            truth=drawable(reference.truth[index], reference.task),
+            reference=drawable(reference.labels[index], reference.task),
+            engines={name: drawable(one.labels[index], reference.task) for name, one in engines.items()},
         )
         for index in wanted
     )
+
+
+def drawable(labels: Labels, task: SegmentationTask) -> Labels:
+    """``[h, w]`` whole numbers that change where any class begins or ends; 0 is background, and what is not counted.
+
+    Args:
+        labels: class indices, or ``[classes, h, w]`` where labels overlap (each set of classes has its own number).
+        task: names the classes.
+    """
+    if not task.overlapping:
+        return labels if task.ignore is None else np.where(labels == IGNORED, 0, labels).astype(labels.dtype)
+    codes = np.zeros(labels.shape[1:], np.int64)
+    for index, plane in enumerate(labels[:_MOST_DRAWN]):
+        codes |= (plane == 1).astype(np.int64) << index
+    return codes
 
 
 def quantiles(samples_ms: Sequence[float] | NDArray[np.float64]) -> tuple[float, ...]:

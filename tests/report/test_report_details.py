@@ -11,6 +11,7 @@ from edge.accuracy.counts import count, stack
 from edge.accuracy.evaluate import Evaluation
 from edge.images.image_set import load_image_set
 from edge.report import image_scores, quantiles, worst_pictures
+from edge.report.details import drawable
 from edge.task.task import SegmentationTask
 
 TASK = SegmentationTask(size=(16, 16), classes=("cell",))
@@ -73,3 +74,12 @@ def test_quantiles_span_the_samples():
     assert len(found) == 201
     assert (found[0], found[100], found[-1]) == (1.0, 2.0, 3.0)
     assert list(found) == sorted(found)
+
+
+def test_overlapping_and_ignored_pixels_are_drawable() -> None:
+    both = SegmentationTask((1, 4), classes=("a", "b"), overlapping=True, ignore=255)
+    labels = np.array([[[1, 1, 0, 255]], [[0, 1, 1, 255]]], np.uint8)
+    assert drawable(labels, both).tolist() == [[1, 3, 2, 0]]
+    one = SegmentationTask((1, 3), ignore=9)
+    assert drawable(np.array([[0, 1, 255]], np.uint8), one).tolist() == [[0, 1, 0]]
+    assert drawable(labels[0], TASK) is not None
