@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from edge.api.quantize import quantize as quantize
     from edge.api.report import report as report
     from edge.api.segment import segment as segment
+    from edge.api.sign import sign as sign
     from edge.api.targets import targets as targets
     from edge.api.verify import verify as verify
     from edge.errors import InputError as InputError
@@ -43,7 +44,7 @@ __version__ = "0.1.0"
 
 _VERBS = (
     "build", "bundle", "calibrate", "check", "deploy", "estimate", "fuse", "init", "inspect", "load_engine",
-    "load_model", "profile", "quantize", "report", "segment", "targets", "verify",
+    "load_model", "profile", "quantize", "report", "segment", "sign", "targets", "verify",
 )  # fmt: skip
 _OTHERS = {
     "ImageSet": ("edge.images.image_set", "ImageSet"),

@@ -1,5 +1,6 @@
 """Verify a bundle on the device that it was packed for."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from edge.api.options import Argument, Option, PathLike, SecondsOption, SmallOption
@@ -14,6 +15,9 @@ def verify(
     images: Annotated[PathLike | None, Option("check on these, not on the bundle's", "DIR")] = None,
     runtime: Annotated[PathLike | None, Option("prove it in this segedge-run too", "FILE")] = None,
     allow_small: SmallOption = False,
+    trusted_key: Annotated[
+        Sequence[PathLike], Option("refuse what this key has not signed", "FILE.pub", repeats=True)
+    ] = (),
     progress: Listener | None = None,
 ) -> Run:
     """On the device: preflight, build, check, profile, and the fastest engine that passes.
@@ -27,19 +31,30 @@ def verify(
         images: folder with this device's own images.
         runtime: a ``segedge-run`` built here, to prove every engine through it as well.
         allow_small: judge on fewer than 20 images.
+        trusted_key: public keys; with one here or in ``~/.config/segedge/trusted_keys`` nothing else is taken.
         progress: called with every event.
 
     Raises:
-        InputError: the bundle is damaged, hostile or of a newer schema.
+        InputError: the bundle is not signed by a trusted key, damaged, hostile or of a newer schema.
         MachineError: this machine is not the target, or lacks something.
     """
-    from edge.api.given import as_optional_path, as_path
+    from edge.api.given import as_optional_path, as_path, as_paths
     from edge.pipeline.verify import verify as verify_bundle
+    from edge.trust.keys import trusted_keys
+    from edge.trust.signature import require_trusted
 
     reporter = Reporter(progress, ("verify",))
     reporter.stage("verify")
+    path = as_path("bundle", bundle)
+    keys = trusted_keys(as_paths("trusted_key", trusted_key) if trusted_key else ())
+    if keys:
+        reporter.say(f"signed by {require_trusted(path, keys)}")
+    else:
+        reporter.say(
+            "whoever made this bundle is not checked: no trusted key is configured (edge verify --trusted-key)"
+        )
     report, folder = verify_bundle(
-        as_path("bundle", bundle),
+        path,
         as_optional_path("out", out),
         seconds=seconds,
         images=as_optional_path("images", images),

@@ -23,6 +23,7 @@ from edge.api.profile import profile
 from edge.api.quantize import quantize
 from edge.api.report import report
 from edge.api.segment import segment
+from edge.api.sign import sign
 from edge.api.targets import targets
 from edge.api.verify import verify
 from edge.cli import show
@@ -44,6 +45,7 @@ COMMANDS: tuple[tuple[Callable[..., Any], Callable[..., int | None], str], ...] 
     (report, show.show_report, "one report over several runs"),
     (bundle, show.show_bundle, "pack a run for a device"),
     (verify, show.show_run, "on the device: build, check, profile, choose"),
+    (sign, show.show_sign, "sign a run, engine or bundle"),
     (estimate, show.show_estimate, "a floor from the device's table, not measured"),
     (targets, show.show_targets, "the devices there are"),
     (init, show.show_init, "a task.toml to start from"),

@@ -90,6 +90,11 @@ def show_segment(masks: Sequence[Path], output: Output) -> None:
     output.show([str(mask) for mask in masks], "\n".join(map(str, masks)))
 
 
+def show_sign(signature: Path, output: Output) -> None:
+    """The signature's file."""
+    output.show({"signature": str(signature)}, str(signature))
+
+
 def show_profile(found: "Profiled", output: Output) -> None:
     """Latencies, and what else was asked for."""
     from edge.cli.tables import profile_text

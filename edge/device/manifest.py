@@ -30,6 +30,12 @@ RESULTS = ("run", "work", "build")
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*(/[A-Za-z0-9_][A-Za-z0-9_.+-]*){0,7}")
 _LONGEST_NAME = 100
 _HEX = re.compile(r"[0-9a-f]{64}")
+_KINDS = (
+    ("target", "name", str),
+    ("runs_on", "kind", str),
+    ("runs_on", "architecture", str),
+    ("data", "images", int),
+)
 _TABLES = ("target", "runs_on", "model", "task", "gate", "data", "reference", "versions")
 
 
@@ -209,6 +215,9 @@ def _build(table: Mapping[str, Any], sha256: str) -> Manifest:
     for key in _TABLES:
         if not isinstance(table[key], dict):
             raise TypeError(f"{key} is not a table")
+    for section, key, kind in _KINDS:
+        if not isinstance(table[section][key], kind) or isinstance(table[section][key], bool):
+            raise TypeError(f"{section}.{key} is of the wrong kind")
     candidates = tuple(_candidate(row, files) for row in table["candidates"])
     if not any(c.candidate for c in candidates):
         raise ValueError("no candidates")
@@ -233,6 +242,11 @@ def _build(table: Mapping[str, Any], sha256: str) -> Manifest:
 
 def _candidate(row: Mapping[str, Any], files: Mapping[str, Any]) -> Candidate:
     candidate = Candidate(**row)
+    for key in ("name", "precision", "rest", "graph", "graph_sha256", "parity"):
+        if not isinstance(getattr(candidate, key), str):
+            raise TypeError(f"candidate's {key}")
+    if not isinstance(candidate.reasons, dict) or candidate.rest not in ("fp32", "bf16", "fp16"):
+        raise ValueError(f"candidate {candidate.name:.60}")
     require_safe_name(candidate.name)
     if "/" in candidate.name or candidate.graph not in files or candidate.parity not in files:
         raise ValueError(f"candidate {candidate.name:.60}")

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator
 
 import numpy as np
 
+from ..arrays import parse_array, read_arrays
 from ..errors import InputError
 from ..files import sha256_bytes
+from ..guard import parsing, read_bytes, require_picture, require_pixels, require_regular
+from ..limits import limits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,6 +25,7 @@ IMAGES, MASKS, REFERENCE, PROBES = "data/images.npz", "data/masks.npz", "data/re
 EXPECTED = "data/reference.json"
 """For ``segedge-run verify``: where the pixels of each image and the float network's labels lie."""
 _SUFFIXES = (".npy", ".pgm", ".ppm", ".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+_REMEDY = "make the bundle again"
 _NETPBM = re.compile(rb"(P[56])\s+(?:#[^\n]*\s+)*(\d+)\s+(?:#[^\n]*\s+)*(\d+)\s+(?:#[^\n]*\s+)*(\d+)\s")
 
 
@@ -64,10 +68,12 @@ class Pictures:
 def bundled(folder: Path, manifest: Manifest) -> Pictures:
     """The images of a bundle whose files were checked."""
     data = manifest.data
-    with np.load(str(folder / IMAGES), allow_pickle=False) as archive:
-        pixels = archive["pixels"]
-    with np.load(str(folder / MASKS), allow_pickle=False) as archive:
-        masks = tuple(archive[f"mask-{index:04d}"] for index in range(len(pixels)))
+    pixels = read_arrays(folder / IMAGES, ("pixels",), _REMEDY)["pixels"]
+    if pixels.dtype != np.uint8 or pixels.ndim != 4 or len(pixels) != data["images"]:
+        raise InputError(f"{folder / IMAGES}: does not hold the images that the manifest lists; {_REMEDY}")
+    masks = tuple(read_arrays(folder / MASKS, [f"mask-{index:04d}" for index in range(len(pixels))], _REMEDY).values())
+    if any(mask.dtype != np.uint8 or mask.ndim < 2 for mask in masks):
+        raise InputError(f"{folder / MASKS}: holds something other than masks; {_REMEDY}")
     return Pictures(
         names=image_names(len(pixels)),
         pixels=pixels,
@@ -82,8 +88,9 @@ def bundled(folder: Path, manifest: Manifest) -> Pictures:
 
 def bundled_reference(folder: Path) -> NDArray[np.float32]:
     """The float network's outputs on the bundled images, ``[n, maps, height, width]``."""
-    with np.load(str(folder / REFERENCE), allow_pickle=False) as archive:
-        outputs: NDArray[np.float32] = archive["outputs"]
+    outputs: NDArray[np.float32] = read_arrays(folder / REFERENCE, ("outputs",), _REMEDY)["outputs"]
+    if outputs.dtype.kind != "f" or outputs.ndim < 4:
+        raise InputError(f"{folder / REFERENCE}: holds something other than outputs; {_REMEDY}")
     return outputs
 
 
@@ -168,25 +175,23 @@ def _image(file: Path) -> NDArray[np.uint8]:
 def _read(file: Path, decode: Callable[[Path], Any]) -> NDArray[Any]:
     """By its format; ``decode`` is asked for what needs Pillow."""
     reader: Callable[[Path], Any] = {".npy": _npy, ".pgm": _netpbm, ".ppm": _netpbm}.get(file.suffix.lower(), decode)
-    try:
+    require_regular(file, "image")
+    with parsing(file, "readable as an image", "replace or remove it"):
         return np.asarray(reader(file))
-    except InputError:
-        raise
-    except Exception as error:  # decoders share no base
-        raise InputError(f"{file}: does not read as an image ({error}); replace or remove it") from None
 
 
 def _npy(file: Path) -> Any:
-    return np.load(str(file), allow_pickle=False)
+    return parse_array(read_bytes(file, "image", limits().inflated_bytes), file)
 
 
 def _netpbm(file: Path) -> Any:
-    data = file.read_bytes()
+    data = read_bytes(file, "image", limits().inflated_bytes)
     match = _NETPBM.match(data)
     if match is None or int(match.group(4)) != 255:
         raise InputError(f"{file}: is no binary 8-bit PGM or PPM; convert it")
     planes = 3 if match.group(1) == b"P6" else 1
     width, height = int(match.group(2)), int(match.group(3))
+    require_pixels(file, width, height)
     values = np.frombuffer(data, np.uint8, height * width * planes, match.end())
     return values.reshape(height, width, 3) if planes == 3 else values.reshape(height, width)
 
@@ -214,8 +219,12 @@ def _pillow_mask(file: Path) -> Any:
 
 def _decoded(file: Path) -> Any:
     try:
+        import PIL
         from PIL import Image, ImageOps
     except ImportError:
         raise InputError(f"{file}: needs Pillow to decode; install it, or convert to .npy, .pgm or .ppm") from None
-    with Image.open(str(file)) as image:
+    kind = require_picture(file)  # before Pillow 8 no decoder can be named, but its signature names the one
+    named: dict[str, Any] = {"formats": (kind,)} if int(PIL.__version__.partition(".")[0]) >= 8 else {}
+    with Image.open(str(file), **named) as image:
+        require_pixels(file, *image.size)
         return ImageOps.exif_transpose(image)

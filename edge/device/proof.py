@@ -19,10 +19,11 @@ from ..accuracy.compare import compare, per_image_dice
 from ..accuracy.evaluate import Evaluation, evaluation_of
 from ..accuracy.gate import Gate, judge
 from ..accuracy.sqnr import parity_db
+from ..arrays import read_arrays
 from ..backends.compiler import Compiler, Identity
 from ..backends.runner import Layer, Runner
 from ..codec import encode
-from ..errors import EdgeError
+from ..errors import EdgeError, InputError
 from ..files import sha256_table
 from ..latency.statistics import Measured
 from ..latency.timing import interleave
@@ -200,13 +201,15 @@ def _layers(runner: Runner, candidate: Candidate) -> tuple[Layer, ...]:
 
 def _parity(job: Job, candidate: Candidate, runner: Runner) -> float:
     """Decibels against what ONNX Runtime, optimizations off, made of the same graph on the workstation."""
-    with np.load(str(job.bundle / candidate.parity), allow_pickle=False) as archive:
-        indices, expected = archive["indices"], archive["outputs"]
+    remedy = "make the bundle again"
+    parity = read_arrays(job.bundle / candidate.parity, ("indices", "outputs"), remedy)
+    indices, expected = parity["indices"], parity["outputs"]
     if job.manifest.data["images"]:
         pixels = bundled(job.bundle, job.manifest).pixels
     else:
-        with np.load(str(job.bundle / PROBES), allow_pickle=False) as archive:
-            pixels = archive["pixels"]
+        pixels = read_arrays(job.bundle / PROBES, ("pixels",), remedy)["pixels"]
+    if indices.dtype.kind not in "iu" or indices.ndim != 1 or (len(indices) and int(indices.max()) >= len(pixels)):
+        raise InputError(f"{job.bundle / candidate.parity}: names images that are not there; {remedy}")
     return parity_db(expected, [runner.run(job.task.normalized(pixels[i])[None])[0] for i in indices])
 
 

@@ -20,6 +20,7 @@ from ..accuracy.gate import NONE, Gate, require_enough
 from ..backends.compiler import Compiler, Identity, find_compiler
 from ..errors import EdgeError, InputError, MachineError
 from ..files import replaced_folder
+from ..guard import parsing
 from ..latency.winner import standing
 from ..machine.machine import ROOT, Machine, read_machine
 from ..task.task import SegmentationTask
@@ -88,7 +89,8 @@ def verify(folder: Path, work: Path, out: Path, options: Options, say: Say) -> d
         say(f"warning: {warning}")
     task = SegmentationTask.from_table(manifest.task, folder)
     pictures = _pictures(folder, manifest, task, options)
-    gate = Gate(**manifest.gate) if manifest.gate else None
+    with parsing(folder, "a sound bundle (its gate)", "make the bundle again"):
+        gate = Gate(**manifest.gate) if manifest.gate else None
     require_enough(gate, len(pictures), options.allow_small)
     if options.runtime is not None:
         require_runtime(options.runtime, manifest, options.images is not None)

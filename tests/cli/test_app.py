@@ -63,6 +63,7 @@ def examples() -> list[str]:
         "calibrate",
         "quantize",
         "bundle",
+        "sign",
         "verify",
     ]
     found = {}

@@ -89,12 +89,12 @@ def _places(value: Any) -> Any:
 
 
 def _type(proto: onnx.ModelProto, rng: random.Random) -> None:
-    value = rng.choice([*proto.graph.input, *proto.graph.output])
+    value = rng.choice([*proto.graph.input, *proto.graph.output] or [onnx.ValueInfoProto()])
     value.type.tensor_type.elem_type = rng.choice((0, 1, 7, 10, 16, 77, 2**31 - 1))
 
 
 def _shape(proto: onnx.ModelProto, rng: random.Random) -> None:
-    value = rng.choice([*proto.graph.input, *proto.graph.output])
+    value = rng.choice([*proto.graph.input, *proto.graph.output] or [onnx.ValueInfoProto()])
     dim = value.type.tensor_type.shape.dim
     if rng.random() < 0.3:
         dim.add().dim_value = 1
@@ -129,6 +129,8 @@ def _attribute(proto: onnx.ModelProto, rng: random.Random) -> None:
 
 
 def _node(proto: onnx.ModelProto, rng: random.Random) -> None:
+    if not proto.graph.node:
+        return
     node = rng.choice(proto.graph.node)
     way = rng.randrange(4)
     if way == 0:
@@ -159,6 +161,8 @@ def _functions(proto: onnx.ModelProto, rng: random.Random) -> None:
         ]
         opsets = [onnx.helper.make_opsetid("", 19), onnx.helper.make_opsetid("f", 1)]
         proto.functions.append(onnx.helper.make_function("f", f"f{level}", ["x"], [f"y{calls - 1}"], nodes, opsets))
+    if not proto.graph.node:
+        return
     last = proto.graph.node[-1]
     output = last.output[0]
     last.output[0] = "before"
@@ -171,7 +175,7 @@ def _lists(proto: onnx.ModelProto, rng: random.Random) -> None:
         del proto.graph.output[:]
     elif way == 1:
         del proto.graph.input[:]
-    elif way == 2:
+    elif way == 2 and proto.opset_import:
         proto.opset_import[0].version = rng.choice((0, 1, 7, 999, 2**40))
     else:
         proto.ir_version = rng.choice((0, 1, 3, 99, 2**40))
