@@ -71,7 +71,7 @@ def bundled(folder: Path, manifest: Manifest) -> Pictures:
     """The images of a bundle whose files were checked."""
     data = manifest.data
     pixels = read_arrays(folder / IMAGES, ("pixels",), _REMEDY)["pixels"]
-    if pixels.dtype != np.uint8 or pixels.ndim != 4 or len(pixels) != data["images"]:
+    if pixels.dtype not in (np.uint8, np.float32) or pixels.ndim != 4 or len(pixels) != data["images"]:
         raise InputError(f"{folder / IMAGES}: does not hold the images that the manifest lists; {_REMEDY}")
     masks = tuple(read_arrays(folder / MASKS, [f"mask-{index:04d}" for index in range(len(pixels))], _REMEDY).values())
     if any(mask.dtype != np.uint8 or mask.ndim < 2 for mask in masks):
