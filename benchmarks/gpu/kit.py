@@ -120,14 +120,16 @@ def collect(sets: Iterable[str], python: Path, scratch: Path) -> dict[str, Path]
     """
     contents = {f"repository/{name}": _REPOSITORY / name for name in _CARRIED}
     contents["python"] = python
+    contents["networks"] = export_networks(scratch / "networks")
+    interpreter = str(python / "bin" / f"python{_PYTHON}")  # whose version decides what pip takes along
     for name in sets:
         folder = scratch / name
         folder.mkdir()
         if name in _BUILT:
-            _pip("wheel", "--no-deps", "--wheel-dir", str(folder), _BUILT[name])
+            _pip(interpreter, "wheel", "--no-deps", "--wheel-dir", str(folder), _BUILT[name])
         dependencies = [] if name in _WITH_DEPENDENCIES else ["--no-deps"]
         wheels = [*SETS[name], *(str(path) for path in folder.glob("*.whl"))]
-        _pip("download", "--dest", str(folder), *_platform(), *dependencies, *wheels)
+        _pip(interpreter, "download", "--dest", str(folder), *_platform(), *dependencies, *wheels)
         contents[f"wheels/{name}"] = folder
     return contents
 
@@ -140,8 +142,18 @@ def _platform() -> list[str]:
     return words
 
 
-def _pip(*words: str) -> None:
-    subprocess.run([sys.executable, "-m", "pip", *words, "--quiet", "--disable-pip-version-check"], check=True)
+def export_networks(folder: Path) -> Path:
+    """The five networks as ONNX files with their tasks: the kit carries no PyTorch."""
+    from edge.loading import load_model
+
+    folder.mkdir()
+    for path in sorted((_REPOSITORY / "models").glob("*/weights.safetensors")):
+        load_model(str(path.parent), None, None).save(folder / f"{path.parent.name}.onnx")
+    return folder
+
+
+def _pip(interpreter: str, *words: str) -> None:
+    subprocess.run([interpreter, "-m", "pip", *words, "--quiet", "--disable-pip-version-check"], check=True)
 
 
 def main() -> None:

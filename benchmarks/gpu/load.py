@@ -87,13 +87,16 @@ def install(folder):
 def command(root, name):
     """The line that runs the benchmark with one set."""
     libraries = glob.glob(os.path.join(root, "sites", name, "nvidia", "*", "lib"))
+    networks = sorted(glob.glob(os.path.join(root, "networks", "*.onnx")))
     words = [
         f"cd {root}/repository &&",
         f"PYTHONHOME={root}/python",
         f"PYTHONPATH={root}/sites/{name}:{root}/sites/base",
-        "LD_LIBRARY_PATH={}".format(":".join(sorted(libraries))),
+        f"LD_LIBRARY_PATH={':'.join(sorted(libraries))}",
         f"{root}/python/bin/python3.10 -m benchmarks.gpu --out {root}/evidence-{name}",
     ]
+    if networks:
+        words.append(f"--networks {','.join(networks)}")
     return " ".join(words)
 
 

@@ -25,7 +25,10 @@ def kit(tmp_path: Path) -> Path:
     (source / "wheels" / "8.6").mkdir(parents=True)
     with zipfile.ZipFile(source / "wheels" / "8.6" / "small-1-py3-none-any.whl", "w") as wheel:
         wheel.writestr("small.py", "VALUE = 7\n")
-    parts = pack({"python": source / "python", "wheels/8.6": source / "wheels" / "8.6"}, tmp_path / "kit", LIMIT)
+    (source / "networks").mkdir()
+    (source / "networks" / "tiny.onnx").write_bytes(b"onnx")
+    contents = {name: source / name for name in ("python", "networks", "wheels/8.6")}
+    parts = pack(contents, tmp_path / "kit", LIMIT)
     assert len(parts) >= 3 and all(int(str(part["bytes"])) <= LIMIT for part in parts)
     return tmp_path / "kit"
 
@@ -34,6 +37,7 @@ def test_what_was_packed_comes_out_and_can_be_imported(kit: Path, tmp_path: Path
     done = _load(kit, tmp_path / "there")
     assert done.returncode == 0, done.stderr
     assert "benchmarks.gpu --out" in done.stdout and "sites/8.6" in done.stdout
+    assert f"--networks {tmp_path / 'there' / 'networks' / 'tiny.onnx'}" in done.stdout
     packed = (tmp_path / "source" / "python" / "lib" / "os.py").read_bytes()
     assert (tmp_path / "there" / "python" / "lib" / "os.py").read_bytes() == packed
     assert not (tmp_path / "there" / "python" / "lib" / "test").exists()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import sys
 from typing import Any, Callable, Sequence
 
 import numpy as np
@@ -16,12 +17,14 @@ import numpy as np
 from ...errors import MachineError
 
 _LIBRARIES = ("libcudart.so.13", "libcudart.so.12", "libcudart.so.11.0", "libcudart.so")
-_FOLDERS = ("", "/usr/local/cuda/lib64/")
+_TOOLKIT_FOLDER = "/usr/local/cuda/lib64/"
+_WHEEL_FOLDERS = ("/nvidia/cuda_runtime/lib/", "/nvidia/cu13/lib/")  # up to CUDA 12, and from 13 on
 _TO_DEVICE, _TO_HOST = 1, 2
 _MAJOR, _MINOR = 75, 76  # cudaDevAttrComputeCapabilityMajor, -Minor
 _CAPTURE_THREAD_LOCAL = 1
+_DRIVER_TOO_OLD = 35
 _NO_DRIVER = {
-    35: "the NVIDIA driver is missing or older than this CUDA: install a driver",
+    _DRIVER_TOO_OLD: "the NVIDIA driver is missing or older than this CUDA: install a driver",
     100: "there is no NVIDIA GPU on this machine",
 }
 
@@ -129,19 +132,31 @@ def open_cuda(prefer: str = "") -> Cuda:
 
 
 def find_library() -> Any:
-    """Load libcudart.
+    """Load libcudart: of the newest CUDA here that the driver serves.
 
     Raises:
         OSError: it is not here.
     """
     found = ctypes.util.find_library("cudart")
-    names = [folder + name for name in _LIBRARIES for folder in _FOLDERS] + ([found] if found else [])
+    names = [folder + name for name in _LIBRARIES for folder in ("", *_folders())] + ([found] if found else [])
+    first = None
     for name in names:
         try:
-            return ctypes.CDLL(name)
+            library = ctypes.CDLL(name)
         except OSError:
             continue
-    raise OSError("libcudart not found")
+        if library.cudaGetDeviceCount(ctypes.byref(ctypes.c_int())) != _DRIVER_TOO_OLD:
+            return library
+        first = first or library  # an older CUDA may be here as well
+    if first is None:
+        raise OSError("libcudart not found")
+    return first
+
+
+def _folders() -> Sequence[str]:
+    """Where libcudart may lie out of the loader's sight: the toolkit, and the wheels that TensorRT's wheels bring."""
+    inside = [entry + folder for entry in sys.path if entry for folder in _WHEEL_FOLDERS]
+    return (_TOOLKIT_FOLDER, *inside)
 
 
 class CudaRuntime(Cuda):

@@ -4,11 +4,16 @@ It checks the calls (argument types, order, freeing) that no machine without a G
 marked ``needs_gpu`` use the real library.
 """
 
+import ctypes
+import shutil
+import sys
+
 import numpy as np
 import pytest
 
 from edge.backends.tensorrt.cuda import CudaRuntime, find_library, open_cuda
 from edge.errors import MachineError
+from tests.fixtures.tensorrt.gpu import compile_cudart
 
 
 def test_memory_goes_there_and_back_and_is_freed(library):
@@ -73,3 +78,32 @@ def test_a_machine_without_a_gpu_is_told_so():
         pytest.skip("there is a GPU here")
     with pytest.raises(MachineError, match="libcudart"):
         open_cuda("cudart")
+
+
+def test_the_newest_runtime_that_the_driver_serves_is_taken(tmp_path, monkeypatch):
+    """TensorRT's wheels bring their own runtime; a toolkit that is newer than the driver is passed over."""
+    if shutil.which("cc") is None:
+        pytest.skip("needs a C compiler")
+    both, newer = tmp_path / "both", tmp_path / "newer"
+    for site, name, devices, folder in (
+        (both, "libcudart.so.13", 0, "cu13"),
+        (both, "libcudart.so.12", 1, "cuda_runtime"),
+        (newer, "libcudart.so.13", 0, "cu13"),
+    ):
+        lib = site / "nvidia" / folder / "lib"
+        lib.mkdir(parents=True)
+        # Under a name of its own inside: nothing else of this process shall find it as libcudart.
+        compile_cudart(lib, "8.6", devices, f"{site.name}-{devices}.so").rename(lib / name)
+    monkeypatch.setattr(sys, "path", [str(both)])
+    monkeypatch.setattr("edge.backends.tensorrt.cuda._LIBRARIES", ("libcudart.so.13", "libcudart.so.12"))
+    monkeypatch.setattr("ctypes.util.find_library", lambda name: None)
+    real = ctypes.CDLL
+    monkeypatch.setattr("ctypes.CDLL", lambda name: real(name) if str(tmp_path) in name else _absent(name))
+    assert CudaRuntime(find_library()).capability() == (8, 6)
+    monkeypatch.setattr(sys, "path", [str(newer)])
+    with pytest.raises(MachineError, match="driver is missing or older than this CUDA"):
+        CudaRuntime(find_library())
+
+
+def _absent(name):
+    raise OSError(name)
