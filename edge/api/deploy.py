@@ -11,17 +11,18 @@ from edge.api.options import (
     GroupOption,
     JetpackOption,
     ModelArgument,
+    OnOption,
     Option,
     OverlapOption,
     PathLike,
     SecondsOption,
     SmallOption,
     StrataOption,
-    TargetOption,
     TaskOption,
     ThreadsOption,
     WeightsOption,
     precision_names,
+    target_names,
 )
 from edge.api.progress import Listener, Reporter
 from edge.api.run import Run
@@ -47,7 +48,9 @@ STAGES = (
 def deploy(
     model: ModelArgument,
     data: DataOption,
-    target: TargetOption = "cpu",
+    target: Annotated[
+        str | None, Option("device, see edge targets (default: cpu, or what the board is)", "T", values=target_names)
+    ] = None,
     precisions: Annotated[
         str | Sequence[str] | None,
         Option("of fp32,bf16,fp16,int8,mixed (default: the target's)", "P,P", values=precision_names),
@@ -70,6 +73,7 @@ def deploy(
     images: Annotated[bool, Option("keep pictures and names out of the report")] = True,
     sweep: Annotated[bool, Option("throughput of the chosen engine as well")] = False,
     backend: BackendOption = None,
+    on: OnOption = None,
     progress: Listener | None = None,
 ) -> Run:
     """The whole pipeline: the fastest engine that passes the gate, and a report that says how that is known.
@@ -80,7 +84,7 @@ def deploy(
         model: path, ``package.module:callable``, ``nn.Module`` in evaluation form, ``onnx.ModelProto`` or model.
         data: folder, :class:`~edge.images.image_set.ImageSet`, or ``(image, mask[, split[, name]])`` tuples, images
             ``[h, w]`` or ``[h, w, 3]`` uint8. Arrays are hashed into the report and not copied to the run.
-        target: name of a device.
+        target: name of a device; None is this machine's CPU, or whatever the board is.
         precisions: asked for; each gets a row in the report.
         gate: what an engine has to keep of the float model.
         budget: seconds of the precision search.
@@ -99,6 +103,8 @@ def deploy(
         images: show pictures and names in the report.
         sweep: measure throughput of the chosen engine as well.
         backend: compiler for an NVIDIA GPU in place of the target's; torch-tensorrt takes model folders only.
+        on: a board to build, run and time on over SSH: ``user@host``, ``user@host:port`` or a name of
+            ``~/.ssh/config``. This machine still loads, calibrates and scores.
         progress: called with every :class:`~edge.api.progress.Event`.
 
     Raises:
@@ -107,7 +113,7 @@ def deploy(
     """
     given = dict(locals())
     from edge.api.command import command_line
-    from edge.api.given import as_data, as_names, as_optional_path, as_task
+    from edge.api.given import as_address, as_data, as_names, as_optional_path, as_task
     from edge.pipeline.deploy import run_deploy
     from edge.pipeline.session import Request
 
@@ -134,6 +140,7 @@ def deploy(
         report_images=images,
         sweep=sweep,
         backend=backend,
+        on=as_address(on),
         command=command_line(deploy, given),
     )
     report, folder = run_deploy(request, Reporter(progress, STAGES))

@@ -11,6 +11,7 @@ from edge.errors import InputError
 
 if TYPE_CHECKING:
     from edge.api.options import DataLike, EngineLike, PathLike, TaskLike
+    from edge.boards.address import Address
     from edge.images.image_set import ImageSet
     from edge.loading import TaskSource
 
@@ -41,6 +42,21 @@ def as_paths(name: str, given: PathLike | Sequence[PathLike]) -> tuple[Path, ...
     if not many:
         raise InputError(f"{name}: is empty; give one path at least")
     return tuple(as_path(name, path) for path in many)
+
+
+def as_address(given: str | None) -> Address | None:
+    """Where a board is; None stays.
+
+    Raises:
+        InputError: not of the form ``user@host:port``.
+    """
+    from edge.boards.address import parse_address
+
+    if given is None:
+        return None
+    if not isinstance(given, str):
+        raise InputError(f"on: is a {type(given).__name__}; give user@host")
+    return parse_address(given)
 
 
 def as_names(name: str, given: str | Sequence[str] | None) -> tuple[str, ...] | None:

@@ -95,6 +95,7 @@ BackendOption = Annotated[
     str | None, Option("another compiler for an NVIDIA GPU: tensorrt, tensorrt-rtx or torch-tensorrt", "NAME")
 ]
 JetpackOption = Annotated[str | None, Option("JetPack release on the device", "V")]
+OnOption = Annotated[str | None, Option("do it on this board, over SSH", "user@host")]
 GateOption = Annotated[PathLike, Option("none, 99, 99.9, mlperf-3dunet or FILE.toml", "G", values=gate_names)]
 CountOption = Annotated[int, Option("train images to calibrate with", "N")]
 SmallOption = Annotated[bool, Option("judge on fewer than 20 images")]

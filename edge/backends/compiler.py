@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from .runner import ConvCounts
 
 if TYPE_CHECKING:
     from ..device.manifest import Candidate
-    from .runner import ConvCounts, Runner
+    from .runner import Runner
 
 _MODULES = {
     "openvino": (".openvino.compiler", "OpenVinoCompiler"),

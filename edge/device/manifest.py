@@ -51,6 +51,7 @@ class Candidate:
         reasons: node name to one phrase why it was left float.
         typed: whether the graph's own types give the precision (FP16 tensors and scales); None where it does not say.
         candidate: False for a graph that only serves as reference.
+        nodes: names of the graph's nodes, for compilers that leave some of theirs anonymous.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Candidate:
     reasons: Mapping[str, str]
     typed: bool | None = None
     candidate: bool = True
+    nodes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

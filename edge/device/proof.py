@@ -7,9 +7,7 @@ interrupted run does not check twice. They are timed together, in turn, as on th
 from __future__ import annotations
 
 import contextlib
-import time
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping
 
@@ -26,10 +24,10 @@ from ..codec import encode
 from ..errors import EdgeError, InputError
 from ..files import sha256_table
 from ..latency.statistics import Measured
-from ..latency.timing import interleave
 from ..latency.winner import Contender
-from ..machine.machine import ROOT, read_machine
-from ..machine.rails import IDLE_S, Meter, Power, energy, find_rails
+from ..machine.machine import ROOT
+from ..machine.rails import Power
+from .clock import time_runners
 from .engines import CachedEngine
 from .manifest import Candidate, Manifest
 from .pictures import PROBES, Pictures, bundled
@@ -41,8 +39,6 @@ if TYPE_CHECKING:
     Faults = dict[str, EdgeError]
 
 Say = Callable[[str], None]
-_LONGEST_POWER_S = 5.0
-_REGION = "host array in, host array out"
 
 
 @dataclass(frozen=True)
@@ -140,23 +136,8 @@ def time_engines(
             except EdgeError as fault:
                 faults[name] = fault
         job.say(f"timing {', '.join(runners) or 'nothing'} in turn, {options.seconds:g} s each")
-        before = _hottest(options.root)
-        conditions = {name: {"timed_region": _REGION, **runner.conditions()} for name, runner in runners.items()}
-        runs = {name: partial(runner.time, image) for name, runner in runners.items()}
-        measured = interleave(runs, options.seconds, options.min_runs, conditions, root=options.root) if runs else {}
-        machine = read_machine(options.root)
-        shared = {
-            "power_mode": machine.power_mode,
-            "clocks_fixed": machine.clocks_fixed,
-            "hottest_before": before,
-            "hottest_after": _hottest(options.root),
-            "seconds": options.seconds,
-        }
-        timed = {}
-        for name, one in measured.items():
-            power = _measure_power(options, runs[name], idle)
-            one = replace(one, conditions={**one.conditions, **shared, "power": power})
-            timed[name] = Timed(one, _layers(runners[name], engines[name][0]))
+        measured = time_runners(runners, image, options.seconds, options.min_runs, idle, options.root)
+        timed = {name: Timed(one, _layers(runners[name], engines[name][0])) for name, one in measured.items()}
     return timed, faults
 
 
@@ -179,19 +160,6 @@ def _check(job: Job, candidate: Candidate, runner: Runner, reference: Evaluation
         "gate": encode(verdict),
         "per_image_dice": [row.dice for row in per_image_dice(seen, reference)],
     }
-
-
-def _measure_power(options: Options, run: Callable[[], object], idle: Power | None) -> dict[str, Any] | None:
-    """What one engine draws running back to back; None where the board has no monitors."""
-    if idle is None:
-        return None
-    runs, start = 0, time.perf_counter()
-    with Meter(find_rails(options.root)) as meter:
-        while time.perf_counter() - start < min(options.seconds, _LONGEST_POWER_S) or not runs:
-            run()
-            runs += 1
-        seconds = time.perf_counter() - start
-    return energy(idle, meter.power(), seconds, runs)
 
 
 def _layers(runner: Runner, candidate: Candidate) -> tuple[Layer, ...]:
@@ -220,16 +188,3 @@ def loaded(job: Job, candidate: Candidate, kept: CachedEngine) -> Iterator[Runne
         yield runner
     finally:
         runner.close()
-
-
-def measure_idle(options: Options) -> Power | None:
-    rails = find_rails(options.root)
-    if not rails:
-        return None
-    with Meter(rails) as meter:
-        time.sleep(IDLE_S)
-    return meter.power()
-
-
-def _hottest(root: Path) -> float | None:
-    return max((degrees for _, degrees in read_machine(root).temperatures), default=None)

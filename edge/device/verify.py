@@ -24,11 +24,12 @@ from ..guard import parsing
 from ..latency.winner import standing
 from ..machine.machine import ROOT, Machine, read_machine
 from ..task.task import SegmentationTask
+from .clock import measure_idle
 from .engines import CachedEngine, obtain
 from .manifest import Manifest, check_folder
 from .pictures import Pictures, bundled, bundled_reference, supplied
 from .preflight import Preflight, preflight, require_target
-from .proof import Job, Options, Say, check, contender, loaded, measure_idle, time_engines
+from .proof import Job, Options, Say, check, contender, loaded, time_engines
 from .report import ENGINE, REPORT, assemble, engine_row, environment, failed_row, write_engine, write_run
 from .runtime import require_runtime, runtime_agreement, runtime_verdict
 from .seal import Seal
@@ -108,7 +109,7 @@ def verify(folder: Path, work: Path, out: Path, options: Options, say: Say) -> d
                 proof["gate"] = _witnessed(job, options.runtime, name, kept[name], proof)
     candidates = {candidate.name: candidate for candidate in manifest.candidates if candidate.candidate}
     with _stage(clock, "profile"):
-        idle = measure_idle(options)
+        idle = measure_idle(options.root)
         timed, faults = time_engines(job, {name: (candidates[name], kept[name]) for name in checked}, idle)
     refused.update(faults)
     rows = [

@@ -15,6 +15,7 @@ from edge.accuracy.attribution import LayerLoss, attribute
 from edge.accuracy.check import Checked, judged_reference
 from edge.accuracy.evaluate import Evaluation
 from edge.backends.engine import Candidate, Engine, Layer
+from edge.errors import MachineError
 from edge.files import replaced_folder
 from edge.fusion import Fused
 from edge.graph.model import Model
@@ -96,7 +97,7 @@ def run_deploy(request: Request, progress: Progress) -> tuple[Report, Path]:
             _remember(out, folder)
             try:
                 report = _deploy(job, reference, folder)
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, MachineError):
                 _keep_measurements(folder, out)
                 raise
     finally:

@@ -18,7 +18,6 @@ from edge.images.image_set import ImageSet
 from edge.latency.costs import Costs
 from edge.latency.statistics import Measured, Ratio, ratio
 from edge.latency.sweep import Throughput
-from edge.machine.environment import environment
 from edge.pipeline.session import Job
 from edge.quantization.ranges import Ranges
 from edge.report import Report, image_scores, quantiles
@@ -136,7 +135,7 @@ def assemble(
             search=_part(splits.search, "val"),
             evaluation=_part(splits.evaluation, "test"),
         ),
-        environment=environment(),
+        environment=job.bench.environment(),
         command=job.request.command,
         reference=Reference(backend="onnxruntime, graph optimizations off", **reference_scores(reference)),
         engines=tuple(sorted(rows, key=lambda r: (r.latency_ms is None, r.latency_ms.p50 if r.latency_ms else 0.0))),

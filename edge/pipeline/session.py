@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edge.accuracy.gate import Criteria, load_gate, require_enough
 from edge.backends.engine import PRECISIONS
+from edge.boards.address import Address
 from edge.errors import InputError
 from edge.graph.model import Model
 from edge.images.consistency import require_sound_masks
@@ -24,9 +25,9 @@ from edge.loading import ModelSource, TaskSource, load_model
 from edge.loading.quantized import announced, dequantized
 from edge.pipeline.progress import Progress
 from edge.search.bench import Bench
-from edge.search.open_bench import open_bench
+from edge.search.open_bench import open_bench, open_remote_bench
 from edge.targets.local import resolve
-from edge.targets.target import Target, find_target
+from edge.targets.target import CPU, Target, find_target
 from edge.task.task import SegmentationTask
 
 Advance = Callable[[], object]
@@ -42,7 +43,7 @@ class Request:
 
     model: ModelSource
     data: Path | ImageSet
-    target: str = "cpu"
+    target: str | None = None
     precisions: tuple[str, ...] | None = None
     gate: str = "99.9"
     budget_seconds: float = 300.0
@@ -62,6 +63,7 @@ class Request:
     report_images: bool = True
     sweep: bool = False
     backend: str | None = None
+    on: Address | None = None
     command: str = ""
 
 
@@ -131,9 +133,27 @@ def prepare(request: Request, progress: Progress) -> Job:
     Raises:
         InputError: unknown target, JetPack, gate or precision; a model or an image set at fault.
     """
-    target = resolve(find_target(request.target), request.backend)
     criteria = Criteria(load_gate(request.gate), request.strata, request.group)
-    bench = open_bench(target, request.jetpack, request.threads)
+    target, bench = _open_bench(request)
+    try:
+        return _prepare(request, progress, target, bench, criteria)
+    except BaseException:
+        bench.close()
+        raise
+
+
+def _open_bench(request: Request) -> tuple[Target, Bench]:
+    """The target, and what is asked of it: this machine, the board that was named, or a simulation."""
+    if request.on is None:
+        target = resolve(find_target(request.target or CPU), request.backend)
+        return target, open_bench(target, request.jetpack, request.threads)
+    if request.threads is not None or request.sweep:
+        option = "--sweep" if request.sweep else "--threads"
+        raise InputError(f"{option}: is of this machine's CPU and does not go with --on {request.on}; leave one out")
+    return open_remote_bench(request.on, request.target, request.jetpack, request.backend)
+
+
+def _prepare(request: Request, progress: Progress, target: Target, bench: Bench, criteria: Criteria) -> Job:
     if request.sweep and not bench.measured:
         raise InputError(f"--sweep: {target.name} is not this machine, so nothing is timed here; leave it out")
     precisions = request.precisions or target.precisions

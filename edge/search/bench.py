@@ -189,6 +189,10 @@ class Bench(Protocol):
         """Everything about this bench that its answers depend on: compiler, versions, threads."""
         ...
 
+    def environment(self) -> dict[str, Any]:
+        """The machine that its answers come from, as a report records it."""
+        ...
+
     def basis(self) -> str:
         """What the times of its profiles are, where they are not measured; else ""."""
         ...

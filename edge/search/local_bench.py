@@ -27,7 +27,7 @@ from edge.latency.pixels import IN_ENGINE, REGION, in_engine
 from edge.latency.sweep import SWEEP_SECONDS, Throughput, sweep
 from edge.latency.timing import interleave
 from edge.machine.cores import physical_cores
-from edge.machine.environment import versions
+from edge.machine.environment import environment, versions
 from edge.quantization.ranges import Ranges
 from edge.search.bench import (
     Advance,
@@ -194,6 +194,10 @@ class LocalBench:
         """See :class:`~edge.search.bench.Bench`."""
         packages = (self._target.backend.replace("_", "-"), "onnxruntime")
         return {"compiler": versions(packages), "threads": self._threads}
+
+    def environment(self) -> dict[str, Any]:
+        """This machine's."""
+        return environment()
 
     def basis(self) -> str:
         """Empty: they are measured."""

@@ -1,8 +1,10 @@
-"""The bench of a target: this machine where it is the target, a simulation where it is not."""
+"""The bench of a target: this machine where it is the target, a board where one is named, else a simulation."""
 
 from __future__ import annotations
 
 from edge.backends import find_backend
+from edge.boards.address import Address
+from edge.boards.device import require_compiler, require_device, resolve_elsewhere
 from edge.errors import InputError
 from edge.machine.environment import versions
 from edge.quantization.schemes import find_scheme
@@ -11,7 +13,7 @@ from edge.search.dialect import Dialect, PlainDialect, TensorRtDialect
 from edge.search.local_bench import LocalBench
 from edge.search.simulated_bench import SimulatedBench
 from edge.targets.local import is_local
-from edge.targets.target import Target
+from edge.targets.target import CPU, Target, find_target
 
 # TensorRT for RTX reads what the enterprise parser of its time reads.
 RTX_PARSER = "10.16"
@@ -38,6 +40,41 @@ def open_bench(target: Target, jetpack: str | None = None, threads: int | None =
     return SimulatedBench(
         backend, target, TensorRtDialect(tensorrt), tensorrt, _written_for(target, jetpack, tensorrt), threads
     )
+
+
+def open_remote_bench(
+    address: Address, name: str | None, jetpack: str | None = None, backend: str | None = None
+) -> tuple[Target, Bench]:
+    """A bench on a board, and the target that the board is; close it when done.
+
+    Args:
+        address: of the board.
+        name: of the target; None takes what the board is: its Jetson, else its CPU.
+        jetpack: release that must be on the board; None takes what is there.
+        backend: another compiler for its NVIDIA GPU.
+
+    Raises:
+        InputError: unknown names.
+        MachineError: the board cannot be reached, is another device, or lacks something.
+    """
+    from edge.boards.board import Board
+    from edge.boards.line import Line
+    from edge.search.remote_bench import RemoteBench
+
+    known = find_target(name) if name is not None else None
+    board = Board(Line(address))
+    try:
+        facts = board.look()
+        target = known or find_target(facts.module or CPU)
+        target = resolve_elsewhere(target, backend)
+        require_device(target, facts, board.name)
+        identity, environment = board.open(target.backend)
+        require_compiler(target, identity, jetpack, board.name)
+    except BaseException:
+        board.close()
+        raise
+    dialect = dialect_of(target.backend, identity.version)
+    return target, RemoteBench(board, identity, environment, find_backend(target.backend), target, dialect)
 
 
 def dialect_of(backend: str, tensorrt: str) -> Dialect:

@@ -31,7 +31,7 @@ from edge.latency.costs import Costs
 from edge.latency.estimate import Peaks, target_peaks
 from edge.latency.quantized import estimate_quantized
 from edge.latency.sweep import Throughput
-from edge.machine.environment import versions
+from edge.machine.environment import environment, versions
 from edge.machine.here import installed
 from edge.quantization.ranges import Ranges
 from edge.search.bench import (
@@ -209,6 +209,10 @@ class SimulatedBench:
         """See :class:`~edge.search.bench.Bench`."""
         tables = {rest: asdict(plan_peaks(self._target, rest)) for rest in ("fp32", "fp16")}
         return {"compiler": versions(("onnxruntime",)), "peaks": tables}
+
+    def environment(self) -> dict[str, Any]:
+        """This machine's."""
+        return environment()
 
     def basis(self) -> str:
         """See :class:`~edge.search.bench.Bench`."""

@@ -61,7 +61,7 @@ def resolve(target: Target, backend: str | None = None) -> Target:
         MachineError: ``gpu`` on a machine without a GPU or without its compiler; the message says which.
     """
     if backend is not None:
-        target = replace(target, backend=_checked(backend, target))
+        target = replace(target, backend=checked_backend(backend, target))
     if not target.own or target.kind == "cpu":
         return target
     here = this_machine()
@@ -87,7 +87,12 @@ def resolved_backend(target: Target, here: Here) -> str:
     return target.backend
 
 
-def _checked(backend: str, target: Target) -> str:
+def checked_backend(backend: str, target: Target) -> str:
+    """The module name of a compiler that serves the target.
+
+    Raises:
+        InputError: it does not.
+    """
     name = backend.replace("-", "_")
     known = GPU_BACKENDS if target.kind != "cpu" else ("openvino",)
     if name not in known:

@@ -21,7 +21,14 @@ from edge.backends.openvino.compiler import compile_graph
 from edge.backends.openvino.faults import openvino_faults
 from edge.backends.openvino.network import DEVICE, core, version
 from edge.backends.openvino.pixels import OpenVinoPixels
-from edge.backends.openvino.runner import CAPABILITIES, OpenVinoRunner, capabilities, load_network, require_precision
+from edge.backends.openvino.runner import (
+    CAPABILITIES,
+    OpenVinoRunner,
+    capabilities,
+    load_network,
+    missing_arithmetic,
+    require_precision,
+)
 from edge.machine.cores import physical_cores
 from edge.targets.target import Target
 
@@ -33,11 +40,7 @@ class OpenVino:
 
     def refusal(self, precision: str, target: Target) -> str | None:
         """What this CPU would silently run in another precision, as its own list of capabilities says."""
-        wanted = CAPABILITIES.get(precision)
-        if wanted is None or wanted in capabilities():
-            return None
-        runs = "BF16" if "BF16" in capabilities() and precision == "fp16" else "FP32"
-        return f"this CPU has no {wanted} arithmetic: OpenVINO would silently run {runs}"
+        return missing_arithmetic(precision, capabilities())
 
     def build(self, candidate: Candidate, target: Target, folder: Path) -> Engine:
         """Compile once, to be sure that it does and to count what runs, and store OpenVINO's IR.

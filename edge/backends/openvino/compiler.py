@@ -29,7 +29,8 @@ class OpenVinoCompiler(Compiler):
 
     def build(self, candidate: Candidate, graph: Path, folder: Path, timings: Path, workspace: int) -> Built:
         """Compile and store the IR; neither timings nor a workspace are used."""
-        return compile_graph(graph.read_bytes(), candidate.rest, folder, f"graph {candidate.name}")
+        where = f"graph {candidate.name}"
+        return compile_graph(graph.read_bytes(), candidate.rest, folder, where, nodes=candidate.nodes)
 
     def load(self, candidate: Candidate, folder: Path, built: Built, output: str | None) -> OpenVinoRunner:
         """Compile the IR for this CPU, for all its physical cores."""

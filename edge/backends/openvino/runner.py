@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Mapping
+from typing import TYPE_CHECKING, AbstractSet, Any, Mapping
 
 import numpy as np
 
@@ -26,6 +26,15 @@ CAPABILITIES: Mapping[str, str] = {"int8": "INT8", "fp32": "FP32", "bf16": "BF16
 def capabilities() -> frozenset[str]:
     """What this CPU computes in, as OpenVINO lists it."""
     return frozenset(core().get_property(DEVICE, "OPTIMIZATION_CAPABILITIES"))
+
+
+def missing_arithmetic(precision: str, able: AbstractSet[str]) -> str | None:
+    """Why a precision would not really run on a CPU of these capabilities; None where it would."""
+    wanted = CAPABILITIES.get(precision)
+    if wanted is None or wanted in able:
+        return None
+    runs = "BF16" if "BF16" in able and precision == "fp16" else "FP32"
+    return f"this CPU has no {wanted} arithmetic: OpenVINO would silently run {runs}"
 
 
 def require_precision(rest: str) -> None:

@@ -1,0 +1,1 @@
+"""Boards: machines that engines are built, run and timed on, reached over SSH."""

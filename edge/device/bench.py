@@ -1,0 +1,331 @@
+"""A board's half of a bench: graphs and inputs kept by hash, engines kept by what they were built from.
+
+Everything lies in one folder and nothing but that folder is written, so that a process that lost its line is replaced
+by one that finds all of it there. What is asked of something that is not here (any more) is answered by
+:class:`Lacking`, and whoever asked sends it.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
+
+import numpy as np
+
+from ..backends.compiler import Built, Compiler, Identity, find_compiler
+from ..backends.runner import ConvCounts, Layer, Runner
+from ..codec import encode
+from ..errors import InputError, MachineError
+from ..files import recover_json, replaced_folder, sha256_bytes, sha256_file, sha256_table, write_bytes, write_json
+from ..latency.statistics import Measured
+from ..machine.cores import affinity
+from ..machine.machine import ROOT, read_machine
+from ..machine.rails import Power
+from .clock import measure_idle, time_runners
+from .manifest import Candidate
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float32]
+
+_RECORD = "engine.json"
+_HEX = re.compile(r"[0-9a-f]{64}")
+_MOST_ENGINES = 16
+_MOST_INPUT_BYTES = 2 << 30
+_SPARE_BYTES = 200 << 20
+_BUILD_SHARE = 4  # of the graph's bytes: plan, timing cache, and both again while they are written
+_MOST_WORKSPACE = 4 << 30
+
+
+class Lacking(Exception):
+    """What is asked for is not here.
+
+    Attributes:
+        digests: of blobs.
+        engines: keys.
+    """
+
+    def __init__(self, digests: Sequence[str] = (), engines: Sequence[str] = ()) -> None:
+        super().__init__("not here")
+        self.digests, self.engines = tuple(digests), tuple(engines)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An engine on disk.
+
+    Attributes:
+        candidate: what it was built from.
+        built: what the compiler said.
+        files: artefact file to (bytes, SHA-256).
+        output: name of the output to return; None for the first.
+    """
+
+    candidate: Candidate
+    built: Built
+    files: Mapping[str, tuple[int, str]]
+    output: str | None
+
+
+class BoardBench:
+    """Engines of one compiler on this board.
+
+    Args:
+        backend: name of the compiler.
+        folder: for everything it writes.
+        root: where ``proc`` and ``sys`` lie.
+    """
+
+    def __init__(self, backend: str, folder: Path, root: Path = ROOT) -> None:
+        self._backend, self._folder, self._root = backend, folder, root
+        self._compiler: Compiler = find_compiler(backend)
+        self.identity: Identity = self._compiler.identity()
+        self._loaded: tuple[str, Runner] | None = None
+        self._idle: Power | None = None
+
+    def environment(self) -> dict[str, Any]:
+        """The ``environment`` entry of a report."""
+        machine, identity = read_machine(self._root), self.identity
+        return {
+            "cpu": machine.model,
+            "isa": list(machine.isa),
+            "gpu": identity.gpu if identity.gpu != machine.model else None,
+            "device": machine.model,
+            "threads": len(affinity()),
+            "versions": {self._backend: identity.version, "numpy": np.__version__},
+            "python": platform.python_version(),
+            "os": f"{platform.system()} {platform.release()}, {machine.architecture}",
+            "power_mode": machine.power_mode,
+            "clocks_fixed": machine.clocks_fixed,
+            "load": round(os.getloadavg()[0], 2),
+            "jetpack": machine.jetpack,
+            "machine": machine.to_json(),
+        }
+
+    def put(self, data: bytes) -> None:
+        """Keep a blob under its SHA-256; of too many, those that were not used for longest go."""
+        path = self._blob(sha256_bytes(data))
+        if not path.is_file():
+            self._make_room(len(data))
+            write_bytes(path, data)
+
+    def build(self, candidate: Candidate, graph: str, output: str | None) -> tuple[str, Kept]:
+        """The engine of a graph; the one that is here already, where there is one.
+
+        Args:
+            candidate: what it is; its ``graph`` and ``parity`` are not looked at.
+            graph: digest of the ONNX file.
+            output: name of the output to return; None for the first.
+
+        Returns:
+            The engine's key, and the engine.
+
+        Raises:
+            Lacking: the graph is not here.
+            InputError: the compiler refuses it.
+            MachineError: this board cannot build.
+        """
+        key = sha256_table([graph, output, candidate.rest, candidate.typed, candidate.precision, asdict(self.identity)])
+        try:
+            return key, self._kept(key)
+        except Lacking:
+            pass
+        path = self._present(graph)
+        self._require_disk(_SPARE_BYTES + _BUILD_SHARE * path.stat().st_size)
+        self._unload()
+        self._forget_engines()
+        folder = self._engine(key)
+        with replaced_folder(folder, _RECORD) as fresh:
+            built = self._compiler.build(candidate, path, fresh, self._folder / "timing.cache", self._workspace())
+            files = {name: ((fresh / name).stat().st_size, sha256_file(fresh / name)) for name in built.files}
+            kept = Kept(candidate, built, files, output)
+            write_json(fresh / _RECORD, encode(kept))
+        return key, kept
+
+    def adopt(self, candidate: Candidate, built: Built, blobs: Mapping[str, str], output: str | None) -> str:
+        """Take an engine that was built elsewhere.
+
+        Args:
+            candidate, built: what it is.
+            blobs: artefact file to the digest of its blob.
+            output: as for :meth:`build`.
+
+        Raises:
+            Lacking: a blob is not here.
+        """
+        found = {name: self._present(digest) for name, digest in blobs.items()}
+        if any(Path(name).name != name for name in found):
+            raise InputError("an engine's file is named by a path; build the engine again")
+        key = sha256_table([dict(blobs), output, candidate.rest, "adopted"])
+        files = {name: (path.stat().st_size, blobs[name]) for name, path in found.items()}
+        with replaced_folder(self._engine(key), _RECORD) as fresh:
+            for name, path in found.items():
+                shutil.copyfile(str(path), str(fresh / name))
+            write_json(fresh / _RECORD, encode(Kept(candidate, built, files, output)))
+        return key
+
+    def run(self, key: str, inputs: Sequence[str], shape: Sequence[int]) -> Array:
+        """``[inputs, maps, height, width]`` float32.
+
+        Args:
+            key: of an engine.
+            inputs: digests of float32 arrays.
+            shape: ``[1, channels, height, width]`` of each.
+
+        Raises:
+            Lacking: the engine or an input is not here.
+        """
+        arrays = [self._input(digest, shape) for digest in inputs]
+        runner = self._runner(key)
+        return np.concatenate([runner.run(array) for array in arrays])
+
+    def time(
+        self,
+        keys: Mapping[str, str],
+        image: str,
+        shape: Sequence[int],
+        seconds: float,
+        min_runs: int,
+        advance: Callable[[], object],
+    ) -> dict[str, Measured]:
+        """Times of engines in turn.
+
+        Args:
+            keys: name to key.
+            image, shape: digest and shape of what they are timed on.
+            seconds, min_runs: of each, both at least.
+            advance: called for each second that was timed.
+
+        Raises:
+            Lacking: an engine or the image is not here.
+        """
+        array = self._input(image, shape)
+        kept = {name: self._kept(key) for name, key in keys.items()}
+        self._unload()
+        if self._idle is None:
+            self._idle = measure_idle(self._root)
+        with ExitStack() as stack:
+            runners = {name: self._load(keys[name], one) for name, one in kept.items()}
+            for runner in runners.values():
+                stack.callback(runner.close)
+            return time_runners(runners, array, seconds, min_runs, self._idle, self._root, advance)
+
+    def layers(self, keys: Sequence[str], times: int) -> list[list[tuple[Layer, ...]]]:
+        """So many layer tables of each engine, taken in turn.
+
+        Raises:
+            Lacking: an engine is not here.
+        """
+        kept = [self._kept(key) for key in keys]
+        self._unload()
+        tables: list[list[tuple[Layer, ...]]] = [[] for _ in keys]
+        with ExitStack() as stack:
+            runners = []
+            for key, one in zip(keys, kept):
+                runners.append(self._load(key, one))
+                stack.callback(runners[-1].close)
+            for _ in range(times):
+                for table, runner in zip(tables, runners):
+                    table.append(runner.layers())
+        return tables
+
+    def fetch(self, key: str, name: str) -> bytes:
+        """One of an engine's files.
+
+        Raises:
+            Lacking: the engine is not here.
+            InputError: it has no such file.
+        """
+        if name not in self._kept(key).files:
+            raise InputError(f"an engine has no file {name!r:.60}")
+        return (self._engine(key) / name).read_bytes()
+
+    def close(self) -> None:
+        """Let go of the engine at hand."""
+        self._unload()
+
+    def _blob(self, digest: str) -> Path:
+        if not _HEX.fullmatch(digest):
+            raise InputError(f"{digest!r:.80} is no SHA-256")
+        return self._folder / "blobs" / digest
+
+    def _present(self, digest: str) -> Path:
+        path = self._blob(digest)
+        if not path.is_file():
+            raise Lacking(digests=[digest])
+        os.utime(str(path))
+        return path
+
+    def _input(self, digest: str, shape: Sequence[int]) -> Array:
+        return np.frombuffer(self._present(digest).read_bytes(), np.float32).reshape(tuple(shape)).copy()
+
+    def _engine(self, key: str) -> Path:
+        if not _HEX.fullmatch(key):
+            raise InputError(f"{key!r:.80} is no engine's key")
+        return self._folder / "engines" / key
+
+    def _kept(self, key: str) -> Kept:
+        """What this board wrote of an engine; a folder that was cut short counts as none."""
+        folder = self._engine(key)
+        table = recover_json(folder / _RECORD)
+        try:
+            row = table["built"]
+            lists = {name: tuple(row[name]) for name in ("files", "warnings")}
+            built = Built(**{**row, **lists, "convs": ConvCounts(**row["convs"])})
+            files = {name: tuple(entry) for name, entry in table["files"].items()}
+            kept = Kept(Candidate(**table["candidate"]), built, files, table["output"])
+        except (KeyError, TypeError, ValueError):
+            raise Lacking(engines=[key]) from None
+        os.utime(str(folder / _RECORD))
+        return kept
+
+    def _runner(self, key: str) -> Runner:
+        """The engine, loaded; it stays at hand until another is asked for."""
+        if self._loaded is None or self._loaded[0] != key:
+            self._unload()
+            self._loaded = (key, self._load(key, self._kept(key)))
+        return self._loaded[1]
+
+    def _load(self, key: str, kept: Kept) -> Runner:
+        return self._compiler.load(kept.candidate, self._engine(key), kept.built, kept.output)
+
+    def _unload(self) -> None:
+        if self._loaded is not None:
+            self._loaded[1].close()
+            self._loaded = None
+
+    def _make_room(self, needed: int) -> None:
+        blobs = _oldest_first((self._folder / "blobs").glob("*"))
+        while blobs and sum(size for _, size, _ in blobs) + needed > _MOST_INPUT_BYTES:
+            blobs.pop(0)[2].unlink()
+        self._require_disk(_SPARE_BYTES + needed)
+
+    def _forget_engines(self) -> None:
+        """Those that were not asked for longest; whoever asks again builds again."""
+        records = _oldest_first((self._folder / "engines").glob(f"*/{_RECORD}"))
+        for _, _, record in records[: max(0, len(records) - _MOST_ENGINES + 1)]:
+            shutil.rmtree(str(record.parent), ignore_errors=True)
+
+    def _require_disk(self, needed: int) -> None:
+        free = shutil.disk_usage(str(self._folder)).free
+        if free < needed:
+            raise MachineError(f"{self._folder}: {free / 1e6:.0f} MB free, {needed / 1e6:.0f} MB needed; free the disk")
+
+    def _workspace(self) -> int:
+        free = read_machine(self._root).free_bytes
+        return max(256 << 20, min(free // 2, _MOST_WORKSPACE)) if free else 1 << 30
+
+
+def _oldest_first(paths: Any) -> list[tuple[float, int, Path]]:
+    rows = []
+    for path in paths:
+        status = path.stat()
+        rows.append((status.st_mtime, status.st_size, path))
+    return sorted(rows)

@@ -1,0 +1,67 @@
+"""Deployments to a board over SSH: the real sshd of this machine, with its CPU as the board's."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fixtures.discs import disc_network, write_discs
+from tests.fixtures.sshd import SSHD, WHY_NOT, SshBoard, ssh_board
+
+pytestmark = pytest.mark.skipif(SSHD is None, reason=WHY_NOT)
+
+SPLITS = {"train": 6, "val": 4, "test": 22}
+
+
+@pytest.fixture(scope="module")
+def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshBoard]:
+    with ssh_board(tmp_path_factory.mktemp("board")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("deploy")
+    write_discs(root / "discs", SPLITS)
+    disc_network().save(root / "discs.onnx")
+    return root
+
+
+def edge(board: SshBoard, place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The user's command, with the home folder of the board's client."""
+    environment = {**os.environ, "HOME": str(board.client)}
+    environment.pop("SSH_AUTH_SOCK", None)
+    command = [sys.executable, "-m", "edge.cli.app", *arguments]
+    return subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=300, check=False)
+
+
+def deploy(board: SshBoard, place: Path, out: str, *more: str) -> subprocess.CompletedProcess[str]:
+    return edge(
+        board, place, "deploy", "discs.onnx", "--data", "discs", "--out", out, "--precisions", "fp32,int8", "--seconds",
+        "0.05", "--budget", "1", "--quiet", *more,
+    )  # fmt: skip
+
+
+def test_a_board_gives_what_this_machine_gives(board: SshBoard, place: Path) -> None:
+    for out, more in (("here", ()), ("there", ("--on", board.address))):
+        done = deploy(board, place, out, *more)
+        assert done.returncode == 0, done.stderr
+    here, there = (json.loads((place / out / "report.json").read_text()) for out in ("here", "there"))
+    assert (place / "here" / "plan.json").read_text() == (place / "there" / "plan.json").read_text()
+    scores = [{row["name"]: row["accuracy"] for row in report["engines"]} for report in (here, there)]
+    assert scores[0] == scores[1]
+    assert there["status"] == "passed"
+    for row in there["engines"]:
+        conditions = row["latency_ms"]["conditions"]
+        assert conditions["board"] == board.address and "hottest_after" in conditions and "power" in conditions
+        assert set(row["latency_ms"]["conditions"]["interleaved_with"])
+    assert any(board.address in note for note in there["notes"])
+    # What travelled stays for the next deployment; what this one made is gone.
+    assert list((board.home / ".cache/segedge/runs").iterdir()) == []
+    assert len([p for p in (board.home / ".cache/segedge").iterdir() if p.name != "runs"]) == 1
