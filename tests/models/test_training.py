@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import train
@@ -21,6 +23,9 @@ from training.serp import SelfEmbedding
 
 from edge.errors import InputError
 from edge.images.image_set import load_image_set
+from edge.task.intensity import Intensity
+from edge.task.task import SegmentationTask
+from tests.fixtures.volumes import blob_volume, write_nifti
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 
@@ -233,3 +238,20 @@ def test_a_further_checkpoint_brings_its_own_task() -> None:
     assert opened.folder.task.classes == ("left ventricle",)
     assert opened.folder.checkpoint.name == "weights-sunnybrook.safetensors"
     assert opened.folder.name == "litenext@sunnybrook"
+
+
+def test_volumes_are_trained_on_slice_by_slice_where_the_network_sees_them(tmp_path: Path) -> None:
+    values, mask = blob_volume(6, 40)
+    for name, array in (("case", values), ("mask", mask)):
+        write_nifti(tmp_path / f"{name}.nii.gz", array.transpose(2, 1, 0), np.diag([-1.0, -1.0, 1.0, 1.0]))
+    (tmp_path / "manifest.csv").write_text("image,mask,split\ncase.nii.gz,mask.nii.gz,train\n")
+    task = SegmentationTask(
+        size=(48, 32), channels="grey", fit="crop", scale=1.0, intensity=Intensity(range=(-50, 150))
+    )
+    images = load_training_images(load_image_set(tmp_path), task, "")
+    assert images.inputs.shape == (6, 1, 48, 32)
+    expected = np.zeros((6, 48, 32), np.uint8)
+    expected[:, 4:44] = mask[:, :, 4:36]  # padded above and below, cut left and right
+    np.testing.assert_array_equal(images.masks.numpy(), expected)
+    with pytest.raises(InputError, match="training counts every pixel"):
+        load_training_images(load_image_set(tmp_path), replace(task, ignore=255), "")

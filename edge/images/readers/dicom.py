@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -225,30 +225,32 @@ def _blame(path: Path, dataset: Any, error: RuntimeError) -> None:
 
 
 class _Across:
-    """A series cut across its slices: all of them, decoded once, into a temporary file."""
+    """A series cut across its slices: all of them, decoded once, when the first plane is asked for, into a temporary
+    file."""
 
     def __init__(self, series: Series) -> None:
-        depth, rows, columns = series.shape
+        self._series = series
+        self._voxels: Voxels | None = None
         self._whole = True
 
-        def fill(stream: Any) -> None:
-            for frame in series.frames:
-                values = _decoded(frame).values
-                if values.ndim != 2:
-                    raise InputError("is in colour, which is not cut across its slices; leave out axis")
-                self._whole &= values.dtype.kind in "iu"
-                stream.write(np.ascontiguousarray(values, np.float32).tobytes())
-
-        self._stream = spooled(fill)
-        self._voxels = Voxels(self._stream, 0, (depth, rows, columns), np.dtype(np.float32))
-
     def read(self, view: View, index: int) -> Pixels:
-        values = self._voxels.slice(view.order[0], index)
-        shown = np.ascontiguousarray(view.show(values))
+        if self._voxels is None:
+            self._voxels = Voxels(spooled(self._fill), 0, self._series.shape, np.dtype(np.float32))
+        shown = np.ascontiguousarray(view.show(self._voxels.slice(view.order[0], index)))
         return Pixels(settled(shown.astype(np.int32)) if self._whole else shown)
 
     def close(self) -> None:
-        self._stream.close()
+        if self._voxels is not None:
+            self._voxels.stream.close()
+            self._voxels = None
+
+    def _fill(self, stream: IO[bytes]) -> None:
+        for frame in self._series.frames:
+            values = _decoded(frame).values
+            if values.ndim != 2:
+                raise InputError("is in colour, which is not cut across its slices; leave out axis")
+            self._whole &= values.dtype.kind in "iu"
+            stream.write(np.ascontiguousarray(values, np.float32).tobytes())
 
 
 class _quiet(warnings.catch_warnings):
