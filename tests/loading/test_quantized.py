@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from edge.backends.onnxruntime import reference
 from edge.cli.app import app
 from edge.errors import InputError
 from edge.graph.model import Model
-from edge.loading.quantized import announced, dequantized
+from edge.loading.quantized import announced, dequantized, on_products
 from edge.quantization.calibrate import calibrate
 from edge.quantization.schemes import find_scheme, plan_int8
 from edge.quantization.write import quantize
@@ -38,10 +39,56 @@ def test_stripping_leaves_a_float_graph_near_the_original() -> None:
     np.testing.assert_allclose(reference(model).run(image), exact, atol=0.02 * np.abs(exact).max())
 
 
+def test_a_relu_that_a_grid_stands_for_comes_back(tmp_path: Path) -> None:
+    """ONNX Runtime's quantizer drops a ReLU whose Q begins at 0; here by hand, on the first one."""
+    import onnx
+
+    source = authored()
+    proto = onnx.ModelProto()
+    proto.CopyFrom(source.proto)
+    relu = next(node for node in proto.graph.node if node.op_type == "Relu")
+    after = [node for node in proto.graph.node if node.op_type == "QuantizeLinear" and node.input[0] == relu.output[0]]
+    assert len(after) == 1
+    zero = next(t for t in proto.graph.initializer if t.name == after[0].input[2])
+    scale = next(t for t in proto.graph.initializer if t.name == after[0].input[1])
+    wide = 2 * onnx.numpy_helper.to_array(scale)  # as large a range, all of it above 0
+    scale.CopyFrom(onnx.numpy_helper.from_array(wide.astype(np.float32), scale.name))
+    zero.CopyFrom(onnx.numpy_helper.from_array(np.array(0, np.uint8), zero.name))
+    after[0].input[0] = relu.input[0]
+    proto.graph.node.remove(relu)
+    model = dequantized(dataclasses.replace(source, proto=proto))
+    assert "Clip" in {node.op_type for node in model.proto.graph.node}
+    image = noise_batch(TASK)
+    exact = reference(disc_network()).run(image)
+    np.testing.assert_allclose(reference(model).run(image), exact, atol=0.05 * np.abs(exact).max())
+
+
 def test_a_float_graph_has_nothing_to_strip() -> None:
     assert announced(disc_network()).notes == ()
     with pytest.raises(InputError, match="nothing to dequantize"):
         dequantized(disc_network())
+
+
+def test_pairs_stay_on_operands_of_convolutions_alone() -> None:
+    import onnx
+
+    source = authored()
+    proto = onnx.ModelProto()
+    proto.CopyFrom(source.proto)
+    relu = next(node for node in proto.graph.node if node.op_type == "Relu")
+    scale = np.float32(0.05)
+    proto.graph.initializer.extend(
+        [onnx.numpy_helper.from_array(scale, "s"), onnx.numpy_helper.from_array(np.int8(3), "z")]
+    )
+    at = list(proto.graph.node).index(relu)
+    proto.graph.node.insert(at, onnx.helper.make_node("QuantizeLinear", [relu.input[0], "s", "z"], ["q"], "q"))
+    proto.graph.node.insert(at + 1, onnx.helper.make_node("DequantizeLinear", ["q", "s", "z"], ["dq"], "dq"))
+    relu.input[0] = "dq"
+    wider = dataclasses.replace(source, proto=proto)
+    kept = on_products(wider)
+    assert [n.op_type for n in kept.proto.graph.node] == [n.op_type for n in source.proto.graph.node]
+    image = noise_batch(TASK)
+    np.testing.assert_array_equal(reference(kept).run(image), reference(source).run(image))
 
 
 @pytest.mark.parametrize("strip", [False, True])
