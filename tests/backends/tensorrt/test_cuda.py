@@ -1,4 +1,4 @@
-"""The ctypes half of the GPU interface, against a libcudart of our own that keeps "device" memory on the host.
+"""The ctypes half of the GPU interface, against the double of libcudart.
 
 It checks the calls (argument types, order, freeing) that no machine without a GPU can; on one with a GPU the tests
 marked ``needs_gpu`` use the real library.
@@ -17,7 +17,7 @@ from tests.fixtures.tensorrt.gpu import compile_cudart
 
 
 def test_memory_goes_there_and_back_and_is_freed(library):
-    cuda = CudaRuntime(library)
+    cuda, before = CudaRuntime(library), library.double_live()
     stream, array = cuda.stream(), cuda.pinned((2, 3), np.float32)
     array[...] = np.arange(6).reshape(2, 3)
     back, pointer = cuda.pinned((2, 3), np.float32), cuda.malloc(array.nbytes)
@@ -25,12 +25,12 @@ def test_memory_goes_there_and_back_and_is_freed(library):
     cuda.to_host(back, pointer, stream)
     cuda.synchronize(stream)
     np.testing.assert_array_equal(back, array)
-    assert library.stub_live() == 4
+    assert library.double_live() == before + 4
     cuda.free(pointer)
     cuda.free_pinned(array)
     cuda.free_pinned(back)
     cuda.free_stream(stream)
-    assert library.stub_live() == 0
+    assert library.double_live() == before
 
 
 def test_times_and_facts(library):
@@ -38,8 +38,9 @@ def test_times_and_facts(library):
     start, end, stream = cuda.event(), cuda.event(), cuda.stream()
     cuda.record(start, stream)
     cuda.record(end, stream)
-    assert cuda.elapsed(start, end) == 1.5
-    assert cuda.capability() == (8, 7) and cuda.memory() == (3 << 32, 8 << 32)
+    cuda.synchronize(stream)
+    assert cuda.elapsed(start, end) >= 0
+    assert cuda.capability() == (8, 7) and cuda.memory()[1] == 8 << 30
     cuda.free_event(start)
     cuda.free_event(end)
     cuda.free_stream(stream)
@@ -47,15 +48,15 @@ def test_times_and_facts(library):
 
 def test_a_graph_is_recorded_or_done_without(library):
     cuda, done = CudaRuntime(library), []
-    stream, before = cuda.stream(), library.stub_live()
+    stream, before = cuda.stream(), library.double_live()
     graph = cuda.capture(stream, lambda: done.append(1))
     assert graph and done == [1]
     cuda.launch(graph, stream)
     cuda.free_graph(graph)
-    library.stub_fail_capture(1)
+    library.double_refuse_capture(1)
     assert cuda.capture(stream, lambda: None) is None
-    library.stub_fail_capture(0)
-    assert library.stub_live() == before
+    library.double_refuse_capture(0)
+    assert library.double_live() == before
     cuda.free_stream(stream)
 
 
