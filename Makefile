@@ -7,7 +7,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: fuzz gpu help setup demo test lint runtime clean
+.PHONY: fuzz lock sbom gpu help setup demo test lint runtime clean
 .DELETE_ON_ERROR:
 
 help:
@@ -22,11 +22,13 @@ help:
 
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml constraints.txt requirements.lock
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found; install Python 3.11 or newer and run make PYTHON=python3"; exit 3; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is older than 3.11, which the pinned packages need; run make PYTHON=..."; exit 3; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "error: no venv module; install python3-venv"; exit 3; }
 	@echo "installing into $(VENV) (a few minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock \
+		|| { echo "error: pip could not install the locked packages; its message is above"; exit 3; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,torch,tensorrt-rtx]' \
 		|| { echo "error: pip could not install the packages; its message is above"; exit 3; }
 	@touch $@
@@ -44,6 +46,19 @@ test: lint runtime
 
 test-fast: lint
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
+
+sbom: $(STAMP)
+	$(BIN)/python -m supply.sbom --out out/sbom.json
+
+# Needs uv (pip install uv), and a look at what changed.
+TORCH := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cupti nvidia-cuda-nvrtc \
+	nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand nvidia-cusolver nvidia-cusparse \
+	nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
+lock:
+	{ grep '^#' requirements.lock; uv pip compile --quiet pyproject.toml --extra dev --extra torch --extra tensorrt-rtx \
+		-c constraints.txt --generate-hashes --universal --python-version 3.11 --no-header --no-annotate \
+		$(TORCH:%=--no-emit-package %) | grep -v '^#'; } > requirements.lock.new
+	mv requirements.lock.new requirements.lock
 
 fuzz: $(STAMP)
 	$(BIN)/python -m tests.fuzz --inputs 20000 --seed "$${SEED:-0}"

@@ -13,11 +13,12 @@ from edge.accuracy.gate import NONE, Gate, load_gate
 from edge.arrays import read_arrays
 from edge.backends.engine import MANIFEST, Engine, read_engine
 from edge.errors import InputError
+from edge.files import sha256_file
 from edge.graph.model import Model, read_model
-from edge.guard import parsing
+from edge.guard import parsing, require_regular
 from edge.images.image_set import ImageSet, load_image_set
 from edge.report.results import Report
-from edge.report.store import read_report
+from edge.report.store import OUTPUTS, read_report
 
 GRAPH = "graph.onnx"
 
@@ -93,7 +94,10 @@ class Run:
         Raises:
             InputError: missing or damaged.
         """
-        path = self.folder / "reference.npz"
+        path = self.folder / OUTPUTS
+        require_regular(path, "array file")
+        if sha256_file(path) != self.report.reference.outputs_sha256:
+            raise InputError(f"{path}: is not the one that the report of this run was made with; deploy again")
         arrays = read_arrays(path, ("names", "outputs"), "deploy again")
         names, outputs = arrays["names"], arrays["outputs"]
         if names.dtype.kind != "U" or names.ndim != 1 or outputs.dtype.kind != "f" or len(outputs) != len(names):

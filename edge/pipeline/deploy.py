@@ -16,7 +16,7 @@ from edge.accuracy.check import Checked, judged_reference
 from edge.accuracy.evaluate import Evaluation
 from edge.backends.engine import Candidate, Engine, Layer
 from edge.errors import MachineError
-from edge.files import replaced_folder
+from edge.files import replaced_folder, sha256_file
 from edge.fusion import Fused
 from edge.graph.model import Model
 from edge.latency.costs import Costs
@@ -37,7 +37,7 @@ from edge.quantization.ranges import Ranges
 from edge.quantization.schemes import plan_int8
 from edge.report import Report, worst_pictures, write_report
 from edge.report.results import EngineRow
-from edge.report.store import REPORT
+from edge.report.store import OUTPUTS, REPORT
 from edge.search.authored import only_authored, with_authored
 from edge.search.bench import Array, Effort, PixelRoute, Pixels, Refusal
 from edge.search.candidates import Proposal, SearchRequest, propose
@@ -93,7 +93,7 @@ def run_deploy(request: Request, progress: Progress) -> tuple[Report, Path]:
             job.model.save(folder / "source.onnx")
             with job.clock.stage("reference", len(job.splits.evaluation)) as advance:
                 reference = judged_reference(job.model, job.splits.evaluation, job.criteria, advance)
-            reference.save_outputs(folder / "reference.npz")
+            reference.save_outputs(folder / OUTPUTS)
             _remember(out, folder)
             try:
                 report = _deploy(job, reference, folder)
@@ -122,6 +122,8 @@ def _deploy(job: Job, reference: Evaluation, folder: Path) -> Report:
     notes = (*job.splits.notes, *job.bench.notes(), *proposal.log, *((tie,) if tie else ()))
     learned = ranges if ranges.images else None
     report = assemble(job, reference, rows, chosen, evaluations, fused, learned, notes=notes)
+    outputs = sha256_file(folder / OUTPUTS)
+    report = replace(report, reference=replace(report.reference, outputs_sha256=outputs))
     with job.clock.stage("report"):
         shown = worst_pictures(job.splits.evaluation, reference, evaluations)
         write_report(report, folder, shown, job.request.report_images)

@@ -137,7 +137,9 @@ def assemble(
         ),
         environment=job.bench.environment(),
         command=job.request.command,
-        reference=Reference(backend="onnxruntime, graph optimizations off", **reference_scores(reference)),
+        reference=Reference(
+            backend="onnxruntime, graph optimizations off", outputs_sha256="", **reference_scores(reference)
+        ),
         engines=tuple(sorted(rows, key=lambda r: (r.latency_ms is None, r.latency_ms.p50 if r.latency_ms else 0.0))),
         chosen=chosen,
         timings={name: round(seconds, 3) for name, seconds in job.clock.seconds.items()},

@@ -65,6 +65,7 @@ class Reference:
         dice, iou, recall, precision: means over images, then classes.
         micro_dice, micro_iou: over the pooled pixels of all images.
         backend: what ran it.
+        outputs_sha256: of ``reference.npz``, which holds its outputs; "" where the run keeps none.
     """
 
     dice: float
@@ -74,6 +75,7 @@ class Reference:
     micro_dice: float | None = None
     micro_iou: float | None = None
     backend: str = ""
+    outputs_sha256: str = ""
 
 
 @dataclass(frozen=True)

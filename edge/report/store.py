@@ -15,6 +15,8 @@ from edge.files import read_json
 from edge.report.results import SCHEMA, Report
 
 REPORT = "report.json"
+OUTPUTS = "reference.npz"
+"""The float network's outputs on the scored images, bound by their hash in the report."""
 
 
 @cache

@@ -1,6 +1,7 @@
 import gzip
 import json
 import random
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -158,3 +159,13 @@ def test_pixels_are_those_the_workstation_scored(unpacked, cpu_run):
     for sample, ours in zip(images, bundled(folder, manifest).inputs(device), strict=True):
         assert np.array_equal(task.preprocess(sample.pixels())[None], ours)
     assert replace(task, size=(1, 1)) != task
+
+
+def test_outputs_of_another_model_are_never_packed(cpu_run, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(cpu_run, folder)
+    with np.load(folder / "reference.npz") as archive:
+        kept = dict(archive)
+    np.savez_compressed(folder / "reference.npz", names=kept["names"], outputs=kept["outputs"] * 0.5)
+    with pytest.raises(InputError, match=r"is not the one that the report of this run was made with"):
+        pack(folder, CPU, None, True, tmp_path / "kit.tar.gz", allow_small=True)
