@@ -191,8 +191,21 @@ class SegmentationTask:
     def resized(self, image: Image) -> NDArray[Any]:
         """Steps 1 to 4: ``[height, width, channels]``, uint8 levels or float32; of a tiled image, its middle tile."""
         values = self.values(image)
-        places = self.placements((values.shape[0], values.shape[1]))
-        return self.placed(values, places[places.middle if isinstance(places, Grid) else 0])
+        return self.placed(values, self._middle(values.shape[:2]))
+
+    def seen_labels(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """What a mask says of the pixels in :meth:`preprocess`, by nearest neighbour; padding is background.
+
+        Args:
+            labels: ``[h, w]``, or ``[classes, h, w]`` where labels overlap.
+
+        Returns:
+            The same with ``self.size`` for h and w.
+        """
+        maps = labels if labels.ndim == 3 else labels[None]
+        placement = self._middle(maps.shape[1:])
+        seen = put(maps.transpose(1, 2, 0), placement, self.size, "nearest", lambda _: 0.0).transpose(2, 0, 1)
+        return seen if labels.ndim == 3 else seen[0]
 
     def inputs(self, image: Image, most: int | None = None) -> Iterator[NDArray[np.float32]]:
         """What the network sees of an image: ``[channels, height, width]``, once, or tile by tile.
@@ -222,6 +235,10 @@ class SegmentationTask:
         if self.fit == "tile":
             return Grid(self.tile, shape, self.size)
         return [place(self.fit, shape, self.size)]
+
+    def _middle(self, shape: tuple[int, ...]) -> Placement:
+        places = self.placements((shape[0], shape[1]))
+        return places[places.middle if isinstance(places, Grid) else 0]
 
     def placed(self, values: NDArray[Any], placement: Placement) -> NDArray[Any]:
         """Steps 3 and 4, for one placement."""

@@ -6,14 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from edge.errors import InputError
 from edge.images.image_set import ImageSet
-from edge.task.fit import put
 from edge.task.task import SegmentationTask
-from edge.task.tiles import Grid
 
 
 @dataclass(frozen=True)
@@ -63,7 +60,7 @@ def load_training_images(images: ImageSet, task: SegmentationTask, balance: str)
 
     Args:
         images: the train split.
-        task: owns the preprocessing.
+        task: owns the preprocessing; of an image in tiles its middle tile is taken.
         balance: manifest column to balance, "" for none.
 
     Raises:
@@ -75,16 +72,8 @@ def load_training_images(images: ImageSet, task: SegmentationTask, balance: str)
     for sample in images:
         plane, labels = sample.pair(task)
         inputs.append(task.preprocess(plane).astype(np.float16))
-        masks.append(_placed(labels, task))
+        masks.append(task.seen_labels(labels))
         values.append(sample.columns.get(balance, ""))
     names = sorted(set(values))
     groups = [names.index(value) for value in values]
     return TrainingImages(torch.from_numpy(np.stack(inputs)), torch.from_numpy(np.stack(masks)), torch.tensor(groups))
-
-
-def _placed(labels: NDArray[np.uint8], task: SegmentationTask) -> NDArray[np.uint8]:
-    """Class indices where the network's input has them: stretched, cropped or padded with background; of a tiled image,
-    the tile in its middle."""
-    places = task.placements((labels.shape[0], labels.shape[1]))
-    place = places[places.middle if isinstance(places, Grid) else 0]
-    return put(labels[..., None], place, task.size, "nearest", lambda part: 0)[..., 0]

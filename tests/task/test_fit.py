@@ -96,3 +96,12 @@ def test_levels_are_pillow_s() -> None:
     pixels = RNG.integers(0, 256, (60, 31, 3), dtype=np.uint8)
     expected = Image.fromarray(pixels).resize((40, 60), Image.BICUBIC).resize((40, 24), Image.BICUBIC)
     np.testing.assert_array_equal(SegmentationTask((24, 40), resize="bicubic").resized(pixels), np.asarray(expected))
+
+
+@pytest.mark.parametrize("fit", ["stretch", "letterbox", "crop", "tile"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_a_mask_is_seen_where_its_image_is(fit: str, shape: tuple[int, int]) -> None:
+    task = SegmentationTask(SIZE, "grey", "nearest", fit=fit, scale=1.0)
+    truth = (np.add.outer(np.arange(shape[0]), np.arange(shape[1])) // 5 % 2).astype(np.uint8)
+    np.testing.assert_array_equal(task.seen_labels(truth), task.preprocess(truth)[0].astype(np.uint8))
+    assert task.seen_labels(np.stack([truth, 1 - truth])).shape == (2, *SIZE)

@@ -98,7 +98,7 @@ def test_the_table_of_an_older_task_is_what_it_was() -> None:
         ("mask_values = { red = 1 }", "neither a number nor #rrggbb"),
         ('ignore = "255"', "ignore = '255' must be"),
         ('normalize = "zscore"\nmean = [0.5]', "zscore takes mean and deviation from the images"),
-        ('classes = ["a", "b"]', '"overlapping" where a pixel may be of several'),
+        ('classes = ["a", "b"]', 'add labels = "overlapping"'),
         ('pad_value = nan\nfit = "crop"', "pad_value must be a finite number"),
     ],
 )
