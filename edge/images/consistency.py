@@ -14,15 +14,15 @@ from edge.task.task import SegmentationTask
 
 
 def require_sound_masks(sets: Iterable[ImageSet], task: SegmentationTask) -> None:
-    """Decode every mask (of a volume that of its middle slice) and hold the set to one meaning of values.
+    """Decode every pair (of a volume that of its middle slice) and hold the set to one meaning of values.
 
     Raises:
-        InputError: an image without a mask, one that the task does not speak of, or two that mark by other values or by
-            palettes of other colours.
+        InputError: an image without a mask, one that does not belong to it or that the task does not speak of, or two
+            that mark by other values or by palettes of other colours.
     """
     values, colours = _Meaning(), _Meaning()
     for sample in _looked_at(sets):
-        sample.labels(task)
+        sample.pair(task)
         if task.mask_values or task.overlapping:
             continue
         for pixels in sample.case.mask_pixels(sample.index, task):

@@ -179,3 +179,14 @@ def test_nibabels_own_volume_is_a_set(tmp_path: Path) -> None:
     images = manifest(tmp_path, "a.nii,,train")
     assert images.sha256() != manifest(tmp_path, "a.nii,,test").split("test").spread(3).sha256()
     assert len(images) == nibabel.load(source).shape[2]
+
+
+def test_a_pair_turned_otherwise_is_told_before_any_time_is_spent(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    square = Image.fromarray(np.eye(6, dtype=np.uint8) * 255)
+    square.save(tmp_path / "a.png", exif=exif)
+    square.save(tmp_path / "m.png")
+    images = manifest(tmp_path, "a.png,m.png,test")
+    with pytest.raises(InputError, match=r"m\.png: has the EXIF orientation 1, but its image a\.png has 3"):
+        require_sound_masks([images], SegmentationTask(size=(8, 8)))

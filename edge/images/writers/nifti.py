@@ -30,4 +30,4 @@ def _gzip(data: bytes) -> bytes:
     """Without a time in it, so that the same mask is the same file."""
     import gzip
 
-    return gzip.compress(data, compresslevel=6, mtime=0)
+    return gzip.compress(data, compresslevel=1, mtime=0)
