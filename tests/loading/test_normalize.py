@@ -346,3 +346,19 @@ def test_several_outputs_that_fit_must_be_named(tmp_path: Path) -> None:
         load(proto, tmp_path)
     model = load(proto, tmp_path, dataclasses.replace(TASK, output_name="output"))
     assert model.output_name == "output" and model.notes == ()
+
+
+def test_gather_by_a_table_becomes_one_by_a_list(tmp_path: Path) -> None:
+    nodes = [
+        oh.make_node("Gather", ["image", "table"], ["six"], "gather", axis=1),
+        oh.make_node("ReduceMean", ["six"], ["one"], "mean", axes=[1], keepdims=0),
+        oh.make_node("Slice", ["one", "from", "to", "axis"], ["output"], "slice"),
+    ]
+    weights = {
+        "table": np.array([[0, 1], [2, 0]]), "from": np.array([0]), "to": np.array([1]), "axis": np.array([1]),
+    }  # fmt: skip
+    model = load(graph(nodes, 17, weights), tmp_path)
+    assert [n.op_type for n in model.proto.graph.node][:2] == ["Gather", "Reshape"]
+    image = noise_batch(TASK)
+    wanted = (image[:, 0:1] + image[:, 2:3]) / 2
+    np.testing.assert_allclose(reference(model).run(image), wanted, atol=1e-6)
