@@ -7,17 +7,24 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
+<<<<<<< HEAD
 .PHONY: fuzz lock sbom gpu help setup demo test lint runtime clean
+=======
+.PHONY: clean demo demo-hard docs fuzz gpu help lint reference runtime setup test test-fast
+>>>>>>> 3339dbf (Face the user: a README of a page, documentation whose commands are checked, and a report of what changed between runs)
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo     deploy models/litenext on this machine, write out/demo/report.html"
+	@echo "make demo     deploy models/unet on this machine, write out/demo/report.html"
+	@echo "make demo-hard  the same with models/litenext, where plain INT8 fails and the report says why"
 	@echo "make test     lint, types, tests"
 	@echo "make test-fast  lint, types, and the tests that are quick"
 	@echo "make lint     ruff and mypy"
 	@echo "make runtime  build the C++ runtime and run its tests"
 	@echo "make gpu      on an NVIDIA machine: tests, five networks, what it is worth; out/gpu/gpu.json"
 	@echo "make fuzz     20 000 damaged inputs to everything that reads files"
+	@echo "make docs     build the documentation into out/site"
+	@echo "make reference  write docs/reference/cli.md and api.md again from the code"
 	@echo "make clean    remove what the others made"
 
 setup: $(STAMP)
@@ -34,7 +41,17 @@ $(STAMP): pyproject.toml constraints.txt requirements.lock
 	@touch $@
 
 demo: $(STAMP)
-	$(BIN)/edge deploy models/litenext --data calibration/dsb2018 --out out/demo
+	$(BIN)/edge deploy models/unet --data calibration/dsb2018 --out out/demo
+
+demo-hard: $(STAMP)
+	$(BIN)/edge deploy models/litenext --data calibration/dsb2018 --out out/demo-hard
+
+docs: $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+reference: $(STAMP)
+	$(BIN)/python docs/make_reference.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

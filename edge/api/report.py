@@ -19,12 +19,12 @@ def report(
     out: Annotated[PathLike, Option(".json and .md go beside it", "FILE.html")] = "report.html",
     progress: Listener | None = None,
 ) -> "tuple[Report, ...]":
-    """One report over several runs, side by side.
+    """One report over several runs, side by side; of one network and target, what changed since the first comes first.
 
     Example: edge report runs/unet --out runs/all.html
 
     Args:
-        runs: run folders, or runs, in the order to show.
+        runs: run folders, or runs, in the order to show; what is released before what is to replace it.
         out: the page to write.
         progress: called with every event.
 

@@ -70,11 +70,6 @@ def pack(
         raise InputError(f"--out {out}: a bundle is a .tar.gz; give a name that ends so")
     found = open_run(run)
     _require_target(found, target)
-    if found.source.task.fit == "tile":
-        raise InputError(
-            f"{found.folder}: its task cuts images into tiles, and bundles carry images at the network's size; deploy "
-            "it on the device itself"
-        )
     runs_on = _runs_on(found, target, jetpack)
     files, described, pixels = _data(found, images, data, allow_small)
     candidates = []

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from edge.api.options import Option, PathLike
 from edge.cli.output import FAILED, PASSED, Output
-from edge.errors import UselessReferenceError
+from edge.errors import InputError, UselessReferenceError
 
 if TYPE_CHECKING:
     from edge.api.bundle import Bundle
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from edge.targets.target import Target
 
 _SLOWEST = 15
+REGRESSION = "regression"
 
 
 def show_deploy(
@@ -105,10 +106,24 @@ def show_profile(found: "Profiled", output: Output) -> None:
 def show_report(
     reports: "Sequence[Report]",
     output: Output,
+    runs: Sequence[str],
     out: str,
-) -> None:
-    """The page."""
-    output.show([report.to_json() for report in reports], out)
+    fail_on: Annotated[
+        str | None,
+        Option("exit 1 where an engine is worse than in the first run of its network and target", "regression",
+               values=lambda: (REGRESSION,)),
+    ] = None,
+) -> int:  # fmt: skip
+    """What changed, and the page; 1 where an engine has regressed and that was asked about."""
+    from edge.cli.tables import changes_text
+    from edge.report.changes import REGRESSED, changes, folder_labels
+
+    if fail_on not in (None, REGRESSION):
+        raise InputError(f"--fail-on {fail_on}: unknown; the only choice is {REGRESSION}")
+    found = changes(reports, folder_labels([Path(run) for run in runs]))
+    output.show([report.to_json() for report in reports], f"{changes_text(found)}{out}")
+    worse = any(change.state == REGRESSED for change in found)
+    return FAILED if fail_on is not None and worse else PASSED
 
 
 def show_bundle(bundle: "Bundle", output: Output) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from edge.report import words
+from edge.report.changes import summary
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleRenderable
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
     from edge.backends.engine import Layer
     from edge.latency.statistics import Latency
     from edge.pipeline.profile import Profiled
+    from edge.report.changes import Change
     from edge.report.results import EngineRow, Report
     from edge.targets.target import Target
 
 _UNLIMITED = 10_000
 _PIPE_WIDTH = 140  # a pipe has no width; wide enough that no cell wraps
-_SENTENCES = frozenset(("device", "precisions", "JetPack", "why float", "judged", "note", "undefined", "assumption"))
+_SENTENCES = frozenset(
+    ("device", "precisions", "JetPack", "why float", "judged", "note", "undefined", "assumption", "what")
+)
 """Columns whose cells may go on in the next line, between words; a name or a number is never broken."""
 _STATE_STYLES: Mapping[str, str] = {"passes": "green", "fails": "red", "not built": "yellow", "not scored": "yellow"}
 
@@ -275,3 +279,12 @@ def _text(*parts: ConsoleRenderable) -> str:
         for part in parts:
             console.print(part)
     return "\n".join(line.rstrip() for line in capture.get().rstrip().split("\n"))
+
+
+def changes_text(found: Sequence[Change]) -> str:
+    """What changed between runs, a line an engine, and an empty line; nothing where there is nothing to compare."""
+    if not found:
+        return ""
+    rows = [(x.state, x.network, x.target, x.engine, f"{x.before} → {x.after}", "; ".join(x.reasons)) for x in found]
+    table = table_text(("change", "network", "target", "engine", "runs", "what"), rows, left=6)
+    return f"{table}\n\n{summary(found)}\n"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from edge.api.summary import result_line
 from edge.report import words
+from edge.report.headline import badges
 
 if TYPE_CHECKING:
     from edge.api.run import Run
@@ -25,7 +26,8 @@ def _lines(run: Run) -> Iterator[tuple[str, str]]:
         yield _word(report, row), _figures(report, row, width)
     chosen = report.engine(report.chosen) if report.chosen else None
     if chosen is not None and chosen.latency_ms is not None and not chosen.latency_ms.trustworthy:
-        yield "note", "busy machine: trust the ratio, which was taken in turns, not the milliseconds"
+        (timing,) = (badge for badge in badges(report) if badge.title == "timing")
+        yield "note", timing.text
     if report.status == "unconfirmed":
         yield "note", f"nothing was timed: this machine is not {report.target['name']}, which decides"
     if run.engine is not None:

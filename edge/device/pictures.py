@@ -13,7 +13,6 @@ from ..arrays import parse_array, read_arrays
 from ..errors import InputError
 from ..files import sha256_bytes
 from ..guard import parsing, read_bytes, require_picture, require_pixels, require_regular
-from ..images.plane import Plane
 from ..limits import limits
 
 if TYPE_CHECKING:
@@ -36,9 +35,8 @@ class Pictures:
 
     Attributes:
         names: ``image-001``, ...; never file names.
-        pixels: ``[n, height, width, channels]`` at the network's size: uint8 levels, or float32 before mean and std.
-        masks: ``[h, w]`` uint8 class indices at each image's own size (``[classes, h, w]`` where labels overlap); None
-            where there are none.
+        pixels: ``[n, height, width, channels]`` uint8 at the network's size.
+        masks: ``[h, w]`` uint8 class indices at each image's own size; None where there are none.
         shapes: each image's own height and width.
         sha256: of all of it.
         strata, groups: column name and its value per image, or None.
@@ -46,7 +44,7 @@ class Pictures:
     """
 
     names: tuple[str, ...]
-    pixels: NDArray[Any]
+    pixels: NDArray[np.uint8]
     masks: tuple[NDArray[np.uint8], ...] | None
     shapes: tuple[tuple[int, int], ...]
     sha256: str
@@ -71,7 +69,7 @@ def bundled(folder: Path, manifest: Manifest) -> Pictures:
     """The images of a bundle whose files were checked."""
     data = manifest.data
     pixels = read_arrays(folder / IMAGES, ("pixels",), _REMEDY)["pixels"]
-    if pixels.dtype not in (np.uint8, np.float32) or pixels.ndim != 4 or len(pixels) != data["images"]:
+    if pixels.dtype != np.uint8 or pixels.ndim != 4 or len(pixels) != data["images"]:
         raise InputError(f"{folder / IMAGES}: does not hold the images that the manifest lists; {_REMEDY}")
     masks = tuple(read_arrays(folder / MASKS, [f"mask-{index:04d}" for index in range(len(pixels))], _REMEDY).values())
     if any(mask.dtype != np.uint8 or mask.ndim < 2 for mask in masks):
@@ -80,7 +78,7 @@ def bundled(folder: Path, manifest: Manifest) -> Pictures:
         names=image_names(len(pixels)),
         pixels=pixels,
         masks=masks,
-        shapes=tuple((m.shape[-2], m.shape[-1]) for m in masks),
+        shapes=tuple((m.shape[0], m.shape[1]) for m in masks),
         sha256=str(data["sha256"]),
         strata=_column(data.get("strata")),
         groups=_column(data.get("groups")),
@@ -99,14 +97,12 @@ def bundled_reference(folder: Path) -> NDArray[np.float32]:
 def supplied(folder: Path, task: SegmentationTask) -> Pictures:
     """Images of the device: ``FOLDER/images`` (or the folder itself), and ``FOLDER/masks`` of equal stems if any.
 
-    ``.npy`` (``[h, w]`` or ``[h, w, channels]``), ``.pgm`` and ``.ppm`` need nothing; other formats need Pillow, and
-    are read as SegEdge reads them: values as stored, upright by EXIF, palettes of masks as indices.
+    ``.npy`` (uint8, ``[h, w]`` or ``[h, w, 3]``), ``.pgm`` and ``.ppm`` need nothing; other formats need Pillow, and
+    are read as SegEdge reads them: 16-bit grey divided by 257, upright by EXIF, palettes of masks as indices.
 
     Raises:
-        InputError: none there, one that does not read, or one that holds what the task does not speak of.
+        InputError: none there, or one that does not read.
     """
-    if task.fit == "tile":
-        raise InputError("the task cuts images into tiles, which are not put together on a device; check it elsewhere")
     root = folder / "images" if (folder / "images").is_dir() else folder
     files = sorted(p for p in root.glob("*") if p.suffix.lower() in _SUFFIXES) if root.is_dir() else []
     if not files:
@@ -115,7 +111,7 @@ def supplied(folder: Path, task: SegmentationTask) -> Pictures:
     pixels, masks, shapes = [], [], []
     for file in files:
         image = _image(file)
-        shapes.append(image.shape)
+        shapes.append((image.shape[0], image.shape[1]))
         pixels.append(task.resized(image))
         if masks_of:
             masks.append(_mask(masks_of.get(file.stem), file, shapes[-1], task))
@@ -145,21 +141,16 @@ def _column(table: Any) -> tuple[str, tuple[str, ...]] | None:
 def _mask(file: Path | None, image: Path, shape: tuple[int, int], task: SegmentationTask) -> NDArray[np.uint8]:
     if file is None:
         raise InputError(f"{image}: has no mask of the same stem; add it, or leave masks/ out altogether")
-    if task.overlapping or task.ignore is not None or task.mask_values:
-        raise InputError(
-            f"{file}: its task has overlapping labels, mask_values or ignore, which are not read on a device; leave "
-            "masks/ out, then engines are compared with the float network"
-        )
     values = _levels(_read(file, _pillow_mask), file)
     if values.shape != shape:
         raise InputError(f"{file}: has another size than its image; make them the same")
     levels = np.unique(values)
-    if len(task.classes) <= 2:
+    if task.maps <= 2:
         if len(levels[levels != 0]) > 1:
             raise InputError(f"{file}: {len(levels)} levels in the mask of a two-level task; make it 0 and another")
         return (values != 0).astype(np.uint8)
-    if int(levels.max()) >= len(task.classes) or int(levels.min()) < 0:
-        raise InputError(f"{file}: class index {int(levels.max())}, but there are {len(task.classes)} classes")
+    if int(levels.max()) >= task.maps or int(levels.min()) < 0:
+        raise InputError(f"{file}: class index {int(levels.max())}, but there are {task.maps} classes")
     return values.astype(np.uint8)
 
 
@@ -174,11 +165,11 @@ def _levels(values: NDArray[Any], file: Path) -> NDArray[np.int64]:
     return red if (red == green).all() and (green == blue).all() else (red << 16) + (green << 8) + blue
 
 
-def _image(file: Path) -> Plane:
-    values = _read(file, _pillow_image)
-    if values.dtype == bool:
-        values = values.astype(np.uint8) * 255
-    return Plane(values, source=str(file))
+def _image(file: Path) -> NDArray[np.uint8]:
+    image = _read(file, _pillow_image)
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
+        raise InputError(f"{file}: is {image.dtype} {image.shape}; give uint8 [h, w] or [h, w, 3]")
+    return image
 
 
 def _read(file: Path, decode: Callable[[Path], Any]) -> NDArray[Any]:
@@ -208,18 +199,13 @@ def _netpbm(file: Path) -> Any:
 def _pillow_image(file: Path) -> Any:
     image = _decoded(file)
     if image.mode.startswith("I"):
-        return _narrowest(np.asarray(image), file)
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0 or values.max() > 65535:
+            raise InputError(f"{file}: pixel values do not fit 16 bits; convert it to 8- or 16-bit grey")
+        return ((values + 128) // 257).astype(np.uint8)
     if image.mode == "F":
-        return np.asarray(image)
+        raise InputError(f"{file}: floating-point pixels have no fixed range; convert it to 8- or 16-bit")
     return np.asarray(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB"))
-
-
-def _narrowest(values: NDArray[Any], file: Path) -> NDArray[Any]:
-    """Whole numbers as the 16-bit type that holds them all."""
-    for dtype in (np.uint16, np.int16):
-        if values.dtype == dtype or (values.min() >= np.iinfo(dtype).min and values.max() <= np.iinfo(dtype).max):
-            return values.astype(dtype)
-    raise InputError(f"{file}: holds {values.min()}...{values.max()}, which no 16 bits hold; save it as float32 .npy")
 
 
 def _pillow_mask(file: Path) -> Any:

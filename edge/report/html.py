@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge.accuracy.gate import FEWEST_IN_STRATUM
 from edge.report import plots, words
+from edge.report.changes import changes, summary
 from edge.report.details import Picture
 from edge.report.gate_table import gate_table
 from edge.report.headline import badges, headline, not_taken
@@ -84,23 +85,26 @@ def render(report: Report, pictures: Sequence[Picture] = ()) -> str:
     )
 
 
-def render_merged(reports: Sequence[Report], links: Sequence[str | None] = ()) -> str:
+def render_merged(reports: Sequence[Report], links: Sequence[str | None], labels: Sequence[str]) -> str:
     """Several runs side by side.
 
     Args:
         reports: in the order to show.
-        links: to each run's own page.
+        links: to each run's own page; fewer than runs, or None, for none.
+        labels: what each run is called.
     """
+    found = changes(reports, labels)
     padded = [*links, *[None] * (len(reports) - len(links))]
     return (
         _templates()
         .get_template("merged.html.j2")
         .render(
             title=f"{len(reports)} runs",
-            labels=words.run_labels(reports),
-            names=_names(reports),
+            labels=labels,
+            changes=found,
+            changed=summary(found),
             runs=list(zip(reports, padded, strict=True)),
-            front=plots.merged_front(reports),
+            front=plots.merged_front(reports, labels),
             targets=list(dict.fromkeys(report.target["name"] for report in reports)),
             precisions=[
                 p
@@ -143,14 +147,6 @@ def _unbroken(command: str) -> Markup:
     from markupsafe import Markup, escape
 
     return Markup(" ").join(Markup("<span>{}</span>").format(escape(word)) for word in command.split(" "))
-
-
-def _names(reports: Sequence[Report]) -> list[str]:
-    """Network names, numbered as :func:`words.run_labels` numbers runs of one network and target."""
-    return [
-        report.model.name + label.removeprefix(words.run_label(report))
-        for report, label in zip(reports, words.run_labels(reports), strict=True)
-    ]
 
 
 def _assumed(rows: Sequence[EngineRow]) -> list[str]:

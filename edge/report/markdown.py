@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from edge.guard import printable
 from edge.report import words
+from edge.report.changes import Change, changes, summary
 from edge.report.gate_table import gate_table
 from edge.report.headline import badges, headline, not_taken
 from edge.report.results import EngineRow, Report
@@ -25,12 +26,26 @@ def markdown(report: Report) -> str:
     return "\n".join(_lines(report, level=1)) + "\n"
 
 
-def merged_markdown(reports: Sequence[Report]) -> str:
-    """Several runs, one after the other."""
-    lines = [f"# {len(reports)} runs", ""]
-    for report in reports:
-        lines += [*_lines(report, level=2), ""]
+def merged_markdown(reports: Sequence[Report], labels: Sequence[str]) -> str:
+    """Several runs: what changed between those of one network and target, then one after the other."""
+    lines = [f"# {len(reports)} runs: {_plain(words.listed(labels))}", "", *_changes(changes(reports, labels))]
+    for report, label in zip(reports, labels, strict=True):
+        lines += [f"Run {_code(label)}", "", *_lines(report, level=2), ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _changes(found: Sequence[Change]) -> Iterator[str]:
+    if not found:
+        return
+    yield f"**What changed: {summary(found)}.**"
+    yield ""
+    header = ("network", "target", "engine", "against", "run", "change", "")
+    yield _row(header)
+    yield _row(["---"] * len(header))
+    for x in found:
+        cells = (x.network, x.target, x.engine, x.before, x.after, x.state, "; ".join(x.reasons))
+        yield _row([_plain(cell) for cell in cells])
+    yield ""
 
 
 def _lines(report: Report, level: int) -> Iterator[str]:

@@ -144,7 +144,7 @@ def convergence(found: Convergence, name: str = "convergence") -> str:
         return inline(figure, name, "Calibration convergence", told)
 
 
-def merged_front(reports: Sequence[Report], name: str = "fronts") -> str | None:
+def merged_front(reports: Sequence[Report], labels: Sequence[str], name: str = "fronts") -> str | None:
     """Dice kept against speed-up over FP32 for every engine of every run: numbers that compare across networks."""
     points = [
         (index, row, factor)
@@ -154,7 +154,6 @@ def merged_front(reports: Sequence[Report], name: str = "fronts") -> str | None:
     ]
     if not points:
         return None
-    labels = words.run_labels(reports)
     with drawing():
         figure, axes = _figure(_WIDE)
         told = []

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from edge.errors import InputError
 from edge.files import write_json, write_text
+from edge.report import words
+from edge.report.changes import changes, folder_labels
 from edge.report.details import Picture
 from edge.report.results import Report
 from edge.report.store import REPORT, faults, read_report
@@ -43,16 +46,17 @@ def write_report(report: Report, folder: Path, pictures: Sequence[Picture] = (),
     write_text(folder / "report.md", text)
 
 
-def merge_reports(reports: Sequence[Report], links: Sequence[str | None] = ()) -> str:
-    """One self-contained HTML page over several runs: networks, targets and precisions side by side.
+def merge_reports(reports: Sequence[Report], links: Sequence[str | None] = (), labels: Sequence[str] = ()) -> str:
+    """One self-contained HTML page over several runs: what changed, then networks, targets and precisions.
 
     Args:
         reports: the runs, in the order to show.
         links: where each run's own page lies, relative to this one; None or missing for none.
+        labels: what each run is called; network and target where none are given.
     """
     from edge.report.html import render_merged
 
-    return render_merged(reports, links)
+    return render_merged(reports, links, labels or words.run_labels(reports))
 
 
 def write_merged(runs: Sequence[Path], out: Path) -> tuple[Report, ...]:
@@ -78,8 +82,11 @@ def write_merged(runs: Sequence[Path], out: Path) -> tuple[Report, ...]:
     if any((run / REPORT if run.is_dir() else run).resolve() == beside for run in runs):
         raise InputError(f"{out}: would overwrite the report of a run beside it; choose another --out")
     links = [_link(run, out) for run in runs]
-    page, text = merge_reports(reports, links), merged_markdown(reports)
-    write_json(out.with_suffix(".json"), {"schema": MERGED_SCHEMA, "runs": [report.to_json() for report in reports]})
+    labels = folder_labels(runs)
+    page, text = merge_reports(reports, links, labels), merged_markdown(reports, labels)
+    found = [asdict(change) for change in changes(reports, labels)]
+    table = {"schema": MERGED_SCHEMA, "changes": found, "runs": [report.to_json() for report in reports]}
+    write_json(out.with_suffix(".json"), table)
     write_text(out.with_suffix(".md"), text)
     write_text(out, page)
     return reports

@@ -1,7 +1,5 @@
 """Images that a device brings itself, with and without masks, in formats that need no image library."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,7 +7,6 @@ from PIL import Image
 from edge.device.pictures import supplied
 from edge.errors import InputError
 from edge.images.image_set import load_image_set
-from edge.task.intensity import Intensity
 from edge.task.task import SegmentationTask
 
 TASK = SegmentationTask(size=(16, 20), classes=("lesion",))
@@ -102,15 +99,3 @@ def test_a_mask_of_several_levels_is_refused(tmp_path):
     Image.fromarray(np.arange(72, dtype=np.uint8).reshape(9, 8)).save(tmp_path / "masks/a.png")
     with pytest.raises(InputError, match=r"a\.png: 72 levels in the mask of a two-level task"):
         supplied(tmp_path, TASK)
-
-
-def test_deep_values_keep_their_depth_or_are_refused(tmp_path):
-    deep = np.linspace(0, 4095, 30 * 25).reshape(30, 25).astype(np.uint16)
-    Image.fromarray(deep).save(tmp_path / "a.png")
-    np.save(tmp_path / "b.npy", deep.astype(np.int16))
-    with pytest.raises(InputError, match=r"a\.png: holds uint16, 0…4095, .*\[task.intensity\] range"):
-        supplied(tmp_path, TASK)
-    windowed = replace(TASK, scale=1.0, intensity=Intensity(range=(0, 4095)), fit="letterbox")
-    found = supplied(tmp_path, windowed)
-    first, second = (ours for (ours,) in found.inputs(windowed))
-    assert np.array_equal(first, windowed.preprocess(deep)) and np.array_equal(first, second)

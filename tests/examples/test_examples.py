@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as Xml
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.api.run import chosen_engine
 from tests.fixtures.discs import disc_network, write_discs
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -62,3 +65,29 @@ def test_the_notebook_cell_by_cell(place: Path) -> None:
     source = "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
     program = source.replace("runs/unet", "run") + "\n\nassert mask.shape == (96, 128)\n"
     execute(sys.executable, "-c", program, cwd=place)
+
+
+def test_a_cpp_program_of_your_own(place: Path) -> None:
+    missing = [tool for tool in ("cmake", "c++", "make") if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"needs {', '.join(missing)} (apt-get install build-essential cmake)")
+    from openvino.utils import get_cmake_path
+
+    build = place / "build"
+    execute("cmake", "-S", EXAMPLES / "05_cpp_app", "-B", build, f"-DOpenVINO_DIR={get_cmake_path()}", cwd=place)
+    execute("cmake", "--build", build, "--target", "app", "--parallel", "2", cwd=place)
+    out = execute(build / "app", chosen_engine(place / "run"), cwd=place)
+    size, _, count = out.partition(", ")
+    assert size == "160 x 120" or size == "120 x 160"
+    assert 2300 < int(count.split()[0]) < 3400, "a disc of radius 30 has 2827 pixels"
+
+
+def test_the_pre_commit_hooks(place: Path) -> None:
+    text = (EXAMPLES / "pre-commit-config.yaml").read_text()
+    entries = [shlex.split(line.partition("entry:")[2]) for line in text.splitlines() if "entry:" in line]
+    scores, gate = entries
+    assert gate[:2] == ["sh", "examples/02_gate.sh"] and len(gate) == 5
+    taken = [{"network.onnx": "discs.onnx", "data": "discs"}.get(word, word) for word in scores]
+    at = taken.index("--task")
+    del taken[at : at + 2]  # the network carries its task
+    execute(*taken, cwd=place)

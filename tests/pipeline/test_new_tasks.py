@@ -137,14 +137,6 @@ def test_fits_deploy_and_segment(tmp_path: Path, keys: dict[str, object]) -> Non
     for name, mask in written.items():
         truth = np.asarray(Image.open(data / "masks" / f"{name}.png"))
         assert mask.shape == truth.shape
-    if task.fit == "tile":
-        said = run("bundle", tmp_path / "run", "--target", "cpu", "--out", tmp_path / "kit.tar.gz", code=2).stderr
-        assert "cuts images into tiles" in said
-    else:  # the board sees the same float32 values: it passes by the very figures of this machine
-        run("bundle", tmp_path / "run", "--target", "cpu", "--out", tmp_path / "kit.tar.gz")
-        run("verify", tmp_path / "kit.tar.gz", "--out", tmp_path / "verified", "--seconds", "0.05")
-        verified = json.loads((tmp_path / "verified" / "report.json").read_text())
-        assert verified["reference"]["dice"] == pytest.approx(report["reference"]["dice"])  # type: ignore[index]
     checked = run("check", tmp_path / "run" / "engines" / "fp32", "--data", data, "--reference", tmp_path / "net.onnx")
     assert "1.0000" in checked.stdout
 
