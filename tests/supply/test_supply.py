@@ -25,7 +25,7 @@ def test_the_lock_file_hashes_everything_and_agrees_with_the_constraints() -> No
     assert {name: version for name, version in pinned.items() if name in locked} == {
         name: locked[name] for name in pinned if name in locked
     }
-    assert set(pinned) - set(locked) == {"torch"}, "torch's builds lie on indexes of their own"
+    assert set(pinned) - set(locked) == {"torch"}, "run make lock (torch's builds alone lie on indexes of their own)"
     assert "http" not in text
 
 
