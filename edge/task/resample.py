@@ -54,7 +54,9 @@ def resize(values: NDArray[Any], size: tuple[int, int], kernel: str) -> NDArray[
         return nearest(values, size)
     if values.dtype == np.uint8:
         return _resize_levels(values, size, kernel)
-    return _both_ways(values, size, lambda array, out: _float_pass(array, out, kernel))
+    if values.shape[1] != size[1]:
+        values = _float_pass(values, size[1], kernel, axis=1)
+    return values if values.shape[0] == size[0] else _float_pass(values, size[0], kernel, axis=0)
 
 
 def nearest(array: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
@@ -111,15 +113,20 @@ def _level_pass(values: NDArray[np.uint8], out: int, kernel: str) -> NDArray[np.
     return result
 
 
-def _float_pass(values: NDArray[np.float32], out: int, kernel: str) -> NDArray[np.float32]:
-    """Resample the first axis in double precision; rounded to float32."""
-    result = np.empty((out, *values.shape[1:]), np.float32)
-    for row, (first, weights) in enumerate(_weights(values.shape[0], out, kernel)):
-        total = np.zeros(values.shape[1:], np.float64)
-        for offset, weight in enumerate(weights):
-            total += weight * values[first + offset].astype(np.float64)
-        result[row] = total
-    return result
+def _float_pass(values: NDArray[np.float32], out: int, kernel: str, axis: int) -> NDArray[np.float32]:
+    """Resample one of the first two axes in double precision, a tap of all kernels at a time; rounded to float32."""
+    length = values.shape[axis]
+    rows = _weights(length, out, kernel)
+    firsts = np.array([first for first, _ in rows])
+    weights = np.zeros((max(len(taps) for _, taps in rows), out), np.float64)
+    for index, (_, taps) in enumerate(rows):
+        weights[: len(taps), index] = taps
+    shape = [1] * values.ndim
+    shape[axis] = out
+    total: Any = 0.0
+    for offset, tap in enumerate(weights):  # a place beyond a kernel weighs 0, which adds nothing to a finite value
+        total = total + tap.reshape(shape) * values.take(np.minimum(firsts + offset, length - 1), axis=axis)
+    return np.asarray(total, np.float32)
 
 
 def _weights(length: int, out: int, kernel: str) -> list[tuple[int, list[float]]]:

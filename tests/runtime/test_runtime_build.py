@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge.task.intensity import Intensity
 from edge.task.task import SegmentationTask
 from tests.fixtures.runtime_kit import ROOT, Steps, build
 
@@ -41,6 +42,13 @@ def require_no_byte_outside(steps: Steps) -> None:
         prepared = steps.prepare(task, pixels)
         assert np.array_equal(prepared, task.preprocess(pixels[..., :3].copy() if depth == 4 else pixels))
         assert steps.finish(task, prepared[:1], (height, width)).shape == (height, width)
+    for fit, dtype, resize, (height, width) in itertools.product(
+        ("letterbox", "crop", "tile"), ("uint8", "uint16"), ("bicubic", "nearest"), ((1, 1), (2, 1), (5, 3), (16, 90))
+    ):
+        intensity = Intensity(percentile=(1.0, 99.0)) if dtype == "uint16" else None
+        task = SegmentationTask((16, 24), ("a", "b"), resize, fit=fit, intensity=intensity)
+        pixels = np.random.default_rng(1).integers(0, 256, (height, width, 2)).astype(dtype)
+        assert np.array_equal(steps.prepare(task, pixels), task.preprocess(pixels))
 
 
 @pytest.mark.slow
