@@ -59,9 +59,9 @@ def _two_levels(values: NDArray[np.int64], ignored: NDArray[np.bool_] | None) ->
     seen = values if ignored is None else values[~ignored]
     levels = np.unique(seen)
     if len(levels[levels != 0]) > 1:
-        hint = " (or add ignore = 255 to the task, if 255 marks what is not to be counted)" if 255 in levels else ""
+        hint = "add ignore = 255 to the task, if 255 marks what is not to be counted; else " if 255 in levels else ""
         raise InputError(
-            f"{len(levels)} grey levels in the mask of a two-level task; make it 0 and one other value{hint}, or say "
+            f"{len(levels)} grey levels in the mask of a two-level task; {hint}make it 0 and one other value, or say "
             "what each stands for by mask_values"
         )
     return np.asarray(values != 0, dtype=np.uint8)

@@ -12,7 +12,8 @@ from PIL import Image
 
 from edge.errors import InputError
 from edge.images.case import Case
-from edge.images.readers.stack import Layout
+from edge.images.masks import class_labels
+from edge.images.readers.stack import Layout, Pixels
 from edge.task.decide import IGNORED
 from edge.task.task import SegmentationTask
 from tests.fixtures.pictures import COLOUR, GREY, save
@@ -107,7 +108,7 @@ def test_an_ignore_label(tmp_path: Path) -> None:
         read_mask(path, THREE)
     path = save(tmp_path / "b.png", np.array([[0, 1, 255]], np.uint8))
     assert read_mask(path, replace(BINARY, ignore=255)).tolist() == [[0, 1, IGNORED]]
-    with pytest.raises(InputError, match="or add ignore = 255 to the task"):
+    with pytest.raises(InputError, match="two-level task; add ignore = 255 to the task"):
         read_mask(path, BINARY)
 
 
@@ -165,3 +166,32 @@ def test_a_pair_turned_alike_is_a_pair(tmp_path: Path) -> None:
     plane, labels = Case("x", (tmp_path / "x.png",), (tmp_path / "m.png",)).pair(0, "x", BINARY)
     np.testing.assert_array_equal(plane.values, np.rot90(COLOUR, -1))
     np.testing.assert_array_equal(labels, np.rot90(GREY > 99, -1))
+
+
+# ------------------------------------------------------------------------------------------ segments of a DICOM-SEG
+
+
+def segments(*named: tuple[int, str]) -> tuple[list[Pixels], tuple[tuple[int, str], ...]]:
+    """One marked pixel for each segment, side by side."""
+    return [Pixels(np.eye(len(named), dtype=np.uint8)[None])], named
+
+
+def test_segments_are_matched_by_label_then_by_number() -> None:
+    by_label = segments((4, "Tumour"), (9, "LIVER"))
+    assert class_labels(*by_label, THREE).tolist() == [[2, 1]]
+    by_number = segments((2, "b"), (1, "a"))
+    assert class_labels(*by_number, THREE).tolist() == [[2, 1]]
+    chosen = replace(THREE, mask_values=(("4", 1), ("9", 0)))
+    assert class_labels(*by_label, chosen).tolist() == [[1, 0]]
+    both = SegmentationTask(size=(8, 8), classes=("liver", "tumour"), overlapping=True)
+    assert class_labels(*by_label, both).tolist() == [[[0, 1]], [[1, 0]]]
+
+
+def test_segments_that_no_class_stands_for_are_refused() -> None:
+    with pytest.raises(InputError, match="has a segment 'spleen' that is none of the task's classes"):
+        class_labels(*segments((1, "liver"), (2, "spleen")), THREE)
+    with pytest.raises(InputError, match=r"has segment 9 \(x\), which mask_values does not name; add 9 = CLASS"):
+        class_labels(*segments((9, "x")), replace(THREE, mask_values=(("1", 1),)))
+    overlap = [Pixels(np.ones((1, 1, 2), np.uint8))]
+    with pytest.raises(InputError, match='has segments that overlap; say labels = "overlapping" in the task'):
+        class_labels(overlap, ((1, "liver"), (2, "tumour")), THREE)
