@@ -6,7 +6,8 @@ Finds GPU, driver and whichever TensorRT can be used; deploys the five networks 
 INT8 and mixed; runs the tests that need a GPU; times our engines against PyTorch, torch.compile, Torch-TensorRT and
 ONNX Runtime where they are installed; checks the C++ runtime's pixels; measures what the GPU can do at best. The most
 valuable comes first, and every step is on disk before the next one begins: run it again, and it goes on where it
-stopped. Exit code 1 where a step has no result.
+stopped. Exit code 1 where a step has no result, 3 without a
+GPU.
 """
 
 from __future__ import annotations
@@ -38,7 +39,13 @@ def main() -> None:
     networks = tuple(arguments.networks.split(","))
     plan = Plan(networks, arguments.data, arguments.out, arguments.search_seconds, arguments.seconds, arguments.small)
     evidence, steps = Evidence(arguments.out / "gpu.json"), make_steps(plan)
-    run_steps(steps, evidence, time.monotonic() + arguments.budget, _say)
+    deadline = time.monotonic() + arguments.budget
+    run_steps(steps[:1], evidence, deadline, _say)
+    gpu = (evidence.steps["machine"]["result"] or {}).get("gpu", {"found": False, "reason": "it cannot be asked"})
+    if not gpu["found"]:
+        _say(f"error: no GPU to measure: {gpu['reason']}")
+        sys.exit(3)
+    run_steps(steps[1:], evidence, deadline, _say)
     if evidence.rehearsal:
         _say("rehearsed with the tests' double of TensorRT: nothing here was measured on a GPU")
     missing = [step.name for step in steps if not evidence.done(step.name)]

@@ -36,7 +36,10 @@ class Evidence:
         return any(module.get("double") for module in machine.get("modules", {}).values())
 
     def done(self, step: str) -> bool:
-        """Whether a step has its result; one that failed or ran late is tried again."""
+        """Whether a step has its result; one that failed or ran late is tried again, and a machine without a GPU."""
+        found = self.steps.get(step, {}).get("result") or {}
+        if step == "machine" and not found.get("gpu", {}).get("found"):
+            return False
         return bool(self.steps.get(step, {}).get("status") == DONE)
 
     def record(self, step: str, status: str, seconds: float, result: Any = None, reason: str = "") -> None:

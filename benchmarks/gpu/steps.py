@@ -32,6 +32,7 @@ class Step:
         limit: seconds it may take at most.
         result: reads what it found from its standard output.
         passing: exit codes that mean it ran to its end.
+        needs: a step whose result it takes up.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Step:
     limit: float
     result: Callable[[str], Any]
     passing: tuple[int, ...] = (0,)
+    needs: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def make_steps(plan: Plan) -> list[Step]:
         Step("tests", ("-m", "benchmarks.gpu.marked_tests"), 300, json.loads),
         *(_deploy(plan, network) for network in others),
         Step("floors", _floors_command(plan), 180, json.loads),
-        Step("runtime", _runtime_command(plan), 300, json.loads),
+        Step("runtime", _runtime_command(plan), 300, json.loads, needs=f"deploy {Path(first).stem}"),
         *(_compare(plan, network) for network in others),
     ]
 
@@ -89,6 +91,8 @@ def run_steps(steps: Sequence[Step], evidence: Evidence, deadline: float, say: C
             say(f"{step.name}: done in an earlier run")
         elif left <= 0:
             say(f"{step.name}: no time left; run it again and it goes on here")
+        elif step.needs and not evidence.done(step.needs):
+            say(f"{step.name}: left out, {step.needs} has no result")
         else:
             say(f"{step.name}: {min(step.limit, left):.0f} s at most")
             _run(step, min(step.limit, left), evidence)
@@ -132,7 +136,8 @@ def _deploy(plan: Plan, network: str) -> Step:
 
 def _compare(plan: Plan, network: str) -> Step:
     words = ("--run", str(plan.run_folder(network)), "--model", network, "--seconds", f"{plan.seconds:g}")
-    return Step(f"compare {Path(network).stem}", ("-m", "benchmarks.gpu.compare", *words), 240, json.loads)
+    name, deployment = Path(network).stem, f"deploy {Path(network).stem}"
+    return Step(f"compare {name}", ("-m", "benchmarks.gpu.compare", *words), 240, json.loads, needs=deployment)
 
 
 def _floors_command(plan: Plan) -> tuple[str, ...]:

@@ -72,15 +72,26 @@ def test_steps_that_fail_hang_or_say_nonsense_leave_the_others_alone(tmp_path: P
         Step("hang", ("-c", "import time; print('x', flush=True); time.sleep(60)"), 0.5, json.loads),
         Step("nonsense", ("-c", "print('not json')"), 20, json.loads),
         Step("good", ("-c", "print('[1, 2]')"), 20, json.loads),
+        Step("idle", ("-c", "print('[]')"), 20, json.loads, needs="crash"),
     ]
     run_steps(steps, Evidence(path), time.monotonic() + 60, said.append)
     table = json.loads(path.read_text())["steps"]
     assert {name: row["status"] for name, row in table.items()} == {
         "crash": "failed", "hang": "late", "nonsense": "failed", "good": "done",
     }  # fmt: skip
+    assert said[-1] == "idle: left out, crash has no result"
     assert table["good"]["result"] == [1, 2] and "exit -11" in table["crash"]["reason"]
     said.clear()
     run_steps(steps, Evidence(path), time.monotonic() - 1, said.append)
     assert (
         said[0] == "crash: no time left; run it again and it goes on here" and said[3] == "good: done in an earlier run"
     )
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+def test_a_machine_without_a_gpu_is_told_at_once(tmp_path: Path) -> None:
+    line = [sys.executable, "-m", "benchmarks.gpu", "--out", str(tmp_path / "out")]
+    environment = write_site(tmp_path / "site", "10.3.0", devices=0)
+    done = subprocess.run(line, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 3 and "error: no GPU to measure: the NVIDIA driver is missing" in done.stderr
+    assert list(json.loads((tmp_path / "out" / "gpu.json").read_text())["steps"]) == ["machine"]
