@@ -6,8 +6,7 @@ Finds GPU, driver and whichever TensorRT can be used; deploys the five networks 
 INT8 and mixed; runs the tests that need a GPU; times our engines against PyTorch, torch.compile, Torch-TensorRT and
 ONNX Runtime where they are installed; checks the C++ runtime's pixels; measures what the GPU can do at best. The most
 valuable comes first, and every step is on disk before the next one begins: run it again, and it goes on where it
-stopped. Exit code 1 where a step has no result, 3 without a
-GPU.
+stopped. Exit code 1 where a step has no result, 3 without a GPU.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ def _best(trt: Any, flavour: str, cuda: Cuda, graph: onnx.ModelProto, precision:
         time.monotonic() + seconds,
     )
     while time.monotonic() < end or best == float("inf"):
-        best = min(best, runner.time({"x": image}).gpu)
+        best = min(best, runner.time({"x": image}).parts["gpu"])
     runner.close()
     return max(best, 1e-6)
 
