@@ -90,7 +90,7 @@ class Board:
 
     def look(self) -> Facts:
         """What machine it is."""
-        return self._decoded(Facts, self._line.ask("look").table)
+        return self._decoded(Facts, self._ask("look", {}, {}).table)
 
     def open(self, backend: str) -> tuple[Identity, Mapping[str, Any]]:
         """Start its compiler.
@@ -104,7 +104,10 @@ class Board:
         Raises:
             MachineError: the board lacks the compiler, or a device for it.
         """
-        table = self._line.open({"backend": backend}).table
+        try:
+            table = self._line.open({"backend": backend}).table
+        except Gone:
+            raise self._nonsense("it asks for what it was not told of") from None
         environment = table.get("environment")
         if not isinstance(environment, dict):
             raise self._nonsense("no environment")
@@ -233,10 +236,16 @@ class Board:
                 if not known and not forgotten:
                     raise self._nonsense("it asks for what it was not told of") from None
                 for read in known:
-                    self._line.ask("put", arrays=[np.frombuffer(read(), np.uint8)])
+                    self._put(read())
                 for engine in forgotten:
                     engine.again()
         raise MachineError(f"{self.name}: keeps nothing of what it is sent; free its disk")
+
+    def _put(self, data: bytes) -> None:
+        try:
+            self._line.ask("put", arrays=[np.frombuffer(data, np.uint8)])
+        except Gone:
+            raise self._nonsense("it asks for what it was not told of") from None
 
     def _measured(self, row: Any, times: NDArray[Any]) -> Measured:
         """Times from their blocks, by the same arithmetic as here."""

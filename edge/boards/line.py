@@ -208,6 +208,7 @@ class Line:
             self._skip_login(channel, marker.encode())
             if self._word(channel).get("wanted"):
                 channel.write([struct.pack(">I", len(package)), package])
+                self._word(channel)
             answer = self._frame(channel, time.monotonic() + self._patience.silence)
             if "fault" in answer.table:
                 raise self._fault(answer.table)

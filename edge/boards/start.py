@@ -98,6 +98,7 @@ def start(marker: str, digest: str, session: str, owner: str) -> None:
             install(receive(), folder)
             if package_digest(held(folder)) != digest:
                 fault("the files that were sent arrived damaged; try again")
+            say({"wanted": False})
     except OSError as error:
         fault(f"{error.filename or cache}: {error.strerror}; free its disk, or make its home writable")
     sys.dont_write_bytecode = True

@@ -30,9 +30,9 @@ def lock_file() -> Path:
 
 
 def claim(path: Path, session: str, owner: str) -> int:
-    """Take the lock until this process ends.
+    """Take the lock until this process, and whatever it forked, ends.
 
-    A process of the same session that holds it still has lost its line: it is ended, and its place taken.
+    A process of the same session that holds it still has lost its line: its group is ended, and its place taken.
 
     Args:
         path: the lock's file.
@@ -52,7 +52,7 @@ def claim(path: Path, session: str, owner: str) -> int:
         if holder.get("session") != mine or time.monotonic() > end:
             whose, since = str(holder.get("owner", "someone"))[:80], str(holder.get("since", "now"))[:30]
             raise MachineError(f"this board is in use by {whose} since {since}; try again when that has ended")
-        _end(holder.get("pid"))
+        end_group(holder.get("pid"))
         time.sleep(0.1)
     row = {"session": mine, "owner": owner, "since": datetime.now().isoformat(" ", "seconds"), "pid": os.getpid()}
     with contextlib.suppress(OSError):  # another user's file: the lock holds all the same
@@ -86,7 +86,14 @@ def _holder(handle: int) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _end(process: Any) -> None:
-    if type(process) is int and process > 1:
+def lead_group() -> None:
+    """Make this process the leader of a group, as :func:`end_group` wants it."""
+    with contextlib.suppress(OSError):  # it leads a session already
+        os.setpgid(0, 0)
+
+
+def end_group(leader: Any) -> None:
+    """End a process with all that it started: some libraries fork helpers, which would hold the lock and the line."""
+    if type(leader) is int and leader > 1:
         with contextlib.suppress(OSError):
-            os.kill(process, signal.SIGTERM)
+            os.killpg(leader, signal.SIGKILL)

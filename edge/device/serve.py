@@ -33,7 +33,7 @@ from ..codec import encode
 from ..errors import EdgeError, MachineError, first_line
 from ..machine.machine import read_machine
 from .bench import BoardBench, Lacking
-from .claim import claim, lock_file
+from .claim import claim, end_group, lead_group, lock_file
 from .frames import Frame, pack, read_frame
 from .manifest import Candidate
 
@@ -84,6 +84,7 @@ def main(cache: str, session: str, owner: str) -> None:
     os.dup2(2, 1)  # whatever a library prints does not get between the frames
     folder = Path(cache) / RUNS / session
     server = _Server(sys.stdin.buffer, line, Desk(folder))
+    lead_group()
     try:
         claim(lock_file(), session, owner)
         _clear(folder.parent, session)
@@ -130,7 +131,7 @@ class _Server:
                 beat.join()
             self._write({"id": number, **table}, arrays)
             if frame.table.get("op") == "bye":
-                os._exit(0)
+                _end()
 
     def _answer(self, frame: Frame, number: Any) -> Answer:
         def step(text: str) -> None:
@@ -158,10 +159,10 @@ class _Server:
             try:
                 frame = read_frame(self._exactly)
             except (EdgeError, EOFError, OSError, ValueError):
-                os._exit(0)
+                _end()
             if frame.table.get("op") == "cancel":
                 shutil.rmtree(str(self._desk.folder), ignore_errors=True)
-                os._exit(0)
+                _end()
             self._waiting.put(frame)
 
     def _exactly(self, count: int) -> bytes:
@@ -181,7 +182,14 @@ class _Server:
                     self._answers.write(piece)
                 self._answers.flush()
             except OSError:  # the line is gone; what was made stays on disk for the next
-                os._exit(0)
+                _end()
+
+
+def _end() -> None:
+    """End at once, whatever runs on other threads or in forks of this process."""
+    if os.getpgrp() == os.getpid():
+        end_group(os.getpid())
+    os._exit(0)
 
 
 def _open(desk: Desk, frame: Frame, step: Step) -> Answer:
