@@ -15,12 +15,12 @@ from edge.api.options import (
     Option,
     OverlapOption,
     PathLike,
-    SecondsOption,
     SmallOption,
     StrataOption,
     TaskOption,
     ThreadsOption,
     WeightsOption,
+    effort_names,
     precision_names,
     target_names,
 )
@@ -37,8 +37,8 @@ STAGES = (
     "build",
     "check",
     "layers",
-    "attribute",
     "profile",
+    "attribute",
     "costs",
     "report",
 )
@@ -56,7 +56,12 @@ def deploy(
         Option("of fp32,bf16,fp16,int8,mixed (default: the target's)", "P,P", values=precision_names),
     ] = None,
     gate: GateOption = "99.9",
-    budget: Annotated[float, Option("after which the precision search starts nothing new", "SECONDS", least=0)] = 300.0,
+    effort: Annotated[
+        str, Option("default: an answer soon; thorough: search and time longer", "E", values=effort_names)
+    ] = "default",
+    budget: Annotated[
+        float | None, Option("seconds for fusion and search together (default: 60; thorough 300)", "SECONDS", least=0)
+    ] = None,
     bias_correction: Annotated[bool, Option("correct INT8 biases in the search")] = False,
     dequantize: Annotated[bool, Option("strip a quantized ONNX model back to float first")] = False,
     out: Annotated[PathLike | None, Option("run folder (default runs/NAME-TARGET)", "RUN")] = None,
@@ -65,13 +70,16 @@ def deploy(
     jetpack: JetpackOption = None,
     calibration_images: CountOption = 64,
     threads: ThreadsOption = None,
-    seconds: SecondsOption = 3.0,
+    seconds: Annotated[
+        float | None, Option("seconds of timing for each engine (default: 1; thorough 3)", least=0.001)
+    ] = None,
     strata: StrataOption = None,
     group: GroupOption = None,
     allow_small: SmallOption = False,
     allow_overlap: OverlapOption = False,
     images: Annotated[bool, Option("keep pictures and names out of the report")] = True,
     sweep: Annotated[bool, Option("throughput of the chosen engine as well")] = False,
+    explain: Annotated[bool, Option("costs and losses of every engine, not of the chosen one alone")] = False,
     backend: BackendOption = None,
     on: OnOption = None,
     progress: Listener | None = None,
@@ -87,7 +95,8 @@ def deploy(
         target: name of a device; None is this machine's CPU, or whatever the board is.
         precisions: asked for; each gets a row in the report.
         gate: what an engine has to keep of the float model.
-        budget: seconds of the precision search.
+        effort: ``default`` or ``thorough``: what ``budget`` and ``seconds`` are where they are not given.
+        budget: seconds of fusion and the precision search together; what has begun ends.
         bias_correction: correct INT8 biases in the search.
         dequantize: strip the Q/DQ nodes of an ONNX model; without it such a model is built as its author's INT8.
         out: run folder, swapped in whole; an earlier run there is kept until then.
@@ -102,6 +111,8 @@ def deploy(
         allow_overlap: take patients and volumes that are in two splits; the report says what it costs.
         images: show pictures and names in the report.
         sweep: measure throughput of the chosen engine as well.
+        explain: measure the way from file to mask, memory and where accuracy was lost for every engine; without it for
+            the chosen one, and where none passes for those that are quantized.
         backend: compiler for an NVIDIA GPU in place of the target's; torch-tensorrt takes model folders only.
         on: a board to build, run and time on over SSH: ``user@host``, ``user@host:port`` or a name of
             ``~/.ssh/config``. This machine still loads, calibrates and scores.
@@ -115,8 +126,10 @@ def deploy(
     from edge.api.command import command_line
     from edge.api.given import as_address, as_data, as_names, as_optional_path, as_task
     from edge.pipeline.deploy import run_deploy
+    from edge.pipeline.effort import find_effort
     from edge.pipeline.session import Request
 
+    usual = find_effort(effort)
     request = Request(
         model=model,
         weights=as_optional_path("weights", weights),
@@ -126,19 +139,20 @@ def deploy(
         jetpack=jetpack,
         precisions=as_names("precisions", precisions),
         gate=str(gate),
-        budget_seconds=budget,
+        budget_seconds=usual.budget_seconds if budget is None else budget,
         bias_correction=bias_correction,
         dequantize=dequantize,
         out=as_optional_path("out", out),
         calibration_images=calibration_images,
         threads=threads,
-        latency_seconds=seconds,
+        latency_seconds=usual.latency_seconds if seconds is None else seconds,
         strata=strata,
         group=group,
         allow_small=allow_small,
         allow_overlap=allow_overlap,
         report_images=images,
         sweep=sweep,
+        explain=explain,
         backend=backend,
         on=as_address(on),
         command=command_line(deploy, given),

@@ -85,6 +85,13 @@ def precision_names() -> Iterable[str]:
     return PRECISIONS
 
 
+def effort_names() -> Iterable[str]:
+    """Names of the efforts, for completion."""
+    from edge.pipeline.effort import EFFORTS
+
+    return EFFORTS
+
+
 ModelArgument = Annotated[ModelLike, Argument("MODEL", "model folder, file.onnx or package.module:callable")]
 EngineArgument = Annotated[EngineLike, Argument("ENGINE", "engine folder, or a run: its chosen engine")]
 DataOption = Annotated[DataLike, Option("folder with manifest.csv, or images/ and masks/", "SET")]

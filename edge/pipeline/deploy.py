@@ -114,8 +114,9 @@ def _deploy(job: Job, reference: Evaluation, folder: Path) -> Report:
     refusals = list(proposal.found.refusals)
     built = _build(job, proposal, folder, refusals)
     checked = _check(job, built, reference, refusals)
-    engines = _measure(job, checked, fused, _layers(job, checked))
-    chosen, tie = _choose(job, engines)
+    timed = _timed(job, checked, _layers(job, checked))
+    chosen, tie = _choose(job, timed)
+    engines = _explained(job, timed, chosen, fused)
     rows = _rows(job, engines, fused, folder, chosen, _sweep(job, engines, chosen))
     rows += [refused_row(refusal, job.target.backend, job.request.gate) for refusal in refusals]
     evaluations = {one.engine.name: one.checked.evaluation for one in engines}
@@ -234,33 +235,42 @@ def _layers(job: Job, checked: Sequence[CheckedEngine]) -> dict[str, tuple[Layer
     return found
 
 
-def _measure(
-    job: Job, checked: Sequence[CheckedEngine], fused: Fused, layers: Mapping[str, tuple[Layer, ...]]
-) -> list[MeasuredEngine]:
-    """Times, costs and losses of every engine, as far as the bench can tell them."""
-    lost = _attribute(job, checked, fused)
+def _timed(job: Job, checked: Sequence[CheckedEngine], layers: Mapping[str, tuple[Layer, ...]]) -> list[MeasuredEngine]:
+    """Every engine with its times, as far as the bench can tell them."""
     times = _times(job, checked)
-    found = []
-    with job.clock.stage("costs", len(checked)) as advance:
-        for candidate, engine, one in checked:
-            latency, pixels = times.get(engine.name, (None, None))
-            costs = job.bench.costs(candidate, job.splits.evaluation, job.request.latency_seconds)
-            losses = lost.get(engine.name, ())
-            found.append(MeasuredEngine(candidate, engine, one, layers[engine.name], latency, pixels, losses, costs))
+    return [
+        MeasuredEngine(candidate, engine, one, layers[engine.name], *times.get(engine.name, (None, None)))
+        for candidate, engine, one in checked
+    ]
+
+
+def _explained(job: Job, timed: Sequence[MeasuredEngine], chosen: str | None, fused: Fused) -> list[MeasuredEngine]:
+    """The engines, with costs and losses of those that somebody will ask about."""
+    asked = [one for one in timed if job.request.explain or one.engine.name == chosen]
+    if not asked:  # none passes: where the quantized ones lost it is the question
+        asked = [one for one in timed if one.engine.precision in _QUANTIZED]
+    lost = _attribute(job, asked, fused)
+    costs = {}
+    with job.clock.stage("costs", len(asked)) as advance:
+        for one in asked:
+            name = one.engine.name
+            costs[name] = job.bench.costs(one.candidate, job.splits.evaluation, job.request.latency_seconds)
             advance()
-    return found
+    return [
+        replace(one, lost=lost.get(one.engine.name, ()), costs=costs.get(one.engine.name, Costs())) for one in timed
+    ]
 
 
-def _attribute(job: Job, checked: Sequence[CheckedEngine], fused: Fused) -> dict[str, tuple[LayerLoss, ...]]:
+def _attribute(job: Job, asked: Sequence[MeasuredEngine], fused: Fused) -> dict[str, tuple[LayerLoss, ...]]:
     """Where each quantized graph lost accuracy; graphs that several engines share are looked at once."""
-    quantized = {c.plain.sha256: c.plain for c, _, _ in checked if c.precision in _QUANTIZED}
+    quantized = {one.candidate.plain.sha256: one.candidate.plain for one in asked if one.engine.precision in _QUANTIZED}
     inputs = list(job.inputs(job.splits.search.spread(_ATTRIBUTION_IMAGES)))
+    found = {}
     with job.clock.stage("attribute", len(quantized)) as advance:
-        found = {}
         for digest, graph in quantized.items():
             found[digest] = attribute(fused.model, graph, inputs)
             advance()
-    return {engine.name: found[c.plain.sha256] for c, engine, _ in checked if c.plain.sha256 in found}
+    return {one.engine.name: found[digest] for one in asked if (digest := one.candidate.plain.sha256) in found}
 
 
 def _times(job: Job, checked: Sequence[CheckedEngine]) -> dict[str, tuple[Measured, Measured | None]]:

@@ -23,6 +23,7 @@ from edge.images.leaks import require_apart, require_disjoint
 from edge.images.manifest import SPLITS
 from edge.loading import ModelSource, TaskSource, load_model
 from edge.loading.quantized import announced, dequantized
+from edge.pipeline.effort import DEFAULT, EFFORTS
 from edge.pipeline.progress import Progress
 from edge.search.bench import Bench
 from edge.search.open_bench import open_bench, open_remote_bench
@@ -46,7 +47,7 @@ class Request:
     target: str | None = None
     precisions: tuple[str, ...] | None = None
     gate: str = "99.9"
-    budget_seconds: float = 300.0
+    budget_seconds: float = EFFORTS[DEFAULT].budget_seconds
     bias_correction: bool = False
     dequantize: bool = False
     out: Path | None = None
@@ -55,13 +56,14 @@ class Request:
     jetpack: str | None = None
     calibration_images: int = CALIBRATION_IMAGES
     threads: int | None = None
-    latency_seconds: float = 3.0
+    latency_seconds: float = EFFORTS[DEFAULT].latency_seconds
     strata: str | None = None
     group: str | None = None
     allow_small: bool = False
     allow_overlap: bool = False
     report_images: bool = True
     sweep: bool = False
+    explain: bool = False
     backend: str | None = None
     on: Address | None = None
     command: str = ""

@@ -38,6 +38,7 @@ def request_(place: Path) -> Request:
         latency_seconds=0.05,
         budget_seconds=2.0,
         precisions=("fp32", "int8"),
+        explain=True,
         command="edge deploy discs.onnx",
     )
 
@@ -86,6 +87,13 @@ def test_every_engine_says_what_it_costs_besides_its_compute(run: Path) -> None:
         assert estimated.kind == "estimate"
         assert estimated.error == pytest.approx(estimated.ms / row.latency_ms.p50 - 1)
     assert "Estimates, not measurements" in (run / "report.html").read_text()
+
+
+def test_without_explain_only_the_chosen_engine_is_looked_into(request_: Request, tmp_path: Path) -> None:
+    report, _ = run_deploy(replace(request_, explain=False, out=tmp_path / "run"), NullProgress())
+    looked_into = {row.name for row in report.engines if row.memory is not None}
+    assert looked_into == {report.chosen} and len(report.engines) == 2
+    assert all(row.latency_ms is not None for row in report.engines), "every engine is timed"
 
 
 def test_scores_come_from_the_real_engine(run: Path) -> None:

@@ -1,0 +1,25 @@
+"""What an effort comes to where the user names no seconds, and by the user's own command."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge.errors import InputError
+from edge.pipeline.effort import DEFAULT, EFFORTS, find_effort
+from edge.pipeline.session import Request
+
+
+def test_thorough_looks_and_times_longer() -> None:
+    usual, thorough = EFFORTS[DEFAULT], find_effort("thorough")
+    assert thorough.budget_seconds > usual.budget_seconds
+    assert thorough.latency_seconds > usual.latency_seconds
+
+
+def test_a_request_that_names_nothing_takes_the_default() -> None:
+    request = Request(model="net.onnx", data="set")
+    assert (request.budget_seconds, request.latency_seconds) == (60.0, 1.0)
+
+
+def test_an_unknown_effort_names_those_there_are() -> None:
+    with pytest.raises(InputError, match="--effort heroic: unknown; known are default, thorough"):
+        find_effort("heroic")
