@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from edge.api.check import check as check
     from edge.api.deploy import deploy as deploy
     from edge.api.estimate import estimate as estimate
+    from edge.api.export import export as export
     from edge.api.fuse import fuse as fuse
     from edge.api.init import init as init
     from edge.api.inspect import inspect as inspect
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _VERBS = (
-    "build", "bundle", "calibrate", "check", "deploy", "estimate", "fuse", "init", "inspect", "load_engine",
+    "build", "bundle", "calibrate", "check", "deploy", "estimate", "export", "fuse", "init", "inspect", "load_engine",
     "load_model", "profile", "quantize", "report", "segment", "sign", "targets", "verify",
 )  # fmt: skip
 _OTHERS = {

@@ -41,3 +41,16 @@ def test_the_wheel_works_alone(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "report.html").is_file()
     targets = json.loads(call(edge, "targets", "--json"))
     assert {"cpu", "jetson-orin-nano-8gb"} <= {target["name"] for target in targets}, "targets travel in the wheel"
+
+
+@pytest.mark.slow
+def test_wheel_and_sdist_are_fit_for_an_index(tmp_path: Path) -> None:
+    pytest.importorskip("twine", reason="pip install '.[dev]'")
+    for command in (
+        ("build", "--no-isolation", "--outdir", tmp_path, ROOT),
+        ("twine", "check", "--strict", tmp_path / "*"),
+    ):
+        line = [sys.executable, "-m", *map(str, command)]
+        done = subprocess.run(line, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert {path.suffix for path in tmp_path.iterdir()} == {".whl", ".gz"}

@@ -16,6 +16,7 @@ from edge.api.calibrate import calibrate
 from edge.api.check import check
 from edge.api.deploy import deploy
 from edge.api.estimate import estimate
+from edge.api.export import export
 from edge.api.fuse import fuse
 from edge.api.init import init
 from edge.api.inspect import inspect
@@ -46,6 +47,7 @@ COMMANDS: tuple[tuple[Callable[..., Any], Callable[..., int | None], str], ...] 
     (bundle, show.show_bundle, "pack a run for a device"),
     (verify, show.show_run, "on the device: build, check, profile, choose"),
     (sign, show.show_sign, "sign a run, engine or bundle"),
+    (export, show.show_export, "a Triton repository, a model card"),
     (estimate, show.show_estimate, "a floor from the device's table, not measured"),
     (targets, show.show_targets, "the devices there are"),
     (init, show.show_init, "a task.toml to start from"),

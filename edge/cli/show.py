@@ -131,6 +131,11 @@ def show_bundle(bundle: "Bundle", output: Output) -> None:
     output.show({"path": str(bundle.path), "bytes": bundle.bytes}, str(bundle.path))
 
 
+def show_export(written: Path, output: Output) -> None:
+    """What was written."""
+    output.show({"path": str(written)}, str(written))
+
+
 def show_estimate(found: "Estimate", output: Output, model: str) -> None:
     """The slowest layers and the sum, labelled as an estimate."""
     from edge.cli.tables import table_text

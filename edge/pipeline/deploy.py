@@ -35,7 +35,7 @@ from edge.quantization.graph import quantizable
 from edge.quantization.half_range import watched
 from edge.quantization.ranges import Ranges
 from edge.quantization.schemes import plan_int8
-from edge.report import Report, worst_pictures, write_report
+from edge.report import Report, best_pictures, worst_pictures, write_report
 from edge.report.results import EngineRow
 from edge.report.store import OUTPUTS, REPORT
 from edge.search.authored import only_authored, with_authored
@@ -126,7 +126,8 @@ def _deploy(job: Job, reference: Evaluation, folder: Path) -> Report:
     outputs = sha256_file(folder / OUTPUTS)
     report = replace(report, reference=replace(report.reference, outputs_sha256=outputs))
     with job.clock.stage("report"):
-        shown = worst_pictures(job.splits.evaluation, reference, evaluations)
+        told = (job.splits.evaluation, reference, evaluations)
+        shown = (*worst_pictures(*told), *best_pictures(*told))
         write_report(report, folder, shown, job.request.report_images)
     return report
 

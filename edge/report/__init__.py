@@ -4,7 +4,7 @@
 only when something is written.
 """
 
-from edge.report.details import Picture, image_scores, quantiles, worst_pictures
+from edge.report.details import Picture, best_pictures, image_scores, quantiles, worst_pictures
 from edge.report.results import Report
 from edge.report.store import read_report
 from edge.report.write import merge_reports, write_merged, write_report
@@ -12,6 +12,7 @@ from edge.report.write import merge_reports, write_merged, write_report
 __all__ = [
     "Picture",
     "Report",
+    "best_pictures",
     "image_scores",
     "merge_reports",
     "quantiles",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +35,7 @@ class Picture:
         pixels: ``[h, w]`` grey or ``[h, w, 3]`` RGB, uint8.
         truth, reference: ``[h, w]``, see :func:`drawable`.
         engines: engine name to the same.
+        gained: shown for what an engine gained on it, rather than lost.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Picture:
     truth: Labels
     reference: Labels
     engines: Mapping[str, Labels]
+    gained: bool = False
 
 
 def image_scores(reference: Evaluation, engines: Mapping[str, Evaluation]) -> ImageScores:
@@ -77,15 +79,35 @@ def worst_pictures(
             worst[index] = max(float(loss[index]), worst.get(index, -np.inf))
     ranked = sorted(worst, key=lambda index: -worst[index])
     wanted = [index for rank, index in enumerate(ranked) if rank < count or worst[index] >= VISIBLE_LOSS]
-    return tuple(
-        Picture(
-            name=scores.names[index],
-            pixels=shown(images.samples[index].plane(reference.task), reference.task),
-            truth=drawable(reference.truth[index], reference.task),
-            reference=drawable(reference.labels[index], reference.task),
-            engines={name: drawable(one.labels[index], reference.task) for name, one in engines.items()},
-        )
-        for index in wanted
+    return tuple(_picture(images, reference, engines, index) for index in wanted)
+
+
+def best_pictures(
+    images: ImageSet, reference: Evaluation, engines: Mapping[str, Evaluation], count: int = 2
+) -> tuple[Picture, ...]:
+    """The images on which an engine gained most Dice against the reference, best first, marked as gained.
+
+    Args:
+        images, reference, engines: as for :func:`worst_pictures`.
+        count: at most so many; left out are gains that nobody would see, and images on which another engine lost.
+    """
+    scores = image_scores(reference, engines)
+    gains = np.array([np.subtract(dice, scores.reference) for dice in scores.engines.values()])
+    if not gains.size:
+        return ()
+    most, least = gains.max(axis=0), gains.min(axis=0)
+    order = np.argsort(-most, kind="stable").tolist()
+    wanted = [index for index in order if most[index] >= VISIBLE_LOSS and least[index] > -VISIBLE_LOSS][:count]
+    return tuple(replace(_picture(images, reference, engines, index), gained=True) for index in wanted)
+
+
+def _picture(images: ImageSet, reference: Evaluation, engines: Mapping[str, Evaluation], index: int) -> Picture:
+    return Picture(
+        name=reference.names[index],
+        pixels=shown(images.samples[index].plane(reference.task), reference.task),
+        truth=drawable(reference.truth[index], reference.task),
+        reference=drawable(reference.labels[index], reference.task),
+        engines={name: drawable(one.labels[index], reference.task) for name, one in engines.items()},
     )
 
 

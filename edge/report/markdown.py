@@ -17,7 +17,7 @@ _HEADER = ("engine", "ms p50", "p99", "× FP32", "Dice", "kept", "IoU kept", "ag
 _MARKUP = re.compile(r"[\\`*_<>\[\]!]")
 _FULL = (
     "engine", "Dice pooled", "IoU pooled", "HD95 mean", "HD95 undefined", "detectable Δ Dice", "file to mask, ms",
-    "peak memory", "estimate, error",
+    "peak memory", "energy", "estimate, error",
 )  # fmt: skip
 
 
@@ -161,6 +161,7 @@ def _full_cells(row: EngineRow) -> list[str]:
         words.score(accuracy.dice.detectable),
         words.milliseconds(stages.total if stages else None),
         words.size(row.memory.peak_bytes if row.memory else None),
+        f"{words.milliseconds(row.energy.mj_per_run)} mJ" if row.energy else words.NONE,
         f"{words.milliseconds(estimated.ms)} ms, {words.off(estimated.error)}" if estimated else words.NONE,
     ]
 

@@ -18,6 +18,7 @@ from edge.task.resample import nearest
 
 LONGEST_SIDE = 512
 MOST_PICTURES = 9
+MOST_GAINED = 2  # of those
 BUDGET_BYTES = 3_000_000  # of all pictures together; the page stays under 5 MB
 _SMALLEST_SIDE = 128
 _BYTES_PER_EDGE = 4
@@ -55,6 +56,7 @@ class Plate:
         truth, reference: SVG paths.
         reference_dice: of the float model; None where it is not known.
         engines: one for each.
+        gained: shown for what an engine gained on it, rather than lost.
     """
 
     anchor: str
@@ -67,11 +69,14 @@ class Plate:
     reference: str
     reference_dice: float | None
     engines: tuple[Drawn, ...]
+    gained: bool = False
 
 
 def plates(report: Report, pictures: Sequence[Picture], budget: int = BUDGET_BYTES) -> tuple[Plate, ...]:
-    """Draw the first few pictures, at a size that keeps all of them within the budget (bytes in the page)."""
-    chosen, side = pictures[:MOST_PICTURES], LONGEST_SIDE
+    """Draw what lost most, then what gained most, at a size that keeps all within the budget (bytes in the page)."""
+    gained = [picture for picture in pictures if picture.gained][:MOST_GAINED]
+    lost = [picture for picture in pictures if not picture.gained][: MOST_PICTURES - len(gained)]
+    chosen, side = [*lost, *gained], LONGEST_SIDE
     shrunk = [_shrunk(picture, side) for picture in chosen]
     while side > _SMALLEST_SIDE and sum(_weight(picture) for picture, _ in shrunk) > budget:
         side = max(_SMALLEST_SIDE, int(side * 0.75))
@@ -118,6 +123,7 @@ def _plate(small: Picture, scale: float, anchor: str, scores: ImageScores | None
         reference=outline(small.reference),
         reference_dice=scores.reference[index] if scores and index is not None else None,
         engines=tuple(engines),
+        gained=small.gained,
     )
 
 

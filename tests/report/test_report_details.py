@@ -10,7 +10,7 @@ from PIL import Image
 from edge.accuracy.counts import count, stack
 from edge.accuracy.evaluate import Evaluation
 from edge.images.image_set import load_image_set
-from edge.report import image_scores, quantiles, worst_pictures
+from edge.report import best_pictures, image_scores, quantiles, worst_pictures
 from edge.report.details import drawable
 from edge.task.task import SegmentationTask
 
@@ -83,3 +83,11 @@ def test_overlapping_and_ignored_pixels_are_drawable() -> None:
     one = SegmentationTask((1, 3), ignore=9)
     assert drawable(np.array([[0, 1, 255]], np.uint8), one).tolist() == [[0, 1, 0]]
     assert drawable(labels[0], TASK) is not None
+
+
+def test_what_gained_visibly_is_pictured_best_first_unless_another_engine_lost_on_it(tmp_path: Path):
+    reference, engines = evaluations({"bf16": [50, 90, 70, 0], "int8": [20, 0, 90, 0]}, tmp_path)
+    images = load_image_set(tmp_path).split("test")
+    assert best_pictures(images, reference, {"same": reference}) == ()
+    found = best_pictures(images, engines["bf16"], {"int8": engines["int8"], "float": reference})
+    assert [(p.name, p.gained) for p in found] == [("a1", True), ("a0", True)], "a2 gained in one and lost in the other"

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge.latency.power import Energy
 from edge.report import Picture, Report, merge_reports, plots, write_report
 from edge.report.html import render
 from edge.report.markdown import markdown
@@ -233,6 +234,26 @@ def test_worst_images_are_a_click_from_the_scatter(text: str):
         assert len(links) == 4, "one for each engine"
         assert all(label.startswith(f"{picture.name}: Dice 0.") for label in links)
         assert text.count(f'id="image-{index}"') == 1
+
+
+def test_images_that_gained_stand_after_those_that_lost():
+    first, *others = example().pictures
+    page = render(example().report, (replace(first, gained=True), *others))
+    order = [page.index(f'-name">{picture.name}') for picture in (*others, first)]
+    assert order == sorted(order) and f">{first.name} <small>gained</small>" in page
+    many = tuple(replace(first, name=f"n{i}", gained=i > 11) for i in range(15))
+    drawn = [plate.name for plate in plates(example().report, many)]
+    assert len(drawn) == MOST_PICTURES and drawn[-2:] == ["n12", "n13"]
+
+
+def test_energy_is_shown_where_it_was_metered():
+    report = example().report
+    spent = Energy("rapl package-0", 11.5, 24.0, 81.25, 42.3, 500, 5.0)
+    rows = tuple(replace(row, energy=spent) if row.name == "mixed" else row for row in report.engines)
+    metered = replace(report, engines=rows)
+    page, text = render(metered), markdown(metered)
+    assert "rapl package-0" in page and "81.2" in page and "42.3" in page and "81.2 mJ" in text
+    assert "Energy per image" not in render(report)
 
 
 def test_pictures_begin_with_an_engine_that_changed_something():
