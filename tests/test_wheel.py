@@ -45,7 +45,7 @@ def test_the_wheel_works_alone(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_wheel_and_sdist_are_fit_for_an_index(tmp_path: Path) -> None:
-    pytest.importorskip("twine", reason="pip install '.[dev]'")
+    pytest.importorskip("twine", reason="pip install '.[release]'")
     for command in (
         ("build", "--no-isolation", "--outdir", tmp_path, ROOT),
         ("twine", "check", "--strict", tmp_path / "*"),
