@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from edge.api.options import Argument, Option, PathLike, SecondsOption, SmallOption
+from edge.api.options import Argument, OnOption, Option, PathLike, SecondsOption, SmallOption
 from edge.api.progress import Listener, Reporter
 from edge.api.run import Run
 
@@ -18,6 +18,7 @@ def verify(
     trusted_key: Annotated[
         Sequence[PathLike], Option("refuse what this key has not signed", "FILE.pub", repeats=True)
     ] = (),
+    on: OnOption = None,
     progress: Listener | None = None,
 ) -> Run:
     """On the device: preflight, build, check, profile, and the fastest engine that passes.
@@ -32,13 +33,14 @@ def verify(
         runtime: a ``segedge-run`` built here, to prove every engine through it as well.
         allow_small: judge on fewer than 20 images.
         trusted_key: public keys; with one here or in ``~/.config/segedge/trusted_keys`` nothing else is taken.
+        on: a board to do it on over SSH, ``user@host[:port]``; None is this machine.
         progress: called with every event.
 
     Raises:
         InputError: the bundle is not signed by a trusted key, damaged, hostile or of a newer schema.
         MachineError: this machine is not the target, or lacks something.
     """
-    from edge.api.given import as_optional_path, as_path, as_paths
+    from edge.api.given import as_address, as_optional_path, as_path, as_paths
     from edge.pipeline.verify import verify as verify_bundle
     from edge.trust.keys import trusted_keys
     from edge.trust.signature import require_trusted
@@ -60,6 +62,7 @@ def verify(
         images=as_optional_path("images", images),
         allow_small=allow_small,
         runtime=as_optional_path("runtime", runtime),
+        on=as_address(on),
         say=reporter.detail,
     )
     return Run(report, folder)

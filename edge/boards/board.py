@@ -25,6 +25,7 @@ Array = NDArray[np.float32]
 T = TypeVar("T")
 
 BUILD_S = 3600.0
+_VERIFY_S = 6 * BUILD_S
 _SPARE_S = 300.0
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _LARGEST_FILE = 2 << 30
@@ -207,11 +208,31 @@ class Board:
     def fetch(self, engine: BoardEngine, folder: Path) -> None:
         """Write an engine's files into a folder, each checked by its hash."""
         for name, (size, digest) in engine.files.items():
-            arrays = self._ask("fetch", {"engine": engine.key, "name": name}, {}, [engine]).arrays
-            data = arrays[0].tobytes() if len(arrays) == 1 else b""
-            if len(data) != size or sha256_bytes(data) != digest:
-                raise self._nonsense(f"a file {name} that is not the one it built")
-            write_bytes(folder / name, data)
+            self._take(
+                self._ask("fetch", {"engine": engine.key, "name": name}, {}, [engine]), folder / name, size, digest
+            )
+
+    def verify(
+        self, files: Mapping[str, Path], seconds: float, runs: int, allow_small: bool, say: Step, out: Path
+    ) -> None:
+        """Have a bundle verified there, and write its run.
+
+        Args:
+            files: path in the bundle to where it lies here.
+            seconds, runs: of each engine, both at least.
+            allow_small: judge on fewer than 20 images.
+            say: told of every step.
+            out: empty folder for the run.
+        """
+        digests = {name: sha256_file(path) for name, path in files.items()}
+        blobs = {digests[name]: path.read_bytes for name, path in files.items()}
+        question = {"files": digests, "seconds": seconds, "runs": runs, "allow_small": allow_small}
+        found = self._ask("verify", question, blobs, seconds=_VERIFY_S, step=say).table.get("files")
+        for name, (size, digest) in self._decoded(dict[str, tuple[int, str]], found).items():
+            parts = name.split("/")
+            if len(parts) > 8 or not all(_PLAIN_NAME.fullmatch(part) for part in parts):
+                raise self._nonsense("a file with a name that is none")
+            self._take(self._ask("read", {"name": name}, {}), out / name, size, digest)
 
     def close(self, finished: bool = True) -> None:
         """End its process and remove what it kept."""
@@ -227,7 +248,7 @@ class Board:
         step: Step = lambda _: None,
     ) -> Frame:
         """Ask; blobs that the board lacks are sent, engines are made, and it is asked again."""
-        for _ in range(_MOST_SENDINGS):
+        for _ in range(len(blobs) + _MOST_SENDINGS):
             try:
                 return self._line.ask(operation, table, seconds=seconds, step=step)
             except Gone as gone:
@@ -240,6 +261,13 @@ class Board:
                 for engine in forgotten:
                     engine.again()
         raise MachineError(f"{self.name}: keeps nothing of what it is sent; free its disk")
+
+    def _take(self, frame: Frame, path: Path, size: int, digest: str) -> None:
+        """Write a file that came, if it is the one that was told of."""
+        data = frame.arrays[0].tobytes() if len(frame.arrays) == 1 else b""
+        if len(data) != size or sha256_bytes(data) != digest:
+            raise self._nonsense(f"a file {path.name} that is not the one it told of")
+        write_bytes(path, data)
 
     def _put(self, data: bytes) -> None:
         try:

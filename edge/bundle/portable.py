@@ -53,6 +53,7 @@ PORTABLE = (
     "device/clock.py",
     "device/engines.py",
     "device/frames.py",
+    "device/kit.py",
     "device/manifest.py",
     "device/pictures.py",
     "device/preflight.py",

@@ -137,7 +137,7 @@ class BoardBench:
             return key, self._kept(key)
         except Lacking:
             pass
-        path = self._present(graph)
+        path = self.present(graph)
         self._require_disk(_SPARE_BYTES + _BUILD_SHARE * path.stat().st_size)
         self._unload()
         self._forget_engines()
@@ -160,7 +160,7 @@ class BoardBench:
         Raises:
             Lacking: a blob is not here.
         """
-        found = {name: self._present(digest) for name, digest in blobs.items()}
+        found = {name: self.present(digest) for name, digest in blobs.items()}
         if any(Path(name).name != name for name in found):
             raise InputError("an engine's file is named by a path; build the engine again")
         key = sha256_table([dict(blobs), output, candidate.rest, "adopted"])
@@ -256,7 +256,12 @@ class BoardBench:
             raise InputError(f"{digest!r:.80} is no SHA-256")
         return self._folder / "blobs" / digest
 
-    def _present(self, digest: str) -> Path:
+    def present(self, digest: str) -> Path:
+        """Where a blob lies.
+
+        Raises:
+            Lacking: it is not here.
+        """
         path = self._blob(digest)
         if not path.is_file():
             raise Lacking(digests=[digest])
@@ -264,7 +269,7 @@ class BoardBench:
         return path
 
     def _input(self, digest: str, shape: Sequence[int]) -> Array:
-        return np.frombuffer(self._present(digest).read_bytes(), np.float32).reshape(tuple(shape)).copy()
+        return np.frombuffer(self.present(digest).read_bytes(), np.float32).reshape(tuple(shape)).copy()
 
     def _engine(self, key: str) -> Path:
         if not _HEX.fullmatch(key):

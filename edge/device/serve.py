@@ -35,7 +35,9 @@ from ..machine.machine import read_machine
 from .bench import BoardBench, Lacking
 from .claim import claim, end_group, lead_group, lock_file
 from .frames import Frame, pack, read_frame
+from .kit import read_result, verify_kit
 from .manifest import Candidate
+from .proof import Options
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -269,6 +271,17 @@ def _fetch(desk: Desk, frame: Frame, step: Step) -> Answer:
     return {}, (np.frombuffer(desk.opened.fetch(frame.table["engine"], frame.table["name"]), np.uint8),)
 
 
+def _verify(desk: Desk, frame: Frame, step: Step) -> Answer:
+    table = frame.table
+    files = {name: desk.opened.present(digest) for name, digest in table["files"].items()}
+    options = Options(seconds=table["seconds"], min_runs=table["runs"], allow_small=table["allow_small"])
+    return {"files": encode(verify_kit(desk.folder, files, options, step))}, ()
+
+
+def _read(desk: Desk, frame: Frame, step: Step) -> Answer:
+    return {}, (np.frombuffer(read_result(desk.folder, str(frame.table["name"])), np.uint8),)
+
+
 def _bye(desk: Desk, frame: Frame, step: Step) -> Answer:
     if desk.bench is not None:
         desk.bench.close()
@@ -300,5 +313,7 @@ _OPERATIONS: Mapping[str, Callable[[Desk, Frame, Any], Any]] = {
     "time": _time,
     "layers": _layers,
     "fetch": _fetch,
+    "verify": _verify,
+    "read": _read,
     "bye": _bye,
 }

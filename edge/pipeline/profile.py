@@ -48,7 +48,7 @@ class Profiled:
     Attributes:
         latencies: compute of each engine, interleaved; input and output are arrays in host memory.
         ratio: of the first two engines, first / second.
-        memory: of a process of its own for each engine.
+        memory: of a process of its own for each engine; empty for a board's.
         pixels: uint8 array to mask, of the first engine, interleaved with the rest.
         stages: image to mask, of the first engine.
         layers: of the first engine, slowest first.
@@ -68,7 +68,7 @@ class Profiled:
         return {
             "engines": {name: asdict(measured.summary()) for name, measured in self.latencies.items()},
             "ratio": asdict(self.ratio) if self.ratio else None,
-            "memory_bytes": next(iter(self.memory.values())).added_bytes,
+            "memory_bytes": next((found.added_bytes for found in self.memory.values()), None),
             "memory": {name: asdict(found) for name, found in self.memory.items()},
             "pixels_to_mask_ms": asdict(self.pixels) if self.pixels else None,
             "image_to_mask_ms": asdict(self.stages) if self.stages else None,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from edge.boards.address import Address
 from edge.bundle.archive import is_archive, peek, unpack
 from edge.device.manifest import read_manifest
 from edge.device.preflight import require_target
@@ -33,6 +34,7 @@ def verify(
     images: Path | None = None,
     allow_small: bool = False,
     runtime: Path | None = None,
+    on: Address | None = None,
     say: Say = lambda _: None,
 ) -> tuple[Report, Path]:
     """Preflight, build, check, profile and choose on this machine.
@@ -47,6 +49,7 @@ def verify(
         images: folder with images of this device, for a bundle without any.
         allow_small: judge on fewer than 20 images.
         runtime: a ``segedge-run`` built on this machine, to prove every engine through it as well.
+        on: a board to do it on over SSH; None is this machine.
         say: told of every step.
 
     Returns:
@@ -61,10 +64,18 @@ def verify(
     # By the link's own place where ``run`` is a link.
     inside = not is_archive(bundle) and bundle.resolve() in (out.parent.resolve() / out.name).parents
     work = bundle / "work" if inside else out.with_name(f".{out.name}.work")
+    if on is not None and (images is not None or runtime is not None):
+        option = "--images" if images is not None else "--runtime"
+        raise InputError(f"{option}: names what lies on this machine and does not go with --on {on}; leave it out")
     options = Options(seconds, min_runs, images, allow_small, runtime)
     with device_faults(bundle), _unpacked(bundle, work) as folder:
-        require_target(*look(folder))
-        verify_on_device(folder, work, out, options, say)
+        if on is not None:
+            from edge.pipeline.on_board import verify_on_board
+
+            verify_on_board(on, folder, out, seconds, min_runs, allow_small, say)
+        else:
+            require_target(*look(folder))
+            verify_on_device(folder, work, out, options, say)
     report = read_report(out)
     write_report(report, out)
     return report, out

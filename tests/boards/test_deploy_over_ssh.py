@@ -16,7 +16,7 @@ from tests.fixtures.sshd import SSHD, WHY_NOT, SshBoard, ssh_board
 
 pytestmark = pytest.mark.skipif(SSHD is None, reason=WHY_NOT)
 
-SPLITS = {"train": 6, "val": 4, "test": 22}
+SPLITS = {"train": 6, "val": 4, "test": 24}
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +62,33 @@ def test_a_board_gives_what_this_machine_gives(board: SshBoard, place: Path) -> 
         assert conditions["board"] == board.address and "hottest_after" in conditions and "power" in conditions
         assert set(row["latency_ms"]["conditions"]["interleaved_with"])
     assert any(board.address in note for note in there["notes"])
+    engines = [str(Path("there") / row["path"]) for row in there["engines"]]
+    done = edge(
+        board,
+        place,
+        "profile",
+        engines[0],
+        "--against",
+        engines[1],
+        "--on",
+        board.address,
+        "--seconds",
+        "0.05",
+        "--json",
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert set(found["engines"]) == set(engines) and found["ratio"]["ratio"] > 0
+    done = edge(board, place, "bundle", "there", "--target", "cpu", "--out", "kit.tar.gz", "--quiet")
+    assert done.returncode == 0, done.stderr
+    done = edge(
+        board, place, "verify", "kit.tar.gz", "--on", board.address, "--out", "verified", "--seconds", "0.05", "--quiet"
+    )
+    assert done.returncode == 0, done.stderr
+    verified = json.loads((place / "verified" / "report.json").read_text())
+    dice = [{row["name"]: row["accuracy"]["dice"]["mean"] for row in report["engines"]} for report in (there, verified)]
+    assert dice[0] == dice[1] and verified["status"] == "passed"
+    assert (place / "verified" / "report.html").is_file()
     # What travelled stays for the next deployment; what this one made is gone.
     assert list((board.home / ".cache/segedge/runs").iterdir()) == []
     assert len([p for p in (board.home / ".cache/segedge").iterdir() if p.name != "runs"]) == 1
