@@ -147,7 +147,7 @@ def _paged(
     def one(index: int) -> NDArray[Any]:
         page = series.pages[index]
         try:
-            return np.asarray(page.asarray()).squeeze() if 1 in page.shape[:1] else np.asarray(page.asarray())
+            return np.asarray(page.asarray())
         except ValueError:
             if pages.page_axes > 2:
                 raise
