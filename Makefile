@@ -7,11 +7,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-<<<<<<< HEAD
-.PHONY: fuzz lock sbom gpu help setup demo test lint runtime clean
-=======
-.PHONY: clean demo demo-hard docs fuzz gpu help lint reference runtime setup test test-fast
->>>>>>> 3339dbf (Face the user: a README of a page, documentation whose commands are checked, and a report of what changed between runs)
+.PHONY: clean demo demo-hard docs fuzz gpu help lint lock reference runtime sbom setup test test-fast
 .DELETE_ON_ERROR:
 
 help:
