@@ -169,6 +169,7 @@ def merged_front(reports: Sequence[Report], labels: Sequence[str], name: str = "
             axes.scatter([], [], s=40, marker=marker, color=INKS["muted"], label=label)
         axes.axhline(100, color=INKS["muted"], linewidth=0.9, linestyle=(0, (2, 2)))
         axes.margins(x=0.1, y=0.15)
+        axes.ticklabel_format(useOffset=False)
         axes.set_xlabel("times as fast as FP32 on the same target (right is better)")
         axes.set_ylabel("Dice kept, %")
         figure.legend(loc="outside upper left", ncols=2, frameon=False, fontsize=8.5)
