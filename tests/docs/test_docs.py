@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -35,6 +36,15 @@ def test_commands_parse_and_links_lead_somewhere(page: Path) -> None:
     found = commands(page.read_text(encoding="utf-8"))
     assert {" ".join(words): fault for words in found if (fault := refusal(words))} == {}
     assert broken_links(page) == []
+
+
+def test_contributing_names_every_folder_and_none_that_is_gone() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = {name.strip("/") for name in re.findall(r"`([a-z_]+(?:/[a-z_]+)?/)`", text)}
+    packages = {f"edge/{path.parent.name}" for path in (ROOT / "edge").glob("*/__init__.py")}
+    assert packages - named == set(), "a row is missing"
+    below = {"results", "fixtures", "normalize"}  # named within their parents' rows
+    assert [name for name in named - below if not (ROOT / name).is_dir()] == []
 
 
 def test_every_command_is_documented_outside_the_reference() -> None:
