@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edge.api.boards import boards as boards
     from edge.api.build import build as build
     from edge.api.bundle import bundle as bundle
     from edge.api.calibrate import calibrate as calibrate
@@ -44,8 +45,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _VERBS = (
-    "build", "bundle", "calibrate", "check", "deploy", "estimate", "export", "fuse", "init", "inspect", "load_engine",
-    "load_model", "profile", "quantize", "report", "segment", "sign", "targets", "verify",
+    "boards", "build", "bundle", "calibrate", "check", "deploy", "estimate", "export", "fuse", "init", "inspect",
+    "load_engine", "load_model", "profile", "quantize", "report", "segment", "sign", "targets", "verify",
 )  # fmt: skip
 _OTHERS = {
     "ImageSet": ("edge.images.image_set", "ImageSet"),
@@ -53,7 +54,7 @@ _OTHERS = {
     "MachineError": ("edge.errors", "MachineError"),
     "Task": ("edge.task.task", "SegmentationTask"),
 }
-_PACKAGES = ("bundle", "report", "targets")  # called like functions, see edge.api.package
+_PACKAGES = ("boards", "bundle", "report", "targets")  # called like functions, see edge.api.package
 
 __all__ = ["ImageSet", "InputError", "MachineError", "Task", "__version__", *_VERBS]
 

@@ -1,7 +1,7 @@
 """Deploy a network: the fastest engine for a target that still segments as well, with a report."""
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated
 
 from edge.api.options import (
     BackendOption,
@@ -11,7 +11,6 @@ from edge.api.options import (
     GroupOption,
     JetpackOption,
     ModelArgument,
-    OnOption,
     Option,
     OverlapOption,
     PathLike,
@@ -25,7 +24,11 @@ from edge.api.options import (
     target_names,
 )
 from edge.api.progress import Listener, Reporter
-from edge.api.run import Run
+from edge.api.run import FleetRun, Run
+
+if TYPE_CHECKING:
+    from edge.boards.address import Address
+    from edge.pipeline.session import Request
 
 STAGES = (
     "images",
@@ -81,7 +84,9 @@ def deploy(
     sweep: Annotated[bool, Option("throughput of the chosen engine as well")] = False,
     explain: Annotated[bool, Option("costs and losses of every engine, not of the chosen one alone")] = False,
     backend: BackendOption = None,
-    on: OnOption = None,
+    on: Annotated[
+        str | Sequence[str] | None, Option("build, run and time on this board over SSH; may be several", "user@host,…")
+    ] = None,
     progress: Listener | None = None,
 ) -> Run:
     """The whole pipeline: the fastest engine that passes the gate, and a report that says how that is known.
@@ -114,8 +119,9 @@ def deploy(
         explain: measure the way from file to mask, memory and where accuracy was lost for every engine; without it for
             the chosen one, and where none passes for those that are quantized.
         backend: compiler for an NVIDIA GPU in place of the target's; torch-tensorrt takes model folders only.
-        on: a board to build, run and time on over SSH: ``user@host``, ``user@host:port`` or a name of
-            ``~/.ssh/config``. This machine still loads, calibrates and scores.
+        on: boards to build, run and time on over SSH, one after the other: ``user@host``, ``user@host:port``, or names
+            of ``boards.toml`` or ``~/.ssh/config``. This machine still loads, calibrates and scores. Of several, a
+            :class:`~edge.api.run.FleetRun` comes back.
         progress: called with every :class:`~edge.api.progress.Event`.
 
     Raises:
@@ -124,11 +130,12 @@ def deploy(
     """
     given = dict(locals())
     from edge.api.command import command_line
-    from edge.api.given import as_address, as_data, as_names, as_optional_path, as_task
+    from edge.api.given import as_boards, as_data, as_names, as_optional_path, as_task
     from edge.pipeline.deploy import run_deploy
     from edge.pipeline.effort import find_effort
     from edge.pipeline.session import Request
 
+    boards = as_boards(on)
     usual = find_effort(effort)
     request = Request(
         model=model,
@@ -154,8 +161,20 @@ def deploy(
         sweep=sweep,
         explain=explain,
         backend=backend,
-        on=as_address(on),
+        on=next(iter(boards.values()), None),
         command=command_line(deploy, given),
     )
-    report, folder = run_deploy(request, Reporter(progress, STAGES))
+    reporter = Reporter(progress, STAGES)
+    if len(boards) > 1:
+        return _deploy_to_boards(request, boards, reporter)
+    report, folder = run_deploy(request, reporter)
     return Run(report, folder)
+
+
+def _deploy_to_boards(request: "Request", boards: "Mapping[str, Address]", progress: Reporter) -> FleetRun:
+    from edge.pipeline.fleet import PAGE, deploy_to_boards, folder_of
+
+    found = deploy_to_boards(request, boards, progress)
+    runs = {name: Run(report, found.folder / folder_of(name)) for name, report in found.reports.items()}
+    first = next(iter(runs.values()))
+    return FleetRun(first.report, first.folder, runs, found.faults, found.folder / PAGE)

@@ -45,18 +45,34 @@ def as_paths(name: str, given: PathLike | Sequence[PathLike]) -> tuple[Path, ...
 
 
 def as_address(given: str | None) -> Address | None:
-    """Where a board is; None stays.
+    """Where a board is, by its name in ``boards.toml`` or its address; None stays.
 
     Raises:
-        InputError: not of the form ``user@host:port``.
+        InputError: neither.
     """
-    from edge.boards.address import parse_address
+    from edge.boards.registry import find_board
 
     if given is None:
         return None
     if not isinstance(given, str):
         raise InputError(f"on: is a {type(given).__name__}; give user@host")
-    return parse_address(given)
+    return find_board(given)
+
+
+def as_boards(given: str | Sequence[str] | None) -> dict[str, Address]:
+    """Name of each board, as it was given, to where it is.
+
+    Raises:
+        InputError: not of the form ``user@host:port``, or one board twice.
+    """
+    from edge.boards.registry import find_board
+
+    found = {name: find_board(name) for name in as_names("on", given) or ()}
+    places = [str(address) for address in found.values()]
+    twice = next((place for place in places if places.count(place) > 1), None)
+    if twice is not None:
+        raise InputError(f"on: {twice} is named twice; name each board once")
+    return found
 
 
 def as_names(name: str, given: str | Sequence[str] | None) -> tuple[str, ...] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,6 +56,26 @@ class Run:
 
         header, rows = run_rows(self.report)
         return html_table(f"{self.folder}: {self.report.status}", header, rows)
+
+
+@dataclass(frozen=True, repr=False)
+class FleetRun(Run):
+    """What :func:`edge.deploy` returns for several boards: the run of the first that answered, and all of them.
+
+    Attributes:
+        boards: name of each board that answered to its run.
+        faults: name of each of the others to a sentence.
+        page: the report with a column for each board.
+    """
+
+    boards: Mapping[str, Run]
+    faults: Mapping[str, str]
+    page: Path
+
+    @property
+    def passed(self) -> bool:
+        """Whether every board answered and has an engine that passes."""
+        return not self.faults and all(run.passed for run in self.boards.values())
 
 
 def chosen_engine(folder: Path) -> Path:

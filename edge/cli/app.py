@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from edge import __version__
+from edge.api.boards import boards
 from edge.api.build import build
 from edge.api.bundle import bundle
 from edge.api.calibrate import calibrate
@@ -49,6 +50,7 @@ COMMANDS: tuple[tuple[Callable[..., Any], Callable[..., int | None], str], ...] 
     (sign, show.show_sign, "sign a run, engine or bundle"),
     (export, show.show_export, "a Triton repository, a model card"),
     (estimate, show.show_estimate, "a floor from the device's table, not measured"),
+    (boards, show.show_boards, "boards.toml: list, check, add"),
     (targets, show.show_targets, "the devices there are"),
     (init, show.show_init, "a task.toml to start from"),
     (inspect, show.show_inspect, "what a file or folder is"),

@@ -15,9 +15,10 @@ from edge.cli.output import FAILED, PASSED, Output
 from edge.errors import InputError, UselessReferenceError
 
 if TYPE_CHECKING:
+    from edge.api.boards import BoardRow
     from edge.api.bundle import Bundle
     from edge.api.check import CheckResult
-    from edge.api.run import Run
+    from edge.api.run import FleetRun, Run
     from edge.backends.engine import Engine
     from edge.fusion import Fused
     from edge.latency.estimate import Estimate
@@ -40,6 +41,10 @@ def show_deploy(
     ] = None,
 ) -> int:
     """The engines, the verdict, and 1 where nothing passes or what passes is too slow."""
+    from edge.api.run import FleetRun
+
+    if isinstance(run, FleetRun):
+        return _show_fleet(run, output)
     code = show_run(run, output)
     if fail_under_speedup is None or (run.speedup is not None and run.speedup >= fail_under_speedup):
         return code
@@ -47,6 +52,41 @@ def show_deploy(
     with output.terminal() as terminal:
         terminal.say(f"fails   speed: {found}, --fail-under-speedup asks {fail_under_speedup:g}×")
     return FAILED
+
+
+def _show_fleet(run: "FleetRun", output: Output) -> int:
+    """A row a board, and 1 unless every one of them passes."""
+    from edge.cli.tables import table_text
+
+    rows: list[tuple[str, str, str, str]] = []
+    for name, one in run.boards.items():
+        row = one.report.engine(one.report.chosen) if one.report.chosen else None
+        time = f"{row.latency_ms.p50:.3f}" if row is not None and row.latency_ms is not None else "-"
+        rows.append((name, one.report.status, one.report.chosen or "-", time))
+    rows += [(name, "none", fault, "-") for name, fault in run.faults.items()]
+    document = {
+        "boards": {name: one.report.to_json() for name, one in run.boards.items()},
+        "faults": dict(run.faults),
+        "page": str(run.page),
+    }
+    table = table_text(("board", "status", "chosen", "p50 ms"), rows, left=3)
+    output.show(document, f"{table}\n\n{run.page}")
+    return PASSED if run.passed else FAILED
+
+
+def show_boards(found: "Sequence[BoardRow]", output: Output) -> int:
+    """The boards, and 3 where one of them was asked and did not answer."""
+    from edge.cli.tables import table_text
+
+    rows = []
+    for row in found:
+        facts = row.facts
+        said = row.fault or "" if facts is None else f"{facts.title}, Python {facts.python}, numpy {facts.numpy}"
+        rows.append((row.name, row.on, said))
+    none = "no boards; edge boards add NAME USER@HOST names one"
+    text = table_text(("board", "on", "is"), rows, left=3) if rows else none
+    output.show([asdict(row) for row in found], text)
+    return 3 if any(row.fault for row in found) else PASSED
 
 
 def show_run(run: "Run", output: Output) -> int:

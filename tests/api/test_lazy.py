@@ -33,9 +33,9 @@ def test_every_name_is_there_and_documented() -> None:
         edge.deplo  # noqa: B018
 
 
-@pytest.mark.parametrize("name", ["report", "bundle", "targets"])
+@pytest.mark.parametrize("name", ["boards", "report", "bundle", "targets"])
 def test_packages_of_a_verb_s_name_stay_callable(name: str) -> None:
-    part = {"report": "words", "bundle": "portable", "targets": "target"}[name]
+    part = {"boards": "address", "report": "words", "bundle": "portable", "targets": "target"}[name]
     program = f"import edge.{name}.{part}, edge\nprint(callable(edge.{name}), edge.{name}.{part}.__name__)"
     assert run(program) == f"True edge.{name}.{part}\n"
 

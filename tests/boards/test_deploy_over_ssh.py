@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures.discs import disc_network, write_discs
-from tests.fixtures.sshd import SSHD, WHY_NOT, SshBoard, ssh_board
+from tests.fixtures.sshd import SSHD, WHY_NOT, SshBoard, free_port, ssh_board
 
 pytestmark = pytest.mark.skipif(SSHD is None, reason=WHY_NOT)
 
@@ -46,6 +46,25 @@ def deploy(board: SshBoard, place: Path, out: str, *more: str) -> subprocess.Com
         board, place, "deploy", "discs.onnx", "--data", "discs", "--out", out, "--precisions", "fp32,int8", "--seconds",
         "0.05", "--budget", "1", "--quiet", *more,
     )  # fmt: skip
+
+
+def test_a_fleet_goes_on_without_the_boards_that_do_not_answer(board: SshBoard, place: Path) -> None:
+    done = edge(board, place, "boards", "add", "desk", board.address)
+    assert done.returncode == 0, done.stderr
+    assert edge(board, place, "boards", "add", "gone", f"{board.user}@127.0.0.1:{free_port()}").returncode == 0
+    done = edge(board, place, "boards", "check", "--json")
+    rows = {row["name"]: row for row in json.loads(done.stdout)}
+    assert done.returncode == 3 and rows["desk"]["facts"]["python"] and "see that it is on" in rows["gone"]["fault"]
+    done = deploy(board, place, "fleet", "--on", "gone,desk", "--precisions", "fp32", "--json")
+    assert done.returncode == 1, done.stderr
+    said = json.loads(done.stdout)
+    assert "see that it is on" in said["faults"]["gone"] and said["boards"]["desk"]["status"] == "passed"
+    table = json.loads((place / "fleet" / "boards.json").read_text())
+    assert table["desk"] == {"status": "passed", "chosen": "fp32"} and table["gone"]["status"] == "none"
+    assert (place / "fleet" / "fleet.html").is_file() and (place / "fleet" / "desk" / "report.json").is_file()
+    assert not (place / "fleet" / "gone").exists()
+    done = deploy(board, place, "alone", "--on", "gone")
+    assert done.returncode == 3 and done.stderr.count("\n") == 1 and not (place / "alone").exists()
 
 
 def test_a_board_gives_what_this_machine_gives(board: SshBoard, place: Path) -> None:
