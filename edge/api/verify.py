@@ -51,10 +51,6 @@ def verify(
     keys = trusted_keys(as_paths("trusted_key", trusted_key) if trusted_key else ())
     if keys:
         reporter.say(f"signed by {require_trusted(path, keys)}")
-    else:
-        reporter.say(
-            "whoever made this bundle is not checked: no trusted key is configured (edge verify --trusted-key)"
-        )
     report, folder = verify_bundle(
         path,
         as_optional_path("out", out),
@@ -65,4 +61,8 @@ def verify(
         on=as_address(on),
         say=reporter.detail,
     )
+    if not keys:
+        reporter.say(
+            "whoever made this bundle is not checked: no trusted key is configured (edge verify --trusted-key)"
+        )
     return Run(report, folder)
