@@ -7,7 +7,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: clean demo demo-hard docs fuzz gpu help lint lock reference runtime sbom setup test test-fast
+.PHONY: clean demo demo-hard docs fuzz gpu help lint lock py38 reference runtime sbom setup test test-fast
 .DELETE_ON_ERROR:
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make test-fast  lint, types, and the tests that are quick"
 	@echo "make lint     ruff and mypy"
 	@echo "make runtime  build the C++ runtime and run its tests"
+	@echo "make py38     a bundle verified by the oldest Python of a board, where there is a Python 3.8"
 	@echo "make gpu      on an NVIDIA machine: tests, five networks, what it is worth; out/gpu/gpu.json"
 	@echo "make fuzz     20 000 damaged inputs to everything that reads files"
 	@echo "make docs     build the documentation into out/site"
@@ -85,6 +86,15 @@ runtime: $(STAMP)
 
 gpu: $(STAMP)
 	$(BIN)/python -m benchmarks.gpu --out out/gpu --budget 25m
+
+# The oldest Python of a board (JetPack 5), where this machine has one; its packages go to build/py38.
+PYTHON38 ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/3.8.*/bin/python3.8) $(shell command -v python3.8))
+
+py38: $(STAMP)
+	@if test -z "$(PYTHON38)"; then echo "skipped: no Python 3.8 here; name one with make py38 PYTHON38=..."; else \
+		{ test -x build/py38/bin/python || { $(PYTHON38) -m venv build/py38 && \
+		build/py38/bin/python -m pip install --quiet --disable-pip-version-check numpy==1.17.4 openvino==2024.3.0; }; } && \
+		$(BIN)/python -m pytest -q tests/device/test_python38.py; fi
 
 clean:
 	rm -rf $(VENV) build out .pytest_cache .mypy_cache .ruff_cache
