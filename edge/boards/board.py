@@ -234,9 +234,9 @@ class Board:
                 raise self._nonsense("a file with a name that is none")
             self._take(self._ask("read", {"name": name}, {}), out / name, size, digest)
 
-    def close(self, finished: bool = True) -> None:
-        """End its process and remove what it kept."""
-        self._line.close(finished)
+    def close(self) -> None:
+        """End its process, whatever it is at, and remove what it kept."""
+        self._line.close()
 
     def _ask(
         self,

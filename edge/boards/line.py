@@ -77,6 +77,7 @@ class Line:
         self._session, self._number = secrets.token_hex(16), 0
         self._opening: Mapping[str, Any] | None = None
         self._channel: Channel | None = None
+        self._asking = False
         self._connect(tries=2)
 
     def open(self, table: Mapping[str, Any]) -> Frame:
@@ -121,14 +122,14 @@ class Line:
                 self._told(f"{self.address}: {lost}; connecting again")
         raise AssertionError("unreachable")
 
-    def close(self, finished: bool = True) -> None:
-        """End the board's process and remove what it kept; never raises."""
+    def close(self) -> None:
+        """End the board's process, whatever it is at, and remove what it kept; never raises."""
         if self._channel is None:
             return
         with contextlib.suppress(LineLost, EdgeError):
-            question = {"id": self._number + 1, "op": "bye" if finished else "cancel"}
+            question = {"id": self._number + 1, "op": "cancel" if self._asking else "bye"}
             self._channel.write(pack(question))
-            if finished:
+            if not self._asking:
                 self._answer(self._channel, self._number + 1, 10.0, lambda _: None)
         self._drop()
 
@@ -137,6 +138,7 @@ class Line:
     ) -> Frame:
         channel = self._channel
         assert channel is not None
+        self._asking = True  # until it is answered: what interrupts this leaves the board at work
         channel.write(pack(question, arrays))
         return self._answer(channel, int(question["id"]), seconds, step)
 
@@ -151,10 +153,13 @@ class Line:
                 step(self._text(table["step"]))
             elif "lacking" in table:
                 lacking = table["lacking"] if isinstance(table["lacking"], dict) else {}
+                self._asking = False
                 raise Gone(_names(lacking.get("digests")), _names(lacking.get("engines")))
             elif "fault" in table:
+                self._asking = False
                 raise self._fault(table)
             elif isinstance(table.get("answer"), dict):
+                self._asking = False
                 return Frame(table["answer"], frame.arrays)
             else:
                 raise self._nonsense("an answer without content")

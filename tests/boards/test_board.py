@@ -8,6 +8,7 @@ import json
 import os
 import random
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -93,6 +94,25 @@ def test_lines_cut_at_random_moments_lose_nothing(machine: SshBoard, tmp_path: P
     assert times["a"].n >= 5 and times["a"].conditions["board"] == board.name
     assert runs_of(machine) == []
     assert not left_behind(machine)
+
+
+def test_an_interruption_leaves_nothing_on_the_board(machine: SshBoard) -> None:
+    before = runs_of(machine)
+    board = Board(Line(parse_address(machine.address), HASTY))
+    board.open("openvino")
+    there = board.build(candidate())
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        board.time({"a": there}, IMAGES[0], 1.5, 5, interrupt)
+    board.close()
+    for _ in range(50):
+        if not left_behind(machine):
+            break
+        time.sleep(0.1)
+    assert not left_behind(machine) and runs_of(machine) == before == []
 
 
 def test_a_graph_that_is_refused_is_the_graph_s_fault(machine: SshBoard) -> None:
