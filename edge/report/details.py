@@ -78,7 +78,8 @@ def worst_pictures(
         for index in np.argsort(-loss, kind="stable")[:count].tolist():
             worst[index] = max(float(loss[index]), worst.get(index, -np.inf))
     ranked = sorted(worst, key=lambda index: -worst[index])
-    wanted = [index for rank, index in enumerate(ranked) if rank < count or worst[index] >= VISIBLE_LOSS]
+    lost = [index for index in ranked if worst[index] >= 0]  # one on which every engine gained is no loss
+    wanted = [index for rank, index in enumerate(lost) if rank < count or worst[index] >= VISIBLE_LOSS]
     return tuple(_picture(images, reference, engines, index) for index in wanted)
 
 

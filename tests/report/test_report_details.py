@@ -85,6 +85,13 @@ def test_overlapping_and_ignored_pixels_are_drawable() -> None:
     assert drawable(labels[0], TASK) is not None
 
 
+def test_an_image_on_which_every_engine_gained_is_not_among_the_worst(tmp_path: Path):
+    _, engines = evaluations({"bf16": [50, 50, 0], "int8": [90, 20, 0]}, tmp_path)
+    images = load_image_set(tmp_path).split("test")
+    found = worst_pictures(images, engines["bf16"], {"int8": engines["int8"]}, count=3)
+    assert [picture.name for picture in found] == ["a0", "a2"]
+
+
 def test_what_gained_visibly_is_pictured_best_first_unless_another_engine_lost_on_it(tmp_path: Path):
     reference, engines = evaluations({"bf16": [50, 90, 70, 0], "int8": [20, 0, 90, 0]}, tmp_path)
     images = load_image_set(tmp_path).split("test")
