@@ -125,6 +125,8 @@ class _Search:
     def _measure(self, sets: Sequence[Names]) -> None:
         fresh: dict[str, Names] = {}
         for names in sets:
+            if self.graphs and names not in self.models and not self._affordable():
+                break  # writing a graph takes time too, seconds on a large network
             digest = self._graph(names).sha256
             if digest not in self.graphs and digest != self.model.sha256:
                 fresh.setdefault(digest, names)
@@ -159,7 +161,8 @@ class _Search:
 
     def _ratio(self, names: Names) -> float:
         """Infinite where it was not measured."""
-        return self.graphs.get(self._graph(names).sha256, math.inf)
+        written = self.models.get(names)
+        return math.inf if written is None else self.graphs.get(written.sha256, math.inf)
 
     def _graph(self, names: Names) -> Model:
         if names not in self.models:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 
 from edge.fusion import choose
+from edge.fusion.driver import rewritten
 from edge.graph.macs import count_macs
 from edge.graph.model import Model
 from tests.fixtures.graph_builder import Builder
@@ -63,3 +65,19 @@ def test_an_alternative_form_is_kept_only_where_it_is_faster() -> None:
     slow = choose(model, b.inputs(), lambda models: [6.0 if "Expand" in _ops(m) else 5.0 for m in models])
     assert [a.rewrite for a in fast.applied] == ["dynamic-conv-by-inputs"]
     assert not slow.applied and "MatMul" in _ops(slow.model)
+
+
+def test_out_of_time_no_further_graph_is_even_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    b = Builder(3)
+    model, written = b.model(_head(b)), []
+
+    def counting(source: Model, names: Sequence[str]) -> tuple[Model, tuple[str, ...]]:
+        written.append(tuple(names))
+        return rewritten(source, names)
+
+    monkeypatch.setattr("edge.search.choice.rewritten", counting)
+    choose(model, b.inputs(), lambda models: [float(count_macs(m)) for m in models], seconds=0.0)
+    in_no_time = len(written)
+    written.clear()
+    choose(model, b.inputs(), lambda models: [float(count_macs(m)) for m in models], seconds=60.0)
+    assert in_no_time <= 3 < len(written), "all, what applies and the safe ones, against sets that leave one out"
