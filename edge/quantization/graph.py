@@ -42,6 +42,7 @@ class NodeFacts:
         weight_first: its first operand is a weight and the second is not.
         rows: of the matrix product that it comes to: of the first operand, or a convolution's output positions; 0 where
             the shape is not known.
+        squares: its first operand is a tensor times itself: it averages squares, as a variance does.
     """
 
     name: str
@@ -53,6 +54,7 @@ class NodeFacts:
     constant: bool
     weight_first: bool
     rows: int = 0
+    squares: bool = False
 
     @property
     def depthwise(self) -> bool:
@@ -84,6 +86,7 @@ def node_facts(node: ir.Node) -> NodeFacts:
         constant=weight is not None,
         weight_first=weight is None and constant(node.inputs[0]) is not None,
         rows=_positions(node) if convolution else _rows(node),
+        squares=_is_square(node.inputs[0]),
     )
 
 
@@ -182,6 +185,16 @@ def _rows(node: ir.Node) -> int:
 def _positions(node: ir.Node) -> int:
     dims = _dims(node.outputs[0])
     return math.prod(dims[2:]) if dims else 0
+
+
+def _is_square(value: ir.Value | None) -> bool:
+    node = value.producer() if value is not None else None
+    if node is None:
+        return False
+    if node.op_type == "Pow":
+        exponent = constant(node.inputs[1])
+        return exponent is not None and bool(np.all(exponent == 2))
+    return node.op_type == "Mul" and node.inputs[0] is node.inputs[1]
 
 
 def _dims(value: ir.Value | None) -> list[int]:

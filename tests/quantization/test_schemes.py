@@ -53,3 +53,36 @@ def test_rounding_a_pooled_vector_would_cost_most_of_the_signal() -> None:
         for p in (plan, rounded)
     )
     assert kept > 30.0 and lost < kept - 10.0, (kept, lost)
+
+
+def normed() -> tuple[Model, str]:
+    """A layer norm over channels whose variance is a convolution of squares; most pixels vary little, a few much."""
+    b = Builder(CHANNELS)
+    ones = np.full((1, CHANNELS, 1, 1), 1.0 / CHANNELS, np.float32)
+    centred = b.op("Sub", "x", b.op("ReduceMean", "x", b.weight([1], np.int64), keepdims=1))
+    variance = b.op("Conv", b.op("Mul", centred, centred), b.weight(ones))
+    deviation = b.op("Sqrt", b.op("Add", variance, b.weight([1e-5])))
+    model = b.model(b.conv(b.op("Div", centred, deviation), CHANNELS, 1, 3))
+    return model, next(n.name for n in model.proto.graph.node if n.op_type == "Conv")
+
+
+@pytest.mark.parametrize("name", ["openvino", "openvino-identical", "tensorrt"])
+def test_a_variance_stays_float_and_rounding_it_would_cost_the_signal(name: str) -> None:
+    model, variance = normed()
+    draw = np.random.default_rng(3)
+    images = [draw.random((1, CHANNELS, 16, 16), np.float32) * 0.02 for _ in range(2)]
+    for image in images:
+        image[:, :, :2, :2] *= 200.0
+    scheme = SCHEMES[name]
+    ranges = calibrate(model, images, method="min-max")
+    plan = plan_int8(model, scheme)
+    assert variance not in plan.int8
+    kept, lost = (
+        sqnr_db(
+            np.concatenate([reference(model).run(image) for image in images]),
+            np.concatenate([reference(quantize(model, ranges, p, scheme)).run(image) for image in images]),
+        )
+        for p in (plan, PrecisionPlan({**plan.nodes, variance: INT8}))
+    )
+    assert kept > lost + 10.0, (kept, lost)
+    assert name == "tensorrt" or "squares" in plan.reasons[variance]
