@@ -12,7 +12,7 @@ STAMP  := $(VENV)/.installed
 
 help:
 	@echo "make demo     deploy models/unet on this machine, write out/demo/report.html"
-	@echo "make demo-hard  the same with models/litenext, where plain INT8 fails and the report says why"
+	@echo "make demo-hard  the same with models/litenext, where INT8 gains little and the report says why"
 	@echo "make test     lint, types, tests"
 	@echo "make test-fast  lint, types, and the tests that are quick"
 	@echo "make lint     ruff and mypy"

@@ -213,7 +213,7 @@ def findings(report: Report) -> tuple[str, ...]:
         # What was seen, without what to do about it: the latency table has the whole sentences.
         heads = (re.split(r"[:;]", warning)[0] for _, latency in doubtful for warning in latency.warnings)
         kinds = "; ".join(dict.fromkeys(re.sub(r"^CoV .*", "run times scatter", head) for head in heads))
-        found.append(f"Not to be trusted, latency of {names}: {kinds or 'no reason recorded'}.")
+        found.append(f"Milliseconds not to be trusted, {names}: {kinds or 'no reason recorded'}.")
     int8 = [row for row in report.engines if row.precision in ("int8", "mixed") and p50(row) is not None]
     quickest = min(int8, key=lambda row: p50(row) or 0.0, default=None)
     if chosen is not None and quickest is not None and chosen.precision not in ("int8", "mixed"):

@@ -99,6 +99,6 @@ def test_a_handful_of_patients_is_called_that():
 
 
 def test_what_cannot_be_trusted_is_named():
-    assert "Not to be trusted, latency of int8: run times scatter." in words.findings(example().report)
+    assert "Milliseconds not to be trusted, int8: run times scatter." in words.findings(example().report)
     report = replace(example().report, chosen="int8")
     assert "ms per image (median, under disturbance)" in words.verdict(report)
