@@ -65,6 +65,10 @@ class CandidateSet:
     refusals: tuple[Refusal, ...] = ()
 
 
+PROFILES = 3
+"""Layer tables that a measured bench takes of each candidate, in turn with the others."""
+
+
 @dataclass(frozen=True)
 class Effort:
     """How long to time each candidate: so many seconds *and* so many runs."""

@@ -30,6 +30,7 @@ from edge.machine.cores import physical_cores
 from edge.machine.environment import environment, versions
 from edge.quantization.ranges import Ranges
 from edge.search.bench import (
+    PROFILES,
     Advance,
     Array,
     CandidateSet,
@@ -45,7 +46,6 @@ from edge.search.dialect import Dialect
 from edge.search.plain_candidates import plain_candidates
 from edge.targets.target import Target
 
-_PROFILES = 3
 _TIMED_REGION = "host array in, host array out"
 
 
@@ -159,7 +159,7 @@ class LocalBench:
         """See :class:`~edge.search.bench.Bench`."""
         tables: dict[int, list[Profile]] = {}
         with self._all(candidates) as (loaded, refused):
-            for _ in range(_PROFILES):
+            for _ in range(PROFILES):
                 for index, one in list(loaded.items()):
                     try:
                         tables.setdefault(index, []).append(one.runner.layers())

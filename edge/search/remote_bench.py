@@ -32,6 +32,7 @@ from edge.latency.estimate import Peaks
 from edge.latency.sweep import Throughput
 from edge.quantization.ranges import Ranges
 from edge.search.bench import (
+    PROFILES,
     Advance,
     Array,
     CandidateSet,
@@ -46,8 +47,6 @@ from edge.search.build import GRAPH
 from edge.search.dialect import Dialect
 from edge.search.plain_candidates import plain_candidates
 from edge.targets.target import Target
-
-_PROFILES = 3
 
 
 @dataclass(frozen=True)
@@ -204,7 +203,7 @@ class RemoteBench:
         """See :class:`~edge.search.bench.Bench`."""
         there = [self._build(candidate) for candidate in candidates]
         built = [one for one in there if not isinstance(one, Refusal)]
-        tables = iter(self._board.layers(built, _PROFILES) if built else [])
+        tables = iter(self._board.layers(built, PROFILES) if built else [])
         return [one if isinstance(one, Refusal) else next(tables) for one in there]
 
     def layers(self, candidate: Candidate) -> Profile:
