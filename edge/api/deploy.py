@@ -28,6 +28,7 @@ from edge.api.run import FleetRun, Run
 
 if TYPE_CHECKING:
     from edge.boards.address import Address
+    from edge.handover.mlflow import Tracker
     from edge.pipeline.session import Request
 
 STAGES = (
@@ -87,6 +88,7 @@ def deploy(
     on: Annotated[
         str | Sequence[str] | None, Option("build, run and time on this board over SSH; may be several", "user@host,…")
     ] = None,
+    log: Annotated[str | None, Option("log the finished run: mlflow, or mlflow:URI", "TRACKER")] = None,
     progress: Listener | None = None,
 ) -> Run:
     """The whole pipeline: the fastest engine that passes the gate, and a report that says how that is known.
@@ -122,6 +124,8 @@ def deploy(
         on: boards to build, run and time on over SSH, one after the other: ``user@host``, ``user@host:port``, or names
             of ``boards.toml`` or ``~/.ssh/config``. This machine still loads, calibrates and scores. Of several, a
             :class:`~edge.api.run.FleetRun` comes back.
+        log: ``mlflow``, to the store that MLflow's own settings name, or ``mlflow:URI``: parameters, metrics of each
+            engine, the reports and the chosen engine. It is reached before anything is spent.
         progress: called with every :class:`~edge.api.progress.Event`.
 
     Raises:
@@ -135,6 +139,7 @@ def deploy(
     from edge.pipeline.effort import find_effort
     from edge.pipeline.session import Request
 
+    tracker = None if log is None else _open_tracker(log)
     boards = as_boards(on)
     usual = find_effort(effort)
     request = Request(
@@ -165,10 +170,17 @@ def deploy(
         command=command_line(deploy, given),
     )
     reporter = Reporter(progress, STAGES)
-    if len(boards) > 1:
-        return _deploy_to_boards(request, boards, reporter)
-    report, folder = run_deploy(request, reporter)
-    return Run(report, folder)
+    run = _deploy_to_boards(request, boards, reporter) if len(boards) > 1 else Run(*run_deploy(request, reporter))
+    if tracker is not None:
+        for each in run.boards.values() if isinstance(run, FleetRun) else (run,):
+            tracker.write(each.report, each.folder)
+    return run
+
+
+def _open_tracker(text: str) -> "Tracker":
+    from edge.handover.mlflow import open_mlflow
+
+    return open_mlflow(text)
 
 
 def _deploy_to_boards(request: "Request", boards: "Mapping[str, Address]", progress: Reporter) -> FleetRun:
