@@ -29,7 +29,10 @@ def build(
     model: ModelArgument,
     data: DataOption,
     target: TargetOption,
-    precision: Annotated[str, Option("fp32, bf16, fp16, int8 or mixed", "P", values=precision_names)],
+    precision: Annotated[
+        str,
+        Option("fp32, bf16, fp16, int8 or mixed; int8+fp16 says what the rest runs in", "P", values=precision_names),
+    ],
     out: Annotated[PathLike | None, Option("engine folder", "DIR")] = None,
     weights: WeightsOption = None,
     task: TaskOption = None,
@@ -46,7 +49,8 @@ def build(
     Args:
         model, data, target, weights, task, jetpack, calibration_images, allow_overlap, backend, progress: as for
             :func:`edge.deploy`.
-        precision: of the engine.
+        precision: of the engine. ``int8+fp32``, ``int8+fp16``, ``int8+bf16`` and ``mixed+...`` also say what runs that
+            stays float; without it that is what the compiler's users usually take.
         out: engine folder; ``runs/NAME-TARGET-PRECISION`` where none is given.
 
     Returns:
@@ -60,7 +64,7 @@ def build(
     from edge.api.command import command_line
     from edge.api.given import as_data, as_optional_path, as_task
     from edge.pipeline.session import Request
-    from edge.pipeline.single import build_single
+    from edge.pipeline.single import build_single, parse_precision
 
     request = Request(
         model=model,
@@ -69,7 +73,7 @@ def build(
         data=as_data(data),
         target=target,
         jetpack=jetpack,
-        precisions=(precision,),
+        precisions=parse_precision(precision),
         gate="none",
         out=as_optional_path("out", out),
         calibration_images=calibration_images,

@@ -16,7 +16,7 @@ from edge.accuracy.evaluate import evaluate
 from edge.accuracy.gate import Criteria, Verdict, load_gate, require_enough
 from edge.accuracy.reference import faults
 from edge.backends import find_backend
-from edge.backends.engine import MANIFEST, Engine, read_engine
+from edge.backends.engine import MANIFEST, Candidate, Engine, read_engine
 from edge.backends.onnxruntime import reference as exact_runner
 from edge.errors import InputError, MachineError
 from edge.fusion import Fused, fuse
@@ -48,7 +48,7 @@ from edge.quantization.plan import PrecisionPlan, read_plan
 from edge.quantization.ranges import Ranges, read_ranges
 from edge.quantization.schemes import find_scheme, plan_int8
 from edge.quantization.write import quantize
-from edge.search.bench import Refusal
+from edge.search.bench import CandidateSet, Refusal
 from edge.search.build import GRAPH, compiled_graph
 from edge.search.open_bench import open_bench
 from edge.search.plain_candidates import FLOATS
@@ -62,8 +62,24 @@ MANY_IMAGES = 500
 """Compiling once more, with the task inside, takes as long as the host's share of some hundred images."""
 
 
+def parse_precision(text: str) -> tuple[str, ...]:
+    """``int8+fp16`` to ``("int8", "fp16")``: a quantized precision, and the float one of its other layers.
+
+    Raises:
+        InputError: not such a pair.
+    """
+    precision, joined, rest = text.partition("+")
+    if not joined:
+        return (precision,)
+    if precision in FLOATS or rest not in FLOATS:
+        raise InputError(f"--precision {text}: write int8 or mixed, a +, and one of {', '.join(FLOATS)}")
+    return precision, rest
+
+
 def build_single(request: Request, progress: Progress) -> Engine:
-    """One engine of one precision; calibrates as a run does, and searches where it is ``mixed``.
+    """One engine of the first precision asked for; calibrates as a run does, and searches where it is ``mixed``.
+
+    A second one is the float precision of the layers that are left float.
 
     No verdict is given, but a search has to know what is good enough: without a gate it is :data:`SEARCH_GATE`. Where
     INT8 everywhere is, the engine is an INT8 one.
@@ -73,26 +89,34 @@ def build_single(request: Request, progress: Progress) -> Engine:
         InputError: the graph has nothing that could run in it.
     """
     job = prepare(request, progress)
-    precision, bench = job.precisions[0], job.bench
+    precision, bench = "-".join(job.precisions), job.bench
     if job.criteria.gate is None:
         job = replace(job, criteria=replace(job.criteria, gate=load_gate(SEARCH_GATE)))
     out = request.out or Path("runs") / f"{job.folder_name}-{precision}"
     try:
-        if reason := bench.refusal(precision):
-            raise MachineError(f"--precision {precision}: {reason}; choose another precision")
+        for asked in job.precisions:
+            if reason := bench.refusal(asked):
+                raise MachineError(f"--precision {asked}: {reason}; choose another precision")
         fused = fuse_job(job)
-        learn = precision not in FLOATS or bench.dialect.floats_by_ranges
+        learn = job.precisions[0] not in FLOATS or bench.dialect.floats_by_ranges
         ranges = calibrate_job(job, fused.model) if learn else NO_RANGES
-        found = propose_for(job, fused.model, ranges).found
-        if not found.candidates:
-            raise InputError(f"--precision {precision}: {found.refusals[0].reason}; choose another precision")
+        candidate = _first(propose_for(job, fused.model, ranges).found, job.precisions)
         with job.clock.stage("build"):
-            engine = bench.build(found.candidates[0], out)
+            engine = bench.build(candidate, out)
     finally:
         bench.close()
     if isinstance(engine, Refusal):
         raise InputError(engine.reason)
     return engine
+
+
+def _first(found: CandidateSet, precisions: Sequence[str]) -> Candidate:
+    """The candidate of the first precision; a search of ``mixed`` may come to INT8 everywhere."""
+    floats = precisions[0] in FLOATS
+    candidate = next((c for c in found.candidates if (c.precision in FLOATS) == floats), None)
+    if candidate is None:
+        raise InputError(f"--precision {precisions[0]}: {found.refusals[0].reason}; choose another precision")
+    return candidate
 
 
 def score_model(

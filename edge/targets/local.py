@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
 from edge.errors import InputError, MachineError
 from edge.machine.here import Here, this_machine
-from edge.targets.target import Fact, Target
+from edge.targets.target import UNKNOWN, Fact, Target
 
 GPU_BACKENDS = ("tensorrt", "tensorrt_rtx", "torch_tensorrt")
 _INSTALL: Mapping[str, str] = {
@@ -35,6 +36,9 @@ def lacks(target: Target, here: Here | None = None) -> str | None:
             return _NO_GPU
         if not target.own and here.gpu.sm != wanted:
             return f"its GPU is of compute capability {wanted}, this machine's ({here.gpu.name}) of {here.gpu.sm}"
+        card = target.fact("gpu")
+        if card != UNKNOWN and not re.search(rf"\b{re.escape(card)}\b", here.gpu.name):
+            return f"its GPU is the {card}, this machine's the {here.gpu.name}; --target gpu takes what is here"
         if target.own and not here.compilers & {"tensorrt", "tensorrt_rtx"}:
             return f"neither TensorRT nor TensorRT for RTX is installed ({_INSTALL['tensorrt']})"
     backend = resolved_backend(target, here)

@@ -53,6 +53,7 @@ def _built(place: Path, model: str, precision: str) -> dict[str, Any]:
     [
         ("discs.onnx", "fp16", {"int8": 0, "fp16": 3}),
         ("discs.onnx", "int8", {"int8": 2, "fp16": 1}),
+        ("discs.onnx", "int8+fp32", {"int8": 2, "fp32": 1}),
         ("loud.onnx", "mixed", {"int8": 1, "fp16": 2}),
     ],
 )
@@ -63,7 +64,8 @@ def test_every_precision_is_built_for_a_gpu_that_is_not_here(
     summary = _built(place, model, precision)
     assert {name: summary["convs"][name] for name in convs} == convs
     engine = read_engine(Path(summary["path"]))
-    assert (engine.artefact, engine.precision, engine.rest) == ("model.plan", precision, "fp16")
+    kind, _, rest = precision.partition("+")
+    assert (engine.artefact, engine.precision, engine.rest) == ("model.plan", kind, rest or "fp16")
     assert engine.runs_on["sm"] == "8.6" and compiled_graph(engine) is not None
 
 
@@ -72,6 +74,12 @@ def test_the_targets_that_this_machine_is_are_told_apart() -> None:
     assert rows["cpu"]["here"] and rows["cpu"]["lacks"] is None
     assert all(row["here"] == (row["lacks"] is None) for row in rows.values())
     assert not rows["jetson-xavier-nx"]["here"] and "Jetson" in rows["jetson-xavier-nx"]["lacks"]
+
+
+@pytest.mark.parametrize("pair", ["fp16+fp32", "int8+mixed", "int8+"])
+def test_a_pair_that_is_none_is_refused_with_the_form(place: Path, pair: str) -> None:
+    done = _edge("build", place / "discs.onnx", "--data", place / "discs", "--target", RTX, "--precision", pair)
+    assert done.returncode == 2 and f"--precision {pair}: write int8 or mixed, a +, and one of fp32" in done.stderr
 
 
 def test_a_precision_that_the_gpu_lacks_names_the_reason(place: Path) -> None:

@@ -6,15 +6,19 @@ import pytest
 
 from edge.backends.tensorrt.settings import BuildRequest, find_settings
 from edge.errors import InputError
+from edge.latency.estimate import target_peaks
 from edge.lowering import find_parser
 from edge.targets.target import UNKNOWN, find_target, targets
 
+CARDS = [name for name, target in targets().items() if target.fact("gpu") != UNKNOWN]
 JETSONS = [name for name in targets() if name.startswith("jetson-")]
 SM = {
     "jetson-orin-nano-4gb": "8.7", "jetson-orin-nano-8gb": "8.7", "jetson-orin-nx-8gb": "8.7",
     "jetson-orin-nx-16gb": "8.7", "jetson-agx-orin-32gb": "8.7", "jetson-agx-orin-64gb": "8.7",
     "jetson-xavier-nx": "7.2", "jetson-agx-xavier": "7.2", "jetson-agx-thor": "11.0",
     "rtx-turing": "7.5", "rtx-ampere": "8.6", "rtx-ada": "8.9", "rtx-blackwell": "12.0", "h200": "9.0",
+    "t4": "7.5", "a2": "8.6", "a10": "8.6", "l4": "8.9", "a100": "8.0", "h100": "9.0", "rtx-a2000": "8.6",
+    "rtx-a4000": "8.6", "rtx-a6000": "8.6", "rtx-2000-ada": "8.9", "rtx-4000-ada": "8.9", "rtx-6000-ada": "8.9",
 }  # fmt: skip
 
 
@@ -51,6 +55,22 @@ def test_jetpacks_are_found_by_any_release_that_ships_the_same() -> None:
         nano.find_jetpack("4.6")
     with pytest.raises(InputError, match="it is not a Jetson"):
         find_target("h200").find_jetpack("6.2")
+
+
+def test_every_card_can_be_estimated_in_every_precision() -> None:
+    """At double the bits half the rate: what NVIDIA's tensor cores have in common, and a slip of the pen has not."""
+    assert len(CARDS) == 13
+    for name in CARDS:
+        peaks = target_peaks(find_target(name))
+        fp16, int8 = peaks.operations["fp16"], peaks.operations["int8"]
+        assert int8 == pytest.approx(2 * fp16, rel=0.01), name
+        assert peaks.operations["fp32"] < fp16 and 1e11 < peaks.bytes_per_second < 5e12, name
+
+
+def test_a_jetson_s_half_rate_is_half_its_int8_rate() -> None:
+    for target in map(find_target, JETSONS):
+        fp16, int8 = target.fact("fp16_tflops_dense"), target.fact("int8_tops_dense")
+        assert fp16 == UNKNOWN or int8 == pytest.approx(2 * fp16, rel=0.01), target.name
 
 
 def test_a_tensorrt_that_the_jetpack_does_not_ship_is_refused() -> None:

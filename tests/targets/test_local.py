@@ -17,6 +17,7 @@ RTX = Here("x86_64", Gpu("NVIDIA RTX A6000", "8.6", 49140), None, frozenset({"op
 _ALL = frozenset({"openvino", "tensorrt", "tensorrt_rtx", "torch_tensorrt"})
 SERVER = Here("x86_64", Gpu("NVIDIA H200", "9.0", 143771), None, _ALL)
 ORIN = Here("aarch64", Gpu("Orin", "8.7"), "jetson-orin-nano-8gb", frozenset({"tensorrt"}))
+CARD = Here("x86_64", Gpu("NVIDIA L4", "8.9", 23034), None, _ALL)
 BARE = Here("x86_64", Gpu("NVIDIA RTX A6000", "8.6"), None, frozenset())
 
 
@@ -24,8 +25,9 @@ BARE = Here("x86_64", Gpu("NVIDIA RTX A6000", "8.6"), None, frozenset())
     ("here", "names"),
     [
         (PLAIN, {"cpu"}),
-        (RTX, {"cpu", "gpu", "rtx-ampere"}),
-        (SERVER, {"cpu", "gpu", "h200"}),
+        (RTX, {"cpu", "gpu", "rtx-ampere", "rtx-a6000"}),
+        (SERVER, {"cpu", "gpu", "h200"}),  # and no h100, of the same compute capability
+        (CARD, {"cpu", "gpu", "l4", "rtx-ada"}),
         (ORIN, {"gpu", "jetson-orin-nano-8gb"}),
         (BARE, set()),
     ],
@@ -39,6 +41,8 @@ def test_a_machine_is_what_it_holds(here: Here, names: set[str]) -> None:
     [
         ("rtx-ampere", PLAIN, "no NVIDIA GPU"),
         ("rtx-ada", RTX, "of compute capability 8.9, this machine's (NVIDIA RTX A6000) of 8.6"),
+        ("h100", SERVER, "its GPU is the H100, this machine's the NVIDIA H200; --target gpu takes what is here"),
+        ("a10", RTX, "its GPU is the A10, this machine's the NVIDIA RTX A6000"),
         ("gpu", BARE, "neither TensorRT nor TensorRT for RTX is installed"),
         ("jetson-orin-nx-8gb", ORIN, "this machine is jetson-orin-nano-8gb"),
         ("jetson-orin-nx-8gb", PLAIN, "this machine is no Jetson"),
