@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.deployed import Deployment
-from benchmarks.peers.arguments import comparison_parser, kept_networks
+from benchmarks.peers.arguments import add_minutes, comparison_parser, kept_networks
 from benchmarks.peers.run import Plan, compare_network
 from edge.errors import EdgeError
 from edge.files import write_json
@@ -24,7 +24,15 @@ from edge.machine.environment import environment
 
 
 def main() -> None:
-    arguments = _parse()
+    compare(_parse())
+
+
+def compare(arguments: argparse.Namespace) -> None:
+    """Deploy, compare and write the results file after each network.
+
+    Args:
+        arguments: of :func:`benchmarks.peers.arguments.comparison_parser`, with ``minutes``.
+    """
     runs = _deployed(arguments)
     start = time.monotonic()
     networks = kept_networks(arguments)
@@ -72,6 +80,8 @@ def _network(name: str, run: Path, arguments: argparse.Namespace, deadline: floa
             deadline=deadline,
             calibration_images=arguments.calibration_images,
             say=_say,
+            peers=arguments.peers,
+            reuse=arguments.reuse,
         )
     )
 
@@ -85,12 +95,7 @@ def _write(path: Path, networks: dict[str, Any]) -> float | None:
 
 def _parse() -> argparse.Namespace:
     parser = comparison_parser("benchmarks.peers", __doc__)
-    parser.add_argument(
-        "--minutes",
-        type=float,
-        default=40.0,
-        help="to build and time the peers of all networks together; deploying comes before it",
-    )
+    add_minutes(parser, 40.0)
     return parser.parse_args()
 
 

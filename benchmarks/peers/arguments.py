@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers.builders import ENVIRONMENTS
+from benchmarks.peers.builders import ENVIRONMENTS, PEERS
 from edge.files import read_json
 
 NETWORKS = ("unet", "litenext", "lanet", "lightawnet", "drrmsan")
@@ -27,7 +27,8 @@ def comparison_parser(module: str, description: str | None) -> argparse.Argument
     parser.add_argument("--models", type=Path, default=Path("models"))
     parser.add_argument("--data", type=Path, default=Path("calibration/dsb2018"))
     parser.add_argument("--runs", type=Path, default=Path("out/peers"), help="run folders and workers' files")
-    parser.add_argument("--reuse", action="store_true", help="take run folders that are there and still hold")
+    parser.add_argument("--reuse", action="store_true", help="take run folders and peers' graphs that hold")
+    parser.add_argument("--peers", type=peer_names, default=list(PEERS), metavar="A,B", help="those that take part")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--rounds", type=int, default=30, help="timed blocks of each engine")
     parser.add_argument("--calibration-images", type=int, default=64)
@@ -38,9 +39,19 @@ def comparison_parser(module: str, description: str | None) -> argparse.Argument
         action="append",
         default=[],
         metavar="NAME=PATH",
-        help="interpreter of an environment of its own: nncf or modelopt, see requirements-NAME.txt",
+        help=f"interpreter of an environment of its own: {' or '.join(ENVIRONMENTS)}, see requirements-NAME.txt",
     )
     return parser
+
+
+def add_minutes(parser: argparse.ArgumentParser, default: float) -> None:
+    """The option that bounds a comparison."""
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=default,
+        help="to build and time the peers of all networks together; deploying comes before it",
+    )
 
 
 def kept_networks(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -55,3 +66,12 @@ def environment_python(text: str) -> tuple[str, str]:
         known = " or ".join(ENVIRONMENTS)
         raise argparse.ArgumentTypeError(f"{text}: must be {known}, =, and the path of a Python interpreter")
     return name, path
+
+
+def peer_names(text: str) -> list[str]:
+    """Names of peers, separated by commas."""
+    names = text.split(",")
+    unknown = [name for name in names if name not in PEERS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{unknown[0]}: no such peer; there are {', '.join(PEERS)}")
+    return names

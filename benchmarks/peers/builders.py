@@ -6,46 +6,18 @@ batch 1 and float32 in and out.
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.peers import quantized
+from benchmarks.peers.setting import Setting
+
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What a worker is told.
-
-    Attributes:
-        peer: a name of ``PEERS``.
-        model: model folder as given to ``edge deploy``.
-        source: the graph that every peer gets.
-        output: name of the output that counts.
-        calibration: ``.npy`` of ``[n, channels, height, width]`` float32.
-        data: image set, for peers that look at accuracy while they quantize.
-        engine: our engine folder.
-        scratch: an empty folder of the worker's own.
-        threads: CPU threads.
-        pythons: interpreter of each peer that needs another environment.
-    """
-
-    peer: str
-    model: str
-    source: Path
-    output: str
-    calibration: Path
-    data: Path
-    engine: Path
-    scratch: Path
-    threads: int
-    pythons: Mapping[str, str]
 
 
 def ours(setting: Setting) -> Run:
@@ -73,31 +45,7 @@ def onnxruntime_fp32(setting: Setting) -> Run:
 
 
 def onnxruntime_int8(setting: Setting) -> Run:
-    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-    from onnxruntime.quantization.shape_inference import quant_pre_process
-
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self) -> None:
-            name = _input_name(setting.source)
-            self.rows = iter([{name: image[None]} for image in np.load(setting.calibration)])
-
-        def get_next(self) -> Any:
-            return next(self.rows, None)
-
-    prepared, path = setting.scratch / "prepared.onnx", setting.scratch / "int8.onnx"
-    # Shapes are static, and the symbolic inference dies on operators that it does not know.
-    quant_pre_process(str(setting.source), str(prepared), skip_symbolic_shape=True)
-    # ONNX Runtime's advice for x86 with VNNI: U8S8, per channel.
-    quantize_static(
-        prepared,
-        path,
-        Reader(),
-        quant_format=QuantFormat.QDQ,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-        per_channel=True,
-    )
-    return _onnxruntime(setting, path)
+    return _onnxruntime(setting, quantized.by_onnxruntime(setting))
 
 
 def openvino_fp32(setting: Setting) -> Run:
@@ -109,53 +57,30 @@ def openvino_bf16(setting: Setting) -> Run:
 
 
 def nncf_int8_fp32(setting: Setting) -> Run:
-    return _openvino(setting, _nncf(setting, "MIXED"), "f32")
+    return _openvino(setting, quantized.by_nncf(setting, "MIXED"), "f32")
 
 
 def nncf_int8_bf16(setting: Setting) -> Run:
-    return _openvino(setting, _nncf(setting, "MIXED"), "bf16")
+    return _openvino(setting, quantized.by_nncf(setting, "MIXED"), "bf16")
 
 
 def nncf_performance(setting: Setting) -> Run:
-    return _openvino(setting, _nncf(setting, "PERFORMANCE"), _smallest_float())
+    return _openvino(setting, quantized.by_nncf(setting, "PERFORMANCE"), _smallest_float())
 
 
 def nncf_accuracy_control(setting: Setting) -> Run:
     """NNCF's own search for which layers to leave float, told to lose at most 0.001 of Dice on val."""
-    import nncf
-    import openvino
-
-    from benchmarks.peers.accuracy import EVALUATIONS, validation
-
-    validate, samples = validation(setting.source, setting.data, setting.scratch / EVALUATIONS)
-    quantized = nncf.quantize_with_accuracy_control(
-        openvino.Core().read_model(setting.source),
-        calibration_dataset=_nncf_dataset(setting),
-        validation_dataset=nncf.Dataset(samples),
-        validation_fn=validate,
-        max_drop=0.001,
-        preset=nncf.QuantizationPreset.MIXED,
-        subset_size=len(np.load(setting.calibration)),
-    )
-    path = setting.scratch / "nncf.xml"
-    openvino.save_model(quantized, path, compress_to_fp16=False)
-    return _openvino(setting, path, _smallest_float())
+    return _openvino(setting, quantized.under_control(setting), _smallest_float())
 
 
 def modelopt(setting: Setting) -> Run:
     """NVIDIA ModelOpt's Q/DQ graph, run by OpenVINO. ModelOpt has its own environment."""
-    python = setting.pythons.get("modelopt")
-    if python is None:
-        raise RuntimeError(
-            "needs an environment with benchmarks/peers/requirements-modelopt.txt; name it with --python modelopt=PATH"
-        )
-    path = setting.scratch / "modelopt.onnx"
-    script = Path(__file__).with_name("quantize_modelopt.py")
-    command = [python, str(script), str(setting.source), str(setting.calibration), str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(f"ModelOpt failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
-    return _openvino(setting, path, _smallest_float())
+    return _openvino(setting, quantized.elsewhere(setting, "modelopt"), _smallest_float())
+
+
+def aimet(setting: Setting) -> Run:
+    """Qualcomm AIMET's Q/DQ graph, run by OpenVINO. AIMET has its own environment."""
+    return _openvino(setting, quantized.elsewhere(setting, "aimet"), _smallest_float())
 
 
 # In the order in which they are built: accuracy control last, since it takes what time there is.
@@ -169,6 +94,7 @@ PEERS: Mapping[str, Callable[[Setting], Run]] = {
     "nncf-int8": nncf_int8_fp32,
     "nncf-int8-bf16": nncf_int8_bf16,
     "modelopt-int8": modelopt,
+    "aimet-int8": aimet,
     "nncf-accuracy-control": nncf_accuracy_control,
 }
 BUILDERS: Mapping[str, Callable[[Setting], Run]] = {"ours": ours, "nncf-performance": nncf_performance, **PEERS}
@@ -177,6 +103,7 @@ BUILDERS: Mapping[str, Callable[[Setting], Run]] = {"ours": ours, "nncf-performa
 ENVIRONMENTS: Mapping[str, tuple[str, ...]] = {
     "nncf": ("nncf-int8", "nncf-int8-bf16", "nncf-performance", "nncf-accuracy-control"),
     "modelopt": (),  # quantizes there, but has no OpenVINO to run in
+    "aimet": (),  # likewise
 }
 
 
@@ -257,32 +184,3 @@ def _smallest_float() -> str:
     import openvino
 
     return "bf16" if _computes_bf16(openvino.Core()) else "f32"
-
-
-def _nncf_dataset(setting: Setting) -> Any:
-    import nncf
-
-    return nncf.Dataset([image[None] for image in np.load(setting.calibration)])
-
-
-def _nncf(setting: Setting, preset: str) -> Path:
-    import nncf
-    import openvino
-
-    quantized = nncf.quantize(
-        openvino.Core().read_model(setting.source),
-        _nncf_dataset(setting),
-        preset=nncf.QuantizationPreset[preset],
-        subset_size=len(np.load(setting.calibration)),
-    )
-    path = setting.scratch / "nncf.xml"
-    openvino.save_model(quantized, path, compress_to_fp16=False)
-    return path
-
-
-def _input_name(path: Path) -> str:
-    import onnx
-
-    graph = onnx.load(path, load_external_data=False).graph
-    weights = {tensor.name for tensor in graph.initializer}
-    return next(value.name for value in graph.input if value.name not in weights)

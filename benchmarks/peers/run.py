@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.peers.builders import PEERS, Setting
+from benchmarks.peers.builders import PEERS
 from benchmarks.peers.session import Session
+from benchmarks.peers.setting import Setting
 from edge.accuracy.compare import compare
 from edge.accuracy.evaluate import Evaluation, evaluate
 from edge.accuracy.gate import judge, load_gate
@@ -40,6 +41,7 @@ _PRECISIONS: Mapping[str, tuple[str, str]] = {
     "nncf-performance": ("int8", "bf16"),
     "nncf-accuracy-control": ("int8", "bf16"),
     "modelopt-int8": ("int8", "bf16"),
+    "aimet-int8": ("int8", "bf16"),
 }
 
 
@@ -58,6 +60,8 @@ class Plan:
         deadline: ``time.monotonic()`` after which no further peer is built.
         calibration_images: of train.
         say: told what happens.
+        peers: names of ``PEERS`` that take part.
+        reuse: take peers' quantized graphs that an earlier run made.
     """
 
     model: str
@@ -70,6 +74,8 @@ class Plan:
     deadline: float
     calibration_images: int
     say: Callable[[str], None]
+    peers: Sequence[str] = tuple(PEERS)
+    reuse: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,7 +113,7 @@ def compare_network(plan: Plan) -> dict[str, Any]:
     """The network's entry of the results file."""
     model = read_model(plan.run / "source.onnx")
     engine, passed = our_engine(read_json(plan.run / "report.json"))
-    peers = {name: setting(plan, model, name) for name in PEERS}
+    peers = {name: setting(plan, model, name) for name in plan.peers}
     return _entry(engine, passed, contest(plan, {OURS: setting(plan, model, OURS, engine), **peers}))
 
 
@@ -170,6 +176,7 @@ def setting(plan: Plan, model: Model, peer: str, engine: str = "") -> Setting:
         scratch=scratch,
         threads=plan.threads,
         pythons=dict(plan.pythons),
+        reuse=plan.reuse,
     )
 
 
@@ -234,21 +241,28 @@ def _entry(engine: str, passed: bool, found: Mapping[str, Contestant]) -> dict[s
         }
         for name, row in rivals.items()
     }
-    times = {name: row.ms for name, row in rivals.items() if row.ms is not None}
-    best = min(times, key=lambda name: times[name], default=None)
     entry: dict[str, Any] = {
         "ours": engine,
         "ours_ms": ours.ms,
         "ours_passed": passed and ours.scored is not None and ours.scored.passed,
-        "best_peer": None,
-        "ratio": None,
-        "ratio_ci95": None,
+        **_against(ours, rivals, ""),
+        **_against(ours, {n: row for n, row in rivals.items() if row.scored and row.scored.passed}, "passing_"),
         "peers": peers,
     }
     if ours.error is not None:
         entry["ours_error"] = ours.error
-    elif best is not None:
-        measured = ratio(rivals[best].blocks, ours.blocks)
-        entry["best_peer"] = {"name": best, "ms": times[best], "passed": peers[best]["passed"]}
-        entry["ratio"], entry["ratio_ci95"] = measured.ratio, list(measured.ci95)
     return entry
+
+
+def _against(ours: Contestant, rivals: Mapping[str, Contestant], kind: str) -> dict[str, Any]:
+    """The fastest of some peers and its time as a multiple of ours; None where there is none."""
+    times = {name: row.ms for name, row in rivals.items() if row.ms is not None}
+    best = min(times, key=lambda name: times[name], default=None)
+    if best is None or ours.ms is None:
+        return {f"best_{kind}peer": None, f"{kind}ratio": None, f"{kind}ratio_ci95": None}
+    scored, measured = rivals[best].scored, ratio(rivals[best].blocks, ours.blocks)
+    return {
+        f"best_{kind}peer": {"name": best, "ms": times[best], "passed": scored.passed if scored else None},
+        f"{kind}ratio": measured.ratio,
+        f"{kind}ratio_ci95": list(measured.ci95),
+    }

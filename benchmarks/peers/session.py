@@ -9,7 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.peers.builders import Setting, interpreter
+from benchmarks.peers.builders import interpreter
+from benchmarks.peers.setting import Setting
 
 _LOG_TAIL = 300
 

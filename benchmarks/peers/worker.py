@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.peers.builders import BUILDERS, Run, Setting
+from benchmarks.peers.builders import BUILDERS, Run
+from benchmarks.peers.setting import Setting
 
 
 def main() -> None:

@@ -8,46 +8,21 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from benchmarks.networks import summary
 from benchmarks.peers.arguments import environment_python
 from benchmarks.peers.run import Plan, compare_network
+from benchmarks.training import model_folder, trained
 from edge.cli.terminal import Terminal
-from edge.files import read_json, write_json
+from edge.files import write_json
 from edge.machine.environment import environment
 from edge.pipeline.deploy import run_deploy
 from edge.pipeline.session import Request
 
 FOLDER = Path("benchmarks/unseen")
-RECORD, WEIGHTS = "training.json", "weights.safetensors"
-
-
-def trained(data: Path, out: Path) -> dict[str, Any]:
-    """Record of the network's training, done now unless a finished run is there; an interrupted one goes on."""
-    if not _finished(out):
-        line = [sys.executable, "models/train.py", str(FOLDER), "--data", str(data), "--out", str(out)]
-        subprocess.run([*line, *(["--resume"] if (out / "checkpoint.pt").is_file() else [])], check=True)
-    if not _finished(out):
-        sys.exit(f"{out}: training was interrupted; run it again and it goes on")
-    return dict(read_json(out / RECORD))
-
-
-def model_folder(training: Path, out: Path) -> Path:
-    """A model folder like any other: this one's network and task beside the trained weights."""
-    out.mkdir(parents=True, exist_ok=True)
-    for file in (FOLDER / "network.py", FOLDER / "model.toml", training / WEIGHTS):
-        shutil.copy(file, out)
-    return out
-
-
-def _finished(out: Path) -> bool:
-    return (out / RECORD).is_file() and bool(read_json(out / RECORD)["finished"])
 
 
 def main() -> None:
@@ -59,9 +34,9 @@ def main() -> None:
     parser.add_argument("--python", type=environment_python, action="append", default=[], metavar="NAME=PATH")
     arguments = parser.parse_args()
     training = arguments.runs / "training"
-    record = trained(arguments.data, training)
+    record = trained(FOLDER, arguments.data, training)
     request = Request(
-        model=str(model_folder(training, arguments.runs / "unseen")),
+        model=str(model_folder(FOLDER, training, arguments.runs / "unseen")),
         data=arguments.data,
         out=arguments.runs / "run",
         budget_seconds=arguments.budget,

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from benchmarks.unseen.__main__ import FOLDER, model_folder
+from benchmarks.training import model_folder
+from benchmarks.unseen.__main__ import FOLDER
 from edge.backends.onnxruntime import reference
 from edge.loading import load_model
 from edge.loading.folder import build_network, read_folder
@@ -19,7 +20,7 @@ def test_it_loads_like_any_model_folder(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = build_network(read_folder(FOLDER)).eval()
     save_file(network.state_dict(), tmp_path / "weights.safetensors")
-    model = load_model(str(model_folder(tmp_path, tmp_path / "unseen")), None)
+    model = load_model(str(model_folder(FOLDER, tmp_path, tmp_path / "unseen")), None)
     operators = {node.op_type for node in model.proto.graph.node}
     assert {"ConvTranspose", "Concat", "HardSwish", "HardSigmoid"} <= operators
     assert model.task.classes == ("background", "nucleus") and model.task.activation == "softmax"

@@ -1,0 +1,58 @@
+"""A peer's quantized graph is an earlier run's only where source and images are the same and that was asked for."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from benchmarks.peers import quantized
+from benchmarks.peers.arguments import peer_names
+from benchmarks.peers.setting import Setting
+from tests.fixtures.discs import disc_network
+
+
+def _setting(folder: Path) -> Setting:
+    model = disc_network()
+    images = folder / "calibration.npy"
+    shape = (4, model.task.in_channels, *model.task.size)
+    np.save(images, np.random.default_rng(0).standard_normal(shape).astype(np.float32))
+    return Setting(
+        "onnxruntime-int8",
+        "",
+        model.save(folder / "source.onnx"),
+        model.output_name,
+        images,
+        folder,
+        folder,
+        folder,
+        1,
+        {},
+    )
+
+
+def test_a_graph_is_taken_again_for_the_same_source_and_images_only(tmp_path: Path) -> None:
+    setting = _setting(tmp_path)
+    path = quantized.by_onnxruntime(setting)
+    assert any(node.op_type == "QuantizeLinear" for node in onnx.load(path).graph.node)
+    path.write_bytes(b"an earlier run's")
+    assert quantized.by_onnxruntime(replace(setting, reuse=True)).read_bytes() == b"an earlier run's"
+    np.save(setting.calibration, np.load(setting.calibration) * 2)
+    assert quantized.by_onnxruntime(replace(setting, reuse=True)).read_bytes() != b"an earlier run's"
+    path.write_bytes(b"an earlier run's")
+    assert quantized.by_onnxruntime(setting).read_bytes() != b"an earlier run's"
+
+
+def test_a_graph_made_elsewhere_needs_an_interpreter_and_says_why_it_failed(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="--python aimet=PATH"):
+        quantized.elsewhere(_setting(tmp_path), "aimet")
+
+
+def test_peers_are_chosen_by_name() -> None:
+    assert peer_names("openvino-fp32,aimet-int8") == ["openvino-fp32", "aimet-int8"]
+    with pytest.raises(argparse.ArgumentTypeError, match="openvino-fp8: no such peer"):
+        peer_names("openvino-fp8")
