@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from edge.api.options import (
@@ -17,6 +16,7 @@ from edge.api.options import (
     SmallOption,
     StrataOption,
     TaskOption,
+    TrustedOption,
     WeightsOption,
 )
 from edge.api.progress import Listener, Reporter
@@ -110,6 +110,7 @@ def check(
     baseline: Annotated[
         PathLike | None, Option("earlier run: engines must keep what its chosen engine scores", "RUN")
     ] = None,
+    trusted_key: TrustedOption = (),
     progress: Listener | None = None,
 ) -> CheckResult:
     """Dice, IoU and the gate, through the real engine; with a model instead, its float scores and no gate.
@@ -126,12 +127,13 @@ def check(
         strata, group, allow_small, progress: as for :func:`edge.deploy`.
         baseline: a run; an engine fails where it keeps less of the mean Dice or IoU of the run's chosen engine on these
             images than the gate asks to be kept of the float model's (99.9 % where it asks for none).
+        trusted_key: public keys; with one here or in ``~/.config/segedge/trusted_keys`` no other engine is taken.
 
     Raises:
         InputError: an argument or a file is at fault.
         MachineError: this machine cannot run an engine.
     """
-    from edge.api.given import as_data, as_optional_path, as_task, engine_folder
+    from edge.api.given import as_data, as_optional_path, as_task, trusted_engine
     from edge.pipeline import single
 
     named = list(subjects) if isinstance(subjects, list | tuple) else [subjects]
@@ -145,12 +147,14 @@ def check(
             raise InputError("several subjects without --reference; give one model, or engines with --reference MODEL")
         subject: Any = named[0]
         return CheckResult((), *single.score_model(subject, images, split, checkpoint, given_task, reporter))
-    folders: list[Path] = [engine_folder("subjects", cast(EngineLike, subject)) for subject in named]
-    before = [] if earlier is None else [engine_folder("baseline", earlier)]
+    known = [trusted_engine("subjects", cast(EngineLike, subject), trusted_key) for subject in named]
+    before = [] if earlier is None else [trusted_engine("baseline", earlier, trusted_key)]
     rows = single.check_engines(
-        [*folders, *before], images, split, reference, checkpoint, given_task, str(gate), strata, group, allow_small,
-        reporter,
+        [folder for folder, _ in (*known, *before)], images, split, reference, checkpoint, given_task, str(gate),
+        strata, group, allow_small, reporter,
     )  # fmt: skip
+    for _, vouched in (*known, *before):
+        reporter.say(vouched)
     found = tuple(CheckedEngine(*row) for row in rows)
     if earlier is None:
         return CheckResult(found)

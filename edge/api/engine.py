@@ -22,8 +22,8 @@ class LoadedEngine:
     Made by :func:`edge.load_engine`.
     """
 
-    def __init__(self, engine: Engine, runner: Runner) -> None:
-        self._engine, self._runner = engine, runner
+    def __init__(self, engine: Engine, runner: Runner, vouched: str = "") -> None:
+        self._engine, self._runner, self._vouched = engine, runner, vouched
 
     @property
     def folder(self) -> Path:
@@ -39,6 +39,11 @@ class LoadedEngine:
     def precision(self) -> str:
         """fp32, bf16, fp16, int8 or mixed."""
         return self._engine.precision
+
+    @property
+    def vouched(self) -> str:
+        """Who vouches for it, in one sentence: the trusted key that signed it, or that nobody does."""
+        return self._vouched
 
     @property
     def task(self) -> SegmentationTask:

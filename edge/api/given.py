@@ -141,3 +141,23 @@ def engine_folder(name: str, given: EngineLike) -> Path:
     if (path / "engine.json").is_file() or not (path / "report.json").is_file():
         return path
     return chosen_engine(path)
+
+
+def trusted_engine(name: str, given: EngineLike, keys: PathLike | Sequence[PathLike]) -> tuple[Path, str]:
+    """The engine's folder, as :func:`engine_folder`, once it is known who made it.
+
+    Args:
+        keys: public keys that are trusted besides those configured for this user.
+
+    Returns:
+        The folder; and who vouches for it, or that nobody does, "" for a folder that holds no engine.
+
+    Raises:
+        InputError: some key is trusted here, and none has signed the engine as it is now.
+    """
+    from edge.trust.signature import vouched
+
+    folder = engine_folder(name, given)
+    if not (folder / "engine.json").is_file():  # whoever opens it says what it lacks
+        return folder, ""
+    return folder, vouched(folder, as_paths("trusted_key", keys) if keys else ())

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from edge.api.options import Argument, EngineArgument, Option, PathLike, ThreadsOption
+from edge.api.options import Argument, EngineArgument, Option, PathLike, ThreadsOption, TrustedOption
 from edge.api.progress import Listener, Reporter
 
 
@@ -18,6 +18,7 @@ def segment(
     axis: Annotated[str | None, Option("planes of volumes: axial, coronal or sagittal", "AXIS")] = None,
     one_file: Annotated[bool, Option("overlapping classes as the bits of one file")] = False,
     threads: ThreadsOption = None,
+    trusted_key: TrustedOption = (),
     progress: Listener | None = None,
 ) -> list[Path]:
     """Masks on the image's own grid, under its stem: PNG of a picture, NIfTI of NIfTI, DICOM-SEG of a DICOM series.
@@ -35,19 +36,23 @@ def segment(
         axis: which way volumes are cut; None: axial, or along the axis where the slices lie far apart.
         one_file: overlapping classes as the bits of one file's values instead of one file each.
         threads: CPU threads.
+        trusted_key: public keys; with one here or in ``~/.config/segedge/trusted_keys`` no other engine is taken.
         progress: called with every event.
 
     Returns:
         The masks, in the order of the images.
 
     Raises:
-        InputError: an image that does not decode, two of one stem, or a mask that would replace an image.
+        InputError: an image that does not decode, two of one stem, a mask that would replace an image, or an engine
+            that no trusted key has signed.
         MachineError: this machine cannot run the engine, or a mask cannot be written.
     """
-    from edge.api.given import as_path, as_paths, engine_folder
+    from edge.api.given import as_path, as_paths, trusted_engine
     from edge.pipeline.segment import Form
     from edge.pipeline.single import segment_with
 
-    form = Form(axis, one_file)
-    folder = engine_folder("engine", engine)
-    return segment_with(folder, as_paths("images", images), as_path("out", out), threads, Reporter(progress), form)
+    form, reporter = Form(axis, one_file), Reporter(progress)
+    folder, vouched = trusted_engine("engine", engine, trusted_key)
+    masks = segment_with(folder, as_paths("images", images), as_path("out", out), threads, reporter, form)
+    reporter.say(vouched)
+    return masks

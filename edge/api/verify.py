@@ -1,9 +1,8 @@
 """Verify a bundle on the device that it was packed for."""
 
-from collections.abc import Sequence
 from typing import Annotated
 
-from edge.api.options import Argument, OnOption, Option, PathLike, SecondsOption, SmallOption
+from edge.api.options import Argument, OnOption, Option, PathLike, SecondsOption, SmallOption, TrustedOption
 from edge.api.progress import Listener, Reporter
 from edge.api.run import Run
 
@@ -15,9 +14,7 @@ def verify(
     images: Annotated[PathLike | None, Option("check on these, not on the bundle's", "DIR")] = None,
     runtime: Annotated[PathLike | None, Option("prove it in this segedge-run too", "FILE")] = None,
     allow_small: SmallOption = False,
-    trusted_key: Annotated[
-        Sequence[PathLike], Option("refuse what this key has not signed", "FILE.pub", repeats=True)
-    ] = (),
+    trusted_key: TrustedOption = (),
     on: OnOption = None,
     progress: Listener | None = None,
 ) -> Run:
@@ -42,15 +39,12 @@ def verify(
     """
     from edge.api.given import as_address, as_optional_path, as_path, as_paths
     from edge.pipeline.verify import verify as verify_bundle
-    from edge.trust.keys import trusted_keys
-    from edge.trust.signature import require_trusted
+    from edge.trust.signature import vouched
 
     reporter = Reporter(progress, ("verify",))
     reporter.stage("verify")
     path = as_path("bundle", bundle)
-    keys = trusted_keys(as_paths("trusted_key", trusted_key) if trusted_key else ())
-    if keys:
-        reporter.say(f"signed by {require_trusted(path, keys)}")
+    who = vouched(path, as_paths("trusted_key", trusted_key) if trusted_key else ())
     report, folder = verify_bundle(
         path,
         as_optional_path("out", out),
@@ -61,8 +55,5 @@ def verify(
         on=as_address(on),
         say=reporter.detail,
     )
-    if not keys:
-        reporter.say(
-            "whoever made this bundle is not checked: no trusted key is configured (edge verify --trusted-key)"
-        )
+    reporter.say(who)
     return Run(report, folder)

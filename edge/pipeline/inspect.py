@@ -42,6 +42,7 @@ def _engine(path: Path) -> Description:
         "target": engine.target,
         "runs_on": dict(engine.runs_on),
         "versions": dict(engine.versions),
+        "signature": _signature(path),
         "task": engine.task.to_table(),
     }
 
@@ -58,6 +59,7 @@ def _run(path: Path) -> Description:
         "chosen": report.chosen,
         "engines": [row.name for row in report.engines],
         "command": report.command,
+        "signature": _signature(path),
     }
 
 
@@ -129,7 +131,15 @@ def _json(path: Path) -> Description:
 def _bundle(path: Path) -> Description:
     from edge.pipeline.verify import describe
 
-    return {"kind": "bundle", "title": describe(path)}
+    return {"kind": "bundle", "title": describe(path), "signature": _signature(path)}
+
+
+def _signature(path: Path) -> str:
+    """Who says to have signed it. Nothing is checked: that is for those who name a key that they trust."""
+    from edge.trust.signature import signer
+
+    key = signer(path)
+    return "none" if key is None else f"by key {key}, not checked here"
 
 
 _KINDS: tuple[tuple[Callable[[Path], bool], Callable[[Path], Description]], ...] = (

@@ -5,7 +5,9 @@ Whoever puts public keys into ``~/.config/segedge/trusted_keys`` has told this m
 
 from __future__ import annotations
 
+import base64
 import os
+import re
 import stat
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,11 +18,14 @@ from edge.files import write_bytes
 from edge.guard import parsing, read_bytes
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 TRUSTED_FOLDER = Path(".config") / "segedge" / "trusted_keys"
 """Below the home folder: ``*.pub`` in it are the configured keys."""
 _LARGEST_KEY = 16 << 10
+_PUBLIC = re.compile(rb"-----BEGIN PUBLIC KEY-----\s+([A-Za-z0-9+/=\s]+?)\s+-----END PUBLIC KEY-----\s*")
+_ED25519 = bytes.fromhex("302a300506032b6570032100")
+"""What stands before the 32 bytes of an Ed25519 key in a SubjectPublicKeyInfo (RFC 8410)."""
 
 
 def new_key(path: Path) -> Path:
@@ -71,29 +76,23 @@ def read_private_key(path: Path) -> Ed25519PrivateKey:
     return key
 
 
-def read_public_key(path: Path) -> Ed25519PublicKey:
-    """A key to check with.
+def read_public_key(path: Path) -> bytes:
+    """The 32 bytes of a key to check with; needs no package.
 
     Raises:
         InputError: not a public Ed25519 key.
-        MachineError: the cryptography package is missing.
     """
-    serialization, ed25519 = _library()
+    found = _PUBLIC.fullmatch(read_bytes(path, "key", _LARGEST_KEY))
     with parsing(path, "a public Ed25519 key", "give the .pub file of who signed"):
-        key = serialization.load_pem_public_key(read_bytes(path, "key", _LARGEST_KEY))
-    if not isinstance(key, ed25519.Ed25519PublicKey):
+        data = base64.b64decode(found[1]) if found else b""
+    if not data.startswith(_ED25519) or len(data) != len(_ED25519) + 32:
         raise InputError(f"{path}: is no public Ed25519 key; give the .pub file of who signed")
-    return key
+    return data[len(_ED25519) :]
 
 
 def trusted_keys(given: Sequence[Path]) -> tuple[Path, ...]:
     """The keys named, and those configured for this user."""
     return (*given, *sorted((Path.home() / TRUSTED_FOLDER).glob("*.pub")))
-
-
-def raw(key: Ed25519PublicKey) -> str:
-    """The key's 32 bytes, hex."""
-    return key.public_bytes_raw().hex()
 
 
 def _library() -> tuple[Any, Any]:

@@ -4,7 +4,7 @@
 thing         what is signed                             signature
 ============  =========================================  ======================
 engine        ``engine.json``, which binds its artefacts ``ENGINE/engine.sig``
-run           every file of the folder                   ``RUN/run.sig``
+run           every file of the folder                   ``RUN/run.sig``, and one in each engine
 bundle        ``manifest.json``, which lists the rest    ``BUNDLE.sig``, beside it
 ============  =========================================  ======================
 
@@ -22,7 +22,8 @@ from typing import Any
 
 from edge.errors import InputError
 from edge.files import read_document, sha256_bytes, sha256_file, write_json
-from edge.trust.keys import raw, read_private_key, read_public_key
+from edge.trust.ed25519 import verify
+from edge.trust.keys import read_private_key, read_public_key, trusted_keys
 
 SCHEMA = "edge.signature/1"
 _REMEDY = "sign it again"
@@ -77,17 +78,21 @@ def subject(place: Path) -> Subject:
 
 
 def sign(place: Path, key: Path) -> Path:
-    """Write the signature of an engine, a run or a bundle.
+    """Write the signature of an engine, a run or a bundle; a run's engines are signed too, each to be used alone.
 
     Raises:
         InputError: not one of these, or not a private key of one's own.
     """
     what, private = subject(place), read_private_key(key)
+    if what.kind == "run":
+        for manifest in sorted(place.glob("engines/*/engine.json")):
+            sign(manifest.parent, key)
+        what = subject(place)
     table = {
         "schema": SCHEMA,
         "subject": what.kind,
         "files": what.files,
-        "key": raw(private.public_key()),
+        "key": private.public_key().public_bytes_raw().hex(),
         "signature": private.sign(what.message()).hex(),
     }
     write_json(what.signature, table)
@@ -107,9 +112,7 @@ def require_trusted(place: Path, keys: Sequence[Path]) -> str:
     Raises:
         InputError: not signed, signed by another key, or changed since.
     """
-    from cryptography.exceptions import InvalidSignature
-
-    known = {raw(read_public_key(path)): path for path in keys}
+    known = {read_public_key(path).hex(): path for path in keys}
     what = subject(place)
     if not what.signature.is_file():
         raise InputError(f"{place}: is not signed (no {what.signature.name}); take it from whoever signs, or sign it")
@@ -117,19 +120,35 @@ def require_trusted(place: Path, keys: Sequence[Path]) -> str:
     trusted = known.get(table["key"])
     if trusted is None:
         raise InputError(f"{place}: is signed by key {table['key'][:16]}..., which is not trusted here; do not use it")
-    try:
-        read_public_key(trusted).verify(bytes.fromhex(table["signature"]), what.message())
-    except InvalidSignature:
-        raise InputError(
-            f"{place}: was changed since it was signed, or its signature is forged; do not use it"
-        ) from None
+    if not verify(bytes.fromhex(table["key"]), what.message(), bytes.fromhex(table["signature"])):
+        raise InputError(f"{place}: was changed since it was signed, or its signature is forged; do not use it")
     return str(trusted)
+
+
+def vouched(place: Path, given: Sequence[Path]) -> str:
+    """Who vouches for an engine or bundle, in one sentence; refused where a key is trusted here and none of them does.
+
+    Args:
+        place: about to be used.
+        given: public keys; with those of :data:`edge.trust.keys.TRUSTED_FOLDER`.
+
+    Raises:
+        InputError: as :func:`require_trusted`, once there is a key.
+    """
+    keys = trusted_keys(given)
+    if keys:
+        return f"{place}: is signed by {require_trusted(place, keys)}"
+    key = signer(place)
+    if key is None:
+        return f"{place}: is not signed, so nobody vouches for who made it"
+    return f"{place}: is signed by key {key[:16]}..., which nothing here checks; give --trusted-key FILE.pub"
 
 
 def signer(place: Path) -> str | None:
     """The public key that a thing says it is signed with, hex; None where it is not signed. Nothing is checked."""
-    found = subject(place).signature
-    return _signature(found)["key"] if found.is_file() else None
+    candidates = (place / "engine.sig", place / "run.sig", place.with_name(place.name + ".sig"))
+    found = next((path for path in candidates if path.is_file()), None)
+    return None if found is None else str(_signature(found)["key"])
 
 
 def _signature(path: Path) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from PIL import Image
 
 from edge.binding import BLANK, bind
 from edge.task.task import SegmentationTask
+from edge.trust.keys import TRUSTED_FOLDER, new_key
+from edge.trust.signature import sign
 from tests.fixtures.runtime_kit import make_engine
 
 CASES = tomllib.loads((Path(__file__).parent / "refusals.toml").read_text())["case"]
@@ -29,6 +31,9 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 def _make(path: Path, what: str, place: Path) -> None:
     path.parent.mkdir(exist_ok=True)
+    if what.startswith("text "):
+        path.write_text(what.removeprefix("text "))
+        return
     if what == "folder":
         path.mkdir()
     elif what == "pipe":
@@ -37,6 +42,8 @@ def _make(path: Path, what: str, place: Path) -> None:
         path.symlink_to(what.removeprefix("link to ").replace("PLACE", str(place)))
     elif what == "picture":
         Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(path)
+    elif what == "half":
+        path.write_bytes((place / "a.png").read_bytes()[:-30])
     elif what == "postscript":
         path.write_bytes(POSTSCRIPT)
     elif what == "png without pixels":
@@ -53,14 +60,30 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_engine(folder, SegmentationTask((64, 64), classes=("nucleus",))).folder
 
 
-def _prepare(case: dict, sound: Path, folder: Path) -> list[str]:
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two pairs of keys, ``mine`` and ``other``."""
+    folder = tmp_path_factory.mktemp("keys")
+    for name in ("mine", "other"):
+        new_key(folder / name)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+
+def _prepare(case: dict, sound: Path, keys: Path, folder: Path) -> list[str]:
     """Everything the case names, and its words with real paths."""
     place = folder / "place"
     place.mkdir()
+    engine = Path(shutil.copytree(sound, folder / "engine"))
+    if "sign" in case:
+        sign(engine, keys / case["sign"])
     _make(place / "a.png", "picture", place)
     for name, what in case.get("make", {}).items():
         _make(place / name, what, place)
-    engine = Path(shutil.copytree(sound, folder / "engine"))
     if "edit" in case:
         text = (engine / "engine.json").read_text()
         assert text.count(case["edit"][0]) == 1
@@ -69,15 +92,24 @@ def _prepare(case: dict, sound: Path, folder: Path) -> list[str]:
             head, _, tail = text.partition('"binding": "')
             text = bind((head + '"binding": "' + BLANK + tail[64:]).encode()).decode()
         (engine / "engine.json").write_text(text)
-    return [word.replace("ENGINE", str(engine)).replace("PLACE", str(place)) for word in case["words"]]
+    words = [word.replace("ENGINE", str(engine)).replace("PLACE", str(place)) for word in case["words"]]
+    if case.get("home"):
+        configured = folder / "home" / TRUSTED_FOLDER
+        configured.mkdir(parents=True)
+        shutil.copyfile(keys / f"{case['trust']}.pub", configured / "a.pub")
+    elif "trust" in case:
+        words += ["--trusted-key", str(keys / f"{case['trust']}.pub")]
+    return words
 
 
 def _files(folder: Path) -> dict[str, bytes]:
     return {str(p): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file() and not p.is_symlink()}
 
 
-def _require_refused(case: dict, sound: Path, folder: Path, call: Callable[[list[str]], tuple[int, str]]) -> None:
-    words = _prepare(case, sound, folder)
+def _require_refused(
+    case: dict, sound: Path, keys: Path, folder: Path, call: Callable[[list[str]], tuple[int, str]]
+) -> None:
+    words = _prepare(case, sound, keys, folder)
     before = _files(folder)
     code, said = call(words)
     says = case["says"] if isinstance(case["says"], list) else [case["says"]]
@@ -89,25 +121,52 @@ def _require_refused(case: dict, sound: Path, folder: Path, call: Callable[[list
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_python_refuses(
-    case: dict, sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    case: dict,
+    sound: Path,
+    keys: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     from edge.cli.app import run_command
 
     def call(words: list[str]) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["edge", "segment", *words])
+        monkeypatch.setattr(sys, "argv", ["edge", *case.get("limit", []), "segment", *words])
         with pytest.raises(SystemExit) as ended:
             run_command()
         return int(ended.value.code or 0), capsys.readouterr().err
 
-    _require_refused(case, sound, tmp_path, call)
+    _require_refused(case, sound, keys, tmp_path, call)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_the_runtime_refuses(
-    case: dict, sound: Path, tmp_path: Path, run: Callable[..., subprocess.CompletedProcess[str]]
+    case: dict, sound: Path, keys: Path, tmp_path: Path, run: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     def call(words: list[str]) -> tuple[int, str]:
-        done = run("infer", *words)
+        done = run(*case.get("limit", []), "infer", *words)
         return done.returncode, done.stderr
 
-    _require_refused(case, sound, tmp_path, call)
+    _require_refused(case, sound, keys, tmp_path, call)
+
+
+def test_both_take_an_engine_that_a_trusted_key_has_signed(
+    sound: Path, keys: Path, tmp_path: Path, run: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    import edge
+
+    words = _prepare({"words": ["ENGINE", "PLACE/a.png"], "sign": "mine"}, sound, keys, tmp_path)
+    done = run("infer", *words, "--out", tmp_path / "cpp", "--trusted-key", keys / "mine.pub")
+    assert (done.returncode, done.stderr) == (0, f"{words[0]}: is signed by {keys / 'mine.pub'}\n")
+    with edge.load_engine(words[0], trusted_key=[keys / "mine.pub"]) as engine:
+        assert engine.vouched + "\n" == done.stderr
+    done = run("infer", *words, "--out", tmp_path / "cpp")
+    assert done.returncode == 0 and "..., which nothing here checks; give --trusted-key FILE.pub" in done.stderr
+    (tmp_path / "unsigned").mkdir()
+    words = _prepare({"words": ["ENGINE", "PLACE/a.png"]}, sound, keys, tmp_path / "unsigned")
+    done = run("infer", *words, "--out", tmp_path / "cpp")
+    assert (done.returncode, done.stderr) == (0, f"{words[0]}: is not signed, so nobody vouches for who made it\n")
+    with edge.load_engine(words[0]) as engine:
+        assert engine.vouched + "\n" == done.stderr
+    forced = run("infer", *words, "--out", tmp_path / "cpp", "--trusted-key", keys / "mine.pub", "--allow-unsigned")
+    assert forced.returncode == 0

@@ -43,11 +43,22 @@ segedge_status at_border(Body&& body) noexcept {
 }  // namespace
 
 segedge_status segedge_load(const char* folder, int threads, segedge_engine** engine) {
+  return segedge_load_trusted(folder, threads, nullptr, 0, engine);
+}
+
+segedge_status segedge_load_trusted(const char* folder, int threads, const char* const* keys, size_t count,
+                                    segedge_engine** engine) {
   return at_border([&] {
     if (engine == nullptr) segedge::fail_input("engine: is NULL; give the address of a pointer");
     *engine = nullptr;
     if (folder == nullptr) segedge::fail_input("folder: is NULL; give an engine folder");
-    auto loaded = segedge::Engine::load(folder, {threads});
+    segedge::Options options;
+    options.threads = threads;
+    for (size_t i = 0; i < count; ++i) {
+      if (keys == nullptr || keys[i] == nullptr) segedge::fail_input("keys: one is NULL; give files of public keys");
+      options.trusted_keys.emplace_back(keys[i]);
+    }
+    auto loaded = segedge::Engine::load(folder, options);
     if (!loaded) raise(loaded.error());
     *engine = new segedge_engine{*std::move(loaded), {}};
   });
@@ -82,6 +93,10 @@ size_t segedge_maps(const segedge_engine* engine) {
 
 const char* segedge_class_name(const segedge_engine* engine, size_t index) {
   return index < segedge_classes(engine) ? engine->engine.info().task.classes[index].c_str() : nullptr;
+}
+
+const char* segedge_vouched(const segedge_engine* engine) {
+  return engine == nullptr ? "" : engine->engine.info().vouched.c_str();
 }
 
 const char* segedge_error(void) { return last_error.c_str(); }

@@ -7,6 +7,7 @@
 #include "network.hpp"
 #include "postprocess.hpp"
 #include "preprocess.hpp"
+#include "signature.hpp"
 
 namespace segedge {
 
@@ -124,6 +125,7 @@ Engine EngineAccess::make(EngineInfo info, std::unique_ptr<Network> network) {
 Result<Engine> Engine::load(const std::string& folder, const Options& options) {
   return guarded([&] {
     EngineInfo info = read_manifest(folder);
+    if (!options.allow_unsigned) info.vouched = vouched(info, options.trusted_keys);
     std::unique_ptr<Network> network = open_network(info, options);
     return EngineAccess::make(std::move(info), std::move(network));
   });

@@ -6,11 +6,10 @@
 #include <sstream>
 
 #include "failure.hpp"
+#include "limits.hpp"
 
 namespace segedge::json {
 namespace {
-
-constexpr int max_depth = 64;
 
 class Parser {
  public:
@@ -46,8 +45,10 @@ class Parser {
     }
   }
 
-  Value parse_value(int depth) {
-    if (depth > max_depth) fail("nested too deeply");
+  Value parse_value(std::size_t depth) {
+    if (depth > limits().depth) {
+      fail_limit("tables and lists lie " + std::to_string(depth) + " deep in each other", "depth");
+    }
     skip_space();
     switch (peek()) {
       case '{':
@@ -70,7 +71,7 @@ class Parser {
     }
   }
 
-  Value parse_object(int depth) {
+  Value parse_object(std::size_t depth) {
     Object members;
     take();
     skip_space();
@@ -92,7 +93,7 @@ class Parser {
     }
   }
 
-  Value parse_array(int depth) {
+  Value parse_array(std::size_t depth) {
     Array items;
     take();
     skip_space();
@@ -212,7 +213,9 @@ class Parser {
     if (peek() == '0') {
       ++at_;
     } else {
+      const std::size_t first = at_;
       take_digits();
+      if (at_ - first > limits().digits) fail_limit("a number has " + std::to_string(at_ - first) + " digits", "digits");
     }
     if (peek() == '.') {
       ++at_;

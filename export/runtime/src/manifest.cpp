@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "failure.hpp"
+#include "limits.hpp"
 #include "sha256.hpp"
 
 namespace segedge {
@@ -96,6 +97,10 @@ void require_regular(const std::string& path, const std::string& what) {
 
 std::string read_text(const std::string& path) {
   require_regular(path, "file");
+  std::error_code ignored;
+  if (const auto size = fs::file_size(path, ignored); !ignored && size > limits().document_bytes) {
+    within(path, [&]() -> bool { fail_limit("has " + std::to_string(size) + " bytes", "document_bytes"); });
+  }
   std::ifstream stream(path, std::ios::binary);
   if (!stream) fail_machine(path + ": cannot be read; check its permissions");
   return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
@@ -120,6 +125,9 @@ EngineInfo read_manifest(const std::string& folder) {
   const json::Value table = within(path, [&] { return json::parse(text); });
   EngineInfo info;
   info.folder = folder;
+  Sha256 digest;
+  digest.update(text.data(), text.size());
+  info.sha256 = digest.hex();
   within(path, [&] {
     if (text_or_empty(table, "schema") != schema) {
       fail_input("is not of schema " + std::string(schema) + "; build the engine again with this version");

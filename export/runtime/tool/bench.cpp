@@ -7,6 +7,7 @@
 #include "commands.hpp"
 #include "heap.hpp"
 #include "json.hpp"
+#include "load.hpp"
 #include "statistics.hpp"
 #include "watch.hpp"
 
@@ -55,10 +56,10 @@ long long frames_growth(Engine& engine, const ImageView& view, Mask& mask, int f
 }  // namespace
 
 int run_bench(const Words& words) {
-  const Arguments arguments(words, {"--image", "--seconds", "--threads", "--heap-frames"}, {"--json"});
+  const Arguments arguments(words, with_loading({"--image", "--seconds", "--heap-frames"}), with_loading_flags({"--json"}));
   if (arguments.words().size() != 1) fail_input("bench: give one engine folder");
   const double seconds = arguments.number("--seconds", 10.0, 0.01, 3600.0);
-  Engine engine = value_of(Engine::load(arguments.words()[0], {static_cast<int>(arguments.number("--threads", 0, 0, 1024))}));
+  Engine engine = loaded(arguments);
   const Image image = arguments.has("--image") ? read_image(arguments.text("--image", "")) : noise(engine.info().task);
   const ImageView view = image.view();
   Mask mask;
@@ -71,6 +72,7 @@ int run_bench(const Words& words) {
     if (engine.info().task.fit != Fit::tile) require_ok(engine.postprocess(view.height, view.width, mask));
   };
   interleave(calls, seconds);
+  say_who_vouches(engine);
   const int frames = static_cast<int>(arguments.number("--heap-frames", 0, 0, 1e6));
   const long long grown = frames > 0 ? frames_growth(engine, view, mask, frames) : 0;
   const double over_compute = ratio(calls[1], calls[0]);

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "failure.hpp"
+#include "limits.hpp"
 #include "manifest.hpp"
 
 #pragma GCC diagnostic push
@@ -29,8 +30,6 @@
 
 namespace segedge::tool {
 namespace {
-
-constexpr std::size_t most_pixels = 178956970;  // what Pillow refuses as a decompression bomb
 
 struct FreeStb {
   void operator()(void* memory) const noexcept { stbi_image_free(memory); }
@@ -83,7 +82,10 @@ Image read_image(const std::string& path) {
   if (stbi_info_from_memory(file.data(), size, &width, &height, &channels) == 0) fail_input(damaged);
   const auto count = static_cast<std::size_t>(width) * static_cast<std::size_t>(height);
   if (is_png(file) && !has_pixels(file)) fail_input(damaged);
-  if (count == 0 || count > most_pixels) fail_input(path + ": has " + std::to_string(count) + " pixels; tile it");
+  if (count == 0) fail_input(damaged);
+  if (count > limits().pixels) {
+    within(path, [&]() -> bool { fail_limit("has " + std::to_string(count) + " pixels", "pixels"); });
+  }
   const bool deep = stbi_is_16_bit_from_memory(file.data(), size) != 0;
   const std::unique_ptr<void, FreeStb> decoded(
       deep ? static_cast<void*>(stbi_load_16_from_memory(file.data(), size, &width, &height, &channels, 0))

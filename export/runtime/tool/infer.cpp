@@ -11,6 +11,7 @@
 #include "codec.hpp"
 #include "commands.hpp"
 #include "failure.hpp"
+#include "load.hpp"
 
 namespace segedge::tool {
 namespace {
@@ -95,12 +96,12 @@ class Drafts {
 }  // namespace
 
 int run_infer(const Words& words) {
-  const Arguments arguments(words, {"--out", "--threads"}, {});
+  const Arguments arguments(words, with_loading({"--out"}), with_loading_flags({}));
   if (arguments.words().size() < 2) fail_input("infer: give an engine folder and at least one image");
   if (!arguments.has("--out")) fail_input("infer: give --out DIR for the masks");
   const Words images(arguments.words().begin() + 1, arguments.words().end());
   const fs::path out = arguments.text("--out", "");
-  Engine engine = value_of(Engine::load(arguments.words()[0], {static_cast<int>(arguments.number("--threads", 0, 0, 1024))}));
+  Engine engine = loaded(arguments);
   const Task& task = engine.info().task;
   require_places(images, out, task);
   std::error_code fault;
@@ -126,6 +127,7 @@ int run_infer(const Words& words) {
     }
   }
   drafts.publish();
+  say_who_vouches(engine);
   return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "commands.hpp"
+#include "limits.hpp"
 
 namespace {
 
@@ -18,6 +19,9 @@ constexpr const char* usage =
     "segedge-run info [ENGINE] [--json]\n"
     "    version and backends, or what an engine folder is\n"
     "\n"
+    "infer, bench and verify refuse what --trusted-key FILE.pub has not signed (it may be repeated; keys in\n"
+    "~/.config/segedge/trusted_keys count as well), unless --allow-unsigned says to take it all the same.\n"
+    "--limit NAME=N before the command reads more than is allowed (pixels, document_bytes, depth, digits).\n"
     "IMAGE: PNG or JPEG. Exit codes: 0 done, 1 verify failed, 2 files or arguments at fault,\n"
     "3 this machine lacks something, 70 a bug.\n";
 
@@ -32,7 +36,11 @@ const std::map<std::string, int (*)(const segedge::tool::Words&)> commands{
 
 int main(int count, char** values) {
   try {
-    const std::vector<std::string> words(values + (count > 0 ? 1 : 0), values + count);
+    std::vector<std::string> words(values + (count > 0 ? 1 : 0), values + count);
+    while (words.size() > 1 && words[0] == "--limit") {
+      segedge::set_limit(words[1]);
+      words.erase(words.begin(), words.begin() + 2);
+    }
     if (words.empty() || words[0] == "--help" || words[0] == "-h") {
       std::fputs(usage, words.empty() ? stderr : stdout);
       return words.empty() ? static_cast<int>(segedge::Fault::input) : 0;

@@ -6,6 +6,7 @@
 
 #include "codec.hpp"
 #include "failure.hpp"
+#include "limits.hpp"
 
 namespace segedge::tool {
 namespace {
@@ -75,6 +76,9 @@ Image read_npy(const File& file, const std::string& path) {
   if (height == 0 || width == 0 || channels == 0) fail_input(path + ": holds no values; replace or remove it");
   if (height > most_values || width > most_values / height || channels > most_values / (height * width)) {
     fail_input(path + ": is too large; tile it");
+  }
+  if (height * width > limits().pixels) {
+    within(path, [&]() -> bool { fail_limit("has " + std::to_string(height * width) + " pixels", "pixels"); });
   }
   const std::size_t size = height * width * channels * kind->bytes;
   if (file.size() - start < size) fail_input(damaged);

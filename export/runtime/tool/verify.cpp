@@ -3,6 +3,7 @@
 #include "arguments.hpp"
 #include "commands.hpp"
 #include "json.hpp"
+#include "load.hpp"
 #include "reference.hpp"
 
 namespace segedge::tool {
@@ -57,11 +58,11 @@ Verdict compared(Engine& engine, const Reference& reference) {
 }  // namespace
 
 int run_verify(const Words& words) {
-  const Arguments arguments(words, {"--min-agreement", "--threads"}, {"--exact", "--json"});
+  const Arguments arguments(words, with_loading({"--min-agreement"}), with_loading_flags({"--exact", "--json"}));
   if (arguments.words().size() != 2) fail_input("verify: give an engine folder, and a reference folder or an unpacked bundle");
   const double least = arguments.number("--min-agreement", 0.98, 0.0, 1.0);
   const Reference reference(arguments.words()[1]);
-  Engine engine = value_of(Engine::load(arguments.words()[0], {static_cast<int>(arguments.number("--threads", 0, 0, 1024))}));
+  Engine engine = loaded(arguments);
   const Verdict found = compared(engine, reference);
   const bool passed = arguments.has("--exact") ? found.differing == 0 : found.agreement >= least;
   if (arguments.has("--json")) {
@@ -74,6 +75,7 @@ int run_verify(const Words& words) {
     std::printf("%s: %zu images, %zu of %zu pixels differ, agreement %.4f (worst %.4f, %s)\n", passed ? "passed" : "FAILED",
                 found.images, found.differing, found.pixels, found.agreement, found.worst, found.worst_name.c_str());
   }
+  say_who_vouches(engine);
   return passed ? 0 : 1;
 }
 

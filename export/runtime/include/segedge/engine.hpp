@@ -15,6 +15,8 @@ namespace segedge {
 
 struct Options {
   int threads = 0;  ///< CPU threads; 0: one for each physical core this process may use
+  std::vector<std::string> trusted_keys = {};  ///< files of public keys, besides ~/.config/segedge/trusted_keys/*.pub
+  bool allow_unsigned = false;  ///< take an engine whoever made it, though a key is trusted: one that was built here
 };
 
 /// What engine.json says.
@@ -26,8 +28,10 @@ struct EngineInfo {
   std::string backend;    ///< openvino, tensorrt, ...
   std::string target;
   std::string artefact;  ///< file the backend loads
+  std::string sha256;    ///< of engine.json
   std::vector<std::pair<std::string, std::string>> versions;  ///< package and version it was built and proven with
   Task task;
+  std::string vouched;  ///< of a loaded engine: the trusted key that signed it, or that nobody vouches for it
 };
 
 /// Tensor extents: images, channels, rows, columns.
@@ -39,7 +43,8 @@ struct Shape {
 /// A loaded engine. Not for use by several threads at once; load one for each.
 class Engine {
  public:
-  /// Reads engine.json, checks its own hash and every artefact's SHA-256, and compiles or deserializes it.
+  /// Reads engine.json, checks its own hash and every artefact's SHA-256, and compiles or deserializes it. Once a key is
+  /// trusted, an engine that none has signed is refused.
   static Result<Engine> load(const std::string& folder, const Options& options = {});
 
   Engine(Engine&&) noexcept;

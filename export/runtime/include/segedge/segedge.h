@@ -34,6 +34,14 @@ typedef struct segedge_image {
 /* Loads an engine folder into *engine (NULL on failure). threads: 0 = one for each physical core. */
 segedge_status segedge_load(const char* folder, int threads, segedge_engine** engine);
 
+/* The same, refusing what none of these files of public keys has signed; keys in ~/.config/segedge/trusted_keys count as
+   well, for segedge_load too. */
+segedge_status segedge_load_trusted(const char* folder, int threads, const char* const* keys, size_t count,
+                                    segedge_engine** engine);
+
+/* Who vouches for a loaded engine, one sentence: the key that signed it, or that nobody does. */
+const char* segedge_vouched(const segedge_engine* engine);
+
 /* Writes height * width class indices, row by row, to labels, which holds capacity bytes; where labels overlap, that many
    0 and 1 for each of segedge_maps() maps, one map after the other. */
 segedge_status segedge_segment(segedge_engine* engine, const segedge_image* image, uint8_t* labels, size_t capacity);
