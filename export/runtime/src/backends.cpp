@@ -1,7 +1,16 @@
+#include <algorithm>
+#include <array>
+
 #include "failure.hpp"
 #include "network.hpp"
 
 namespace segedge {
+namespace {
+
+/// Every backend that the toolkit builds engines for (edge/backends).
+constexpr std::array<const char*, 5> toolkit{"onnxruntime", "openvino", "tensorrt", "tensorrt_rtx", "torch_tensorrt"};
+
+}  // namespace
 
 const std::vector<Backend>& compiled_backends() {
   static const std::vector<Backend> table{
@@ -20,6 +29,10 @@ std::unique_ptr<Network> open_network(const EngineInfo& info, const Options& opt
   for (const Backend& backend : compiled_backends()) {
     if (info.backend == backend.name) return backend.open(info, options);
     known += known.empty() ? backend.name : std::string(", ") + backend.name;
+  }
+  const auto named = [&](const char* name) { return info.backend == name; };
+  if (std::none_of(toolkit.begin(), toolkit.end(), named)) {
+    fail_input("backend '" + info.backend + "': unknown; build the engine again with this version");
   }
   fail_machine(info.folder + ": needs the backend " + info.backend + ", but this runtime was built with " +
                (known.empty() ? "none" : known) + "; install " + info.backend + " and build the runtime again");
