@@ -77,7 +77,7 @@ class Fused:
 
 def safe_rewrites() -> tuple[str, ...]:
     """Names of the rewrites that never add work; run where nothing is known of the target."""
-    return tuple(name for name, rewrite in REWRITES.items() if rewrite.kind == "safe")
+    return tuple(name for name, rewrite in REWRITES.items() if rewrite.when == "safe")
 
 
 def fuse(model: Model, rewrites: Sequence[str] | None, inputs: Sequence[NDArray[np.float32]]) -> Fused:

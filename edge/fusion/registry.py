@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
+from typing import Literal
 
-from edge.fusion.rewrite import Rewrite
+from edge.graph.rewrite import Rewrite
+
+Kind = Literal["safe", "optional", "alternative"]
+"""``safe`` never adds work and runs by default everywhere; ``optional`` pays on some targets only, so it runs where a
+measurement or a target's table asks for it; ``alternative`` is another form that is no better to begin with, tried on
+top of the fastest set."""
 
 _ORDER = (
     "clean",
@@ -38,9 +44,9 @@ _ORDER = (
 )
 
 
-def _load() -> Mapping[str, Rewrite]:
+def _load() -> Mapping[str, Rewrite[Kind]]:
     modules = (import_module(f"edge.fusion.rewrites.{stem}") for stem in _ORDER)
     return {module.REWRITE.name: module.REWRITE for module in modules}
 
 
-REWRITES: Mapping[str, Rewrite] = _load()
+REWRITES: Mapping[str, Rewrite[Kind]] = _load()

@@ -49,9 +49,8 @@ def lower(model: Model, tensorrt: str) -> Model:
     _infer(graph)
     editor = Editor(graph)
     for rewrite in REWRITES:
-        if rewrite.needed(parser, model.opset):
-            for node in editor.nodes(*rewrite.op_types):
-                rewrite.apply(editor, node)
+        if rewrite.when(parser, model.opset):
+            rewrite.sweep(editor)
     passes.RemoveUnusedNodesPass()(graph)
     if opset < model.opset:
         _lower_opset(model, graph, opset)

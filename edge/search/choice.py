@@ -68,7 +68,7 @@ class _Search:
     def run(self) -> Names | None:
         """The best set, None where the source itself is fastest."""
         safe = self._order(safe_rewrites())
-        everything = self._order((*safe, *(n for n, r in REWRITES.items() if r.kind == "optional")))
+        everything = self._order((*safe, *(n for n, r in REWRITES.items() if r.when == "optional")))
         applied = self._applied(everything)
         full = self._order((*safe, *applied))
         self._measure([safe, full])
@@ -100,7 +100,7 @@ class _Search:
 
     def _with_alternatives(self, best: Names) -> Names:
         """Other exact forms, each on top of the winner."""
-        options = [self._order((*best, name)) for name, r in REWRITES.items() if r.kind == "alternative"]
+        options = [self._order((*best, name)) for name, r in REWRITES.items() if r.when == "alternative"]
         self._measure(options)
         return min((best, *options), key=lambda names: self._ratio(names) * (1 if names == best else 1 + _TIE / 2))
 

@@ -97,8 +97,8 @@ def test_unknown_rewrite_is_an_input_error() -> None:
 
 def test_a_wrong_rewrite_is_caught_and_undone(monkeypatch: pytest.MonkeyPatch) -> None:
     from edge.fusion import driver, registry
-    from edge.fusion.rewrite import Rewrite
     from edge.graph.editor import Editor
+    from edge.graph.rewrite import Rewrite
 
     def wrong(editor: Editor) -> int:
         found = list(editor.nodes("Relu"))

@@ -17,9 +17,9 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from edge.fusion.conv import base
-from edge.fusion.rewrite import rewrite
 from edge.fusion.rewrites._resize import read_upsample
 from edge.graph.editor import Editor, text
+from edge.graph.rewrite import rewrite
 
 _FEW = 4
 

@@ -17,9 +17,9 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from edge.fusion.conv import base, conv, read_conv
-from edge.fusion.rewrite import rewrite
 from edge.fusion.rewrites._reduce import is_channel_mean
 from edge.graph.editor import Editor
+from edge.graph.rewrite import rewrite
 
 
 def _apply(editor: Editor, sub: ir.Node) -> bool:

@@ -19,8 +19,8 @@ import numpy as np
 import onnx_ir as ir
 
 from edge.fusion.conv import base
-from edge.fusion.rewrite import rewrite
 from edge.graph.editor import Editor, integer, ints, number
+from edge.graph.rewrite import rewrite
 
 _AXIS = np.array([1], dtype=np.int64)
 _TO_LAST, _TO_FIRST = (0, 2, 3, 1), (0, 3, 1, 2)

@@ -16,8 +16,8 @@ import onnx_ir as ir
 import onnx_ir.passes.common as passes
 
 from edge.fusion.conv import base
-from edge.fusion.rewrite import Rewrite, rewrite_name
 from edge.graph.editor import Editor
+from edge.graph.rewrite import Rewrite, rewrite_name
 
 # Weights that a fold would blow up (an expanded mask, a repeated kernel) stay as they are.
 _LARGEST_FOLD = 1 << 16

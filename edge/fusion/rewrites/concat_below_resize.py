@@ -17,9 +17,9 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from edge.fusion.conv import base
-from edge.fusion.rewrite import rewrite
 from edge.fusion.rewrites._resize import Upsample, read_upsample, resize_like, same_resize
 from edge.graph.editor import Editor, integer
+from edge.graph.rewrite import rewrite
 
 
 def _apply(editor: Editor, node: ir.Node) -> bool:

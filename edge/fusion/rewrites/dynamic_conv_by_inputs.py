@@ -17,8 +17,8 @@ import numpy as np
 import onnx_ir as ir
 
 from edge.fusion.conv import base, read_any_conv
-from edge.fusion.rewrite import rewrite
 from edge.graph.editor import Editor
+from edge.graph.rewrite import rewrite
 
 
 def _apply(editor: Editor, node: ir.Node) -> bool:

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from edge.fusion.rewrite import rewrite
 from edge.fusion.rewrites._affine import fold_back, fold_forward, read_affine
 from edge.graph.editor import Editor
+from edge.graph.rewrite import rewrite
 
 
 def _apply(editor: Editor, node: ir.Node) -> bool:

@@ -19,10 +19,10 @@ import onnx_ir as ir
 
 from edge.fusion.conv import base
 from edge.fusion.float64 import resize_matrix
-from edge.fusion.rewrite import rewrite
 from edge.fusion.rewrites._reduce import axes
 from edge.fusion.rewrites._resize import Upsample, read_upsample
 from edge.graph.editor import Editor, integer, text
+from edge.graph.rewrite import rewrite
 
 _KEYS = ("mode", "coordinate_transformation_mode", "nearest_mode")
 

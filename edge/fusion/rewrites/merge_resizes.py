@@ -14,10 +14,10 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from edge.fusion.conv import base
-from edge.fusion.rewrite import rewrite
 from edge.fusion.rewrites._resize import Upsample, read_upsample, resize_like, same_resize
 from edge.fusion.rewrites.pointwise_through_add import sum_terms
 from edge.graph.editor import Editor
+from edge.graph.rewrite import rewrite
 
 
 def _apply(editor: Editor, node: ir.Node) -> bool:

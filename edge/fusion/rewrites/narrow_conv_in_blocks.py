@@ -18,9 +18,9 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from edge.fusion.conv import base, conv, read_any_conv
-from edge.fusion.rewrite import rewrite
 from edge.fusion.rewrites._lanes import LANES, cost
 from edge.graph.editor import Editor
+from edge.graph.rewrite import rewrite
 
 _BLOCKS = (2, 4)
 _NARROWEST = 4

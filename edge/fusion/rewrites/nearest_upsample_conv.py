@@ -21,10 +21,10 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from edge.fusion.conv import Conv, base, conv, pointwise, read_any_conv
-from edge.fusion.rewrite import rewrite
 from edge.fusion.rewrites._lanes import cost, lanes
 from edge.fusion.rewrites._resize import Upsample, read_upsample
 from edge.graph.editor import Editor, text
+from edge.graph.rewrite import rewrite
 
 
 def _apply(editor: Editor, node: ir.Node) -> bool:

@@ -18,9 +18,9 @@ import numpy as np
 import onnx_ir as ir
 
 from edge.fusion.conv import base, conv, pointwise, read_conv
-from edge.fusion.rewrite import rewrite
 from edge.fusion.rewrites._reduce import is_channel_mean
 from edge.graph.editor import Editor
+from edge.graph.rewrite import rewrite
 
 _SMALLEST = 1e-3
 

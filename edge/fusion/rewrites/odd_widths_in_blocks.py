@@ -23,10 +23,10 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from edge.fusion.conv import base
-from edge.fusion.rewrite import Rewrite, rewrite_name
 from edge.fusion.rewrites._channels import Filters, Placement, Region, is_depthwise, placements, plain_conv, region_of
 from edge.fusion.rewrites._lanes import LANES, cost
 from edge.graph.editor import Editor
+from edge.graph.rewrite import Rewrite, rewrite_name
 
 _MOST_GROWTH = 1.10
 Places = Mapping[ir.Value, tuple[Placement, int]]

@@ -16,9 +16,9 @@ import numpy as np
 import onnx_ir as ir
 
 from edge.fusion.conv import base, conv, read_any_conv, read_conv
-from edge.fusion.rewrite import rewrite
 from edge.fusion.rewrites._lanes import cost
 from edge.graph.editor import Editor
+from edge.graph.rewrite import rewrite
 
 
 def _apply(editor: Editor, node: ir.Node) -> bool:

@@ -16,9 +16,9 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from edge.fusion.conv import base, pointwise, read_conv
-from edge.fusion.rewrite import rewrite
 from edge.fusion.rewrites._resize import read_upsample
 from edge.graph.editor import Editor
+from edge.graph.rewrite import rewrite
 
 
 def _apply(editor: Editor, node: ir.Node) -> bool:

@@ -21,8 +21,8 @@ import numpy as np
 import onnx_ir as ir
 
 from edge.fusion.conv import base
-from edge.fusion.rewrite import rewrite
 from edge.graph.editor import Editor, integer, ints
+from edge.graph.rewrite import rewrite
 
 _PACKED = (2, 0, 3, 1, 4)
 

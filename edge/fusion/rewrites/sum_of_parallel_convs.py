@@ -20,9 +20,9 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from edge.fusion.conv import Conv, base, conv, read_conv
-from edge.fusion.rewrite import rewrite
 from edge.fusion.rewrites._affine import read_affine
 from edge.graph.editor import Editor
+from edge.graph.rewrite import rewrite
 
 
 def _apply(editor: Editor, node: ir.Node) -> bool:

@@ -17,8 +17,8 @@ import numpy as np
 import onnx_ir as ir
 
 from edge.fusion.conv import base, pointwise
-from edge.fusion.rewrite import rewrite
 from edge.graph.editor import Editor, integer, ints, text
+from edge.graph.rewrite import rewrite
 
 
 def _apply(editor: Editor, node: ir.Node) -> bool:

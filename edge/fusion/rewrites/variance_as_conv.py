@@ -16,9 +16,9 @@ import numpy as np
 import onnx_ir as ir
 
 from edge.fusion.conv import base, pointwise
-from edge.fusion.rewrite import rewrite
 from edge.fusion.rewrites._reduce import is_channel_mean
 from edge.graph.editor import Editor
+from edge.graph.rewrite import rewrite
 
 
 def _apply(editor: Editor, mean: ir.Node) -> bool:

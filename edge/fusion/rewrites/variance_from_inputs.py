@@ -20,8 +20,8 @@ import numpy as np
 import onnx_ir as ir
 
 from edge.fusion.conv import base, pointwise, read_conv
-from edge.fusion.rewrite import rewrite
 from edge.graph.editor import Editor
+from edge.graph.rewrite import rewrite
 
 
 def _apply(editor: Editor, node: ir.Node) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from edge.lowering.rewrite import Rewrite
+from edge.graph.rewrite import Rewrite
+from edge.lowering.conditions import Needed
 from edge.lowering.rewrites import (
     axis_of_scales,
     gelu_as_erf,
@@ -18,7 +19,7 @@ from edge.lowering.rewrites import (
     weights_through_quantize,
 )
 
-REWRITES: tuple[Rewrite, ...] = tuple(
+REWRITES: tuple[Rewrite[Needed], ...] = tuple(
     module.REWRITE
     for module in (
         gelu_as_erf,

@@ -13,12 +13,8 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from edge.graph.editor import Editor
-from edge.lowering.parsers import Parser
-from edge.lowering.rewrite import Rewrite
-
-
-def _always(parser: Parser, opset: int) -> bool:
-    return True
+from edge.graph.rewrite import rewrite
+from edge.lowering.conditions import always
 
 
 def _apply(editor: Editor, node: ir.Node) -> None:
@@ -27,4 +23,4 @@ def _apply(editor: Editor, node: ir.Node) -> None:
         node.attributes["axis"] = ir.AttrInt64("axis", 1)
 
 
-REWRITE = Rewrite(("QuantizeLinear", "DequantizeLinear"), _always, _apply)
+REWRITE = rewrite(__name__, always, ("QuantizeLinear", "DequantizeLinear"), _apply)

@@ -21,7 +21,9 @@ import numpy as np
 import onnx_ir as ir
 
 from edge.graph.editor import Editor, text
-from edge.lowering.rewrite import Rewrite, float_input, take_over, where_lacking
+from edge.graph.rewrite import rewrite
+from edge.lowering.conditions import where_lacking
+from edge.lowering.values import float_input, take_over
 
 
 def _apply(editor: Editor, node: ir.Node) -> None:
@@ -42,4 +44,4 @@ def _apply(editor: Editor, node: ir.Node) -> None:
     take_over(editor, node.outputs[0], op("Mul", op("Mul", op("Add", inner, number(1)), x), number(0.5)))
 
 
-REWRITE = Rewrite(("Gelu",), where_lacking("Gelu"), _apply)
+REWRITE = rewrite(__name__, where_lacking("Gelu"), ("Gelu",), _apply)

@@ -13,7 +13,8 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from edge.graph.editor import Editor, text
-from edge.lowering.rewrite import Rewrite, where_opset_below
+from edge.graph.rewrite import rewrite
+from edge.lowering.conditions import where_opset_below
 
 _EARLIER = {"linear": "bilinear", "cubic": "bicubic"}
 
@@ -23,4 +24,4 @@ def _apply(editor: Editor, node: ir.Node) -> None:
     node.attributes["mode"] = ir.AttrString("mode", _EARLIER.get(mode, mode))
 
 
-REWRITE = Rewrite(("GridSample",), where_opset_below(20), _apply)
+REWRITE = rewrite(__name__, where_opset_below(20), ("GridSample",), _apply)

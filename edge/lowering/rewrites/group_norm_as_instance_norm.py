@@ -18,8 +18,9 @@ import numpy as np
 import onnx_ir as ir
 
 from edge.graph.editor import Editor, integer, number
+from edge.graph.rewrite import rewrite
 from edge.lowering.parsers import Parser
-from edge.lowering.rewrite import Rewrite, float_input, static_shape, take_over
+from edge.lowering.values import float_input, static_shape, take_over
 
 
 def _needed(parser: Parser, opset: int) -> bool:
@@ -51,4 +52,4 @@ def _apply(editor: Editor, node: ir.Node) -> None:
     take_over(editor, node.outputs[0], editor.op("Add", [y, per_channel(2)], shape=shape, hint=f"{name}.shifted"))
 
 
-REWRITE = Rewrite(("GroupNormalization",), _needed, _apply)
+REWRITE = rewrite(__name__, _needed, ("GroupNormalization",), _apply)

@@ -16,7 +16,9 @@ import numpy as np
 import onnx_ir as ir
 
 from edge.graph.editor import Editor, integer, number
-from edge.lowering.rewrite import Rewrite, float_input, static_shape, take_over, where_lacking
+from edge.graph.rewrite import rewrite
+from edge.lowering.conditions import where_lacking
+from edge.lowering.values import float_input, static_shape, take_over
 
 
 def _apply(editor: Editor, node: ir.Node) -> None:
@@ -43,4 +45,4 @@ def _apply(editor: Editor, node: ir.Node) -> None:
     take_over(editor, node.outputs[0], y)
 
 
-REWRITE = Rewrite(("LayerNormalization",), where_lacking("LayerNormalization"), _apply)
+REWRITE = rewrite(__name__, where_lacking("LayerNormalization"), ("LayerNormalization",), _apply)

@@ -11,7 +11,9 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from edge.graph.editor import Editor
-from edge.lowering.rewrite import Rewrite, float_input, take_over, where_lacking
+from edge.graph.rewrite import rewrite
+from edge.lowering.conditions import where_lacking
+from edge.lowering.values import float_input, take_over
 
 
 def _apply(editor: Editor, node: ir.Node) -> None:
@@ -22,4 +24,4 @@ def _apply(editor: Editor, node: ir.Node) -> None:
     take_over(editor, node.outputs[0], editor.op("Mul", [x, gate], shape=shape, hint=f"{name}.mul"))
 
 
-REWRITE = Rewrite(("Mish",), where_lacking("Mish"), _apply)
+REWRITE = rewrite(__name__, where_lacking("Mish"), ("Mish",), _apply)

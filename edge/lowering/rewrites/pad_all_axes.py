@@ -15,7 +15,9 @@ import onnx_ir as ir
 
 from edge.errors import InputError
 from edge.graph.editor import Editor
-from edge.lowering.rewrite import Rewrite, static_shape, where_opset_below
+from edge.graph.rewrite import rewrite
+from edge.lowering.conditions import where_opset_below
+from edge.lowering.values import static_shape
 
 
 def _apply(editor: Editor, node: ir.Node) -> None:
@@ -31,4 +33,4 @@ def _apply(editor: Editor, node: ir.Node) -> None:
     node.resize_inputs(3)
 
 
-REWRITE = Rewrite(("Pad",), where_opset_below(18), _apply)
+REWRITE = rewrite(__name__, where_opset_below(18), ("Pad",), _apply)

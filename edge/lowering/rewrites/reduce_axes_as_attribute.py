@@ -14,7 +14,8 @@ import onnx_ir as ir
 
 from edge.errors import InputError
 from edge.graph.editor import Editor
-from edge.lowering.rewrite import Rewrite, where_opset_below
+from edge.graph.rewrite import rewrite
+from edge.lowering.conditions import where_opset_below
 
 # ReduceSum takes its axes as an input since opset 13, and 8.x reads that one.
 _OPS = (
@@ -39,4 +40,4 @@ def _apply(editor: Editor, node: ir.Node) -> None:
         node.attributes["axes"] = ir.AttrInt64s("axes", [int(axis) for axis in axes])
 
 
-REWRITE = Rewrite(_OPS, where_opset_below(18), _apply)
+REWRITE = rewrite(__name__, where_opset_below(18), _OPS, _apply)

@@ -16,7 +16,9 @@ import numpy as np
 import onnx_ir as ir
 
 from edge.graph.editor import Editor, integer
-from edge.lowering.rewrite import Rewrite, static_shape, where_opset_below
+from edge.graph.rewrite import rewrite
+from edge.lowering.conditions import where_opset_below
+from edge.lowering.values import static_shape
 
 
 def _apply(editor: Editor, node: ir.Node) -> None:
@@ -31,4 +33,4 @@ def _apply(editor: Editor, node: ir.Node) -> None:
     node.replace_input_with(1, editor.weight(np.array(sizes, np.int64), f"{node.name}.sizes"))
 
 
-REWRITE = Rewrite(("Split",), where_opset_below(18), _apply)
+REWRITE = rewrite(__name__, where_opset_below(18), ("Split",), _apply)

@@ -12,7 +12,9 @@ import numpy as np
 import onnx_ir as ir
 
 from edge.graph.editor import Editor, number
-from edge.lowering.rewrite import Rewrite, float_input, take_over, where_lacking
+from edge.graph.rewrite import rewrite
+from edge.lowering.conditions import where_lacking
+from edge.lowering.values import float_input, take_over
 
 
 def _apply(editor: Editor, node: ir.Node) -> None:
@@ -26,4 +28,4 @@ def _apply(editor: Editor, node: ir.Node) -> None:
     take_over(editor, node.outputs[0], editor.op("Mul", [x, gate], shape=shape, hint=f"{name}.mul"))
 
 
-REWRITE = Rewrite(("Swish",), where_lacking("Swish"), _apply)
+REWRITE = rewrite(__name__, where_lacking("Swish"), ("Swish",), _apply)

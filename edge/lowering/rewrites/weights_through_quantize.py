@@ -15,8 +15,8 @@ import numpy as np
 import onnx_ir as ir
 
 from edge.graph.editor import Editor, integer
+from edge.graph.rewrite import rewrite
 from edge.lowering.parsers import Parser
-from edge.lowering.rewrite import Rewrite
 
 
 def _needed(parser: Parser, opset: int) -> bool:
@@ -40,4 +40,4 @@ def _apply(editor: Editor, node: ir.Node) -> None:
     node.replace_input_with(0, quantized)
 
 
-REWRITE = Rewrite(("DequantizeLinear",), _needed, _apply)
+REWRITE = rewrite(__name__, _needed, ("DequantizeLinear",), _apply)

@@ -1,50 +1,11 @@
-"""What a lowering rewrite is. Each lives in a file of its own under ``rewrites/`` and defines one ``REWRITE``."""
+"""Values of a graph as lowering rewrites read and replace them, with a sentence where one is not as they need it."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from edge.errors import InputError
 from edge.graph.editor import Editor
-from edge.lowering.parsers import Parser
-
-Needed = Callable[[Parser, int], bool]
-
-
-@dataclass(frozen=True)
-class Rewrite:
-    """One exact decomposition.
-
-    Attributes:
-        op_types: nodes it replaces.
-        needed: whether a parser needs it, given the opset the graph came with.
-        apply: edits around one node.
-    """
-
-    op_types: tuple[str, ...]
-    needed: Needed
-    apply: Callable[[Editor, ir.Node], None]
-
-
-def where_lacking(op_type: str) -> Needed:
-    """Needed by parsers whose table lacks an operator."""
-
-    def needed(parser: Parser, opset: int) -> bool:
-        return op_type not in parser.operators
-
-    return needed
-
-
-def where_opset_below(first: int) -> Needed:
-    """Needed where the graph's opset has a form that came with ``first`` and the parser's has not."""
-
-    def needed(parser: Parser, opset: int) -> bool:
-        return parser.opset < first <= opset
-
-    return needed
 
 
 def take_over(editor: Editor, old: ir.Value, new: ir.Value) -> None:
