@@ -38,7 +38,7 @@ from edge.quantization.half_range import watched
 from edge.quantization.ranges import Ranges
 from edge.quantization.schemes import find_scheme, plan_int8
 from edge.quantization.write import quantize
-from edge.search.dialect import TensorRtDialect
+from edge.search.dialect import GraphRequest, TensorRtDialect
 from edge.targets.target import find_target
 from edge.task.noise import noise_batch
 
@@ -116,7 +116,8 @@ def _rtx(fused: Model, ranges: Ranges, precision: str) -> str:
     def measure() -> Row:
         dialect = TensorRtDialect("10.16")
         plan = plan_int8(fused, dialect.scheme) if precision == "int8" else None
-        attempt = TensorRtRtx().try_build(dialect.write(precision, precision, "fp16", fused, ranges, plan), _GPU)
+        candidate = dialect.write(GraphRequest(precision, precision, "fp16", fused, ranges, plan))
+        attempt = TensorRtRtx().try_build(candidate, _GPU)
         return {"failed": "" if attempt.builds else attempt.reason}
 
     return str(_told(measure)["failed"]) or "ok"

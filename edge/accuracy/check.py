@@ -39,6 +39,25 @@ class Checked:
     verdict: Verdict
 
 
+@dataclass(frozen=True)
+class Standard:
+    """What engines are scored on, compared with and judged by.
+
+    Attributes:
+        images: with masks.
+        reference: the float model on the same images.
+        criteria: the gate and its columns.
+        allow_small: judge on fewer than 20 images.
+        parity_images: how many of the images parity is measured on, twelve at most.
+    """
+
+    images: ImageSet
+    reference: Evaluation
+    criteria: Criteria
+    allow_small: bool = False
+    parity_images: int = PARITY_IMAGES
+
+
 def judged_reference(
     model: Model, images: ImageSet, criteria: Criteria, advance: Callable[[], object] | None = None
 ) -> Evaluation:
@@ -60,14 +79,9 @@ def check(
     runner: Runner,
     task: SegmentationTask,
     graph: Model | None,
-    images: ImageSet,
-    reference: Evaluation,
-    criteria: Criteria,
     precision: str,
     rest: str,
-    *,
-    allow_small: bool = False,
-    parity_images: int = PARITY_IMAGES,
+    standard: Standard,
     advance: Callable[[], object] | None = None,
 ) -> Checked:
     """Score a loaded engine on the images the reference was scored on.
@@ -76,25 +90,23 @@ def check(
         runner: the engine.
         task: the engine's pre- and post-processing.
         graph: what was compiled, for parity; None leaves parity out.
-        images: with masks.
-        reference: the float model on the same images.
-        criteria: what it is judged by.
         precision, rest: of the engine; parity is judged by them.
-        allow_small: judge on fewer than 20 images.
-        parity_images: how many of the images parity is measured on, twelve at most.
+        standard: images, reference and criteria.
         advance: called after each image.
 
     Raises:
         InputError: too few images, or images that do not decode.
     """
+    images, reference, criteria = standard.images, standard.reference, standard.criteria
     evaluation = evaluate(runner.run, images, task, advance)
     parity = None
     if graph is not None:
         source = dict(zip(reference.names, reference.outputs, strict=True))
-        parity = measure_parity(runner, graph, images.spread(parity_images), parity_bar(precision, rest), source)
+        few = images.spread(standard.parity_images)
+        parity = measure_parity(runner, graph, few, parity_bar(precision, rest), source)
     compared = compare(evaluation, reference, parity.engine_db if parity else None, criteria.strata, criteria.group)
     accuracy = explained_by(compared, parity)
-    return Checked(evaluation, accuracy, judge(criteria.gate, accuracy, precision, rest, allow_small))
+    return Checked(evaluation, accuracy, judge(criteria.gate, accuracy, precision, rest, standard.allow_small))
 
 
 def preprocessed(model: Model, images: ImageSet, count: int) -> Sequence[Array]:

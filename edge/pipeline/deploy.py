@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edge.accuracy.attribution import LayerLoss, attribute
-from edge.accuracy.check import Checked, judged_reference
+from edge.accuracy.check import Checked, Standard, judged_reference
 from edge.accuracy.evaluate import Evaluation
 from edge.backends.engine import Candidate, Engine, Layer
 from edge.errors import MachineError
@@ -213,12 +213,11 @@ def _build(job: Job, proposal: Proposal, folder: Path, refusals: list[Refusal]) 
 
 def _check(job: Job, built: Sequence[Built], reference: Evaluation, refusals: list[Refusal]) -> list[CheckedEngine]:
     """Judge every engine on the evaluation images; one that cannot run them is refused as well."""
-    images, found = job.splits.evaluation, list[CheckedEngine]()
-    with job.clock.stage("check", len(images) * len(built)) as advance:
+    standard = Standard(job.splits.evaluation, reference, job.criteria, job.request.allow_small)
+    found: list[CheckedEngine] = []
+    with job.clock.stage("check", len(standard.images) * len(built)) as advance:
         for candidate, engine in built:
-            checked = job.bench.check(
-                candidate, images, reference, job.criteria, allow_small=job.request.allow_small, advance=advance
-            )
+            checked = job.bench.check(candidate, standard, advance)
             if isinstance(checked, Refusal):
                 refusals.append(checked)
                 shutil.rmtree(engine.folder, ignore_errors=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.accuracy.check import check, judged_reference
+from edge.accuracy.check import Standard, check, judged_reference
 from edge.accuracy.compare import Accuracy, reference_scores
 from edge.accuracy.evaluate import evaluate
 from edge.accuracy.gate import Criteria, Verdict, load_gate, require_enough
@@ -176,22 +176,13 @@ def check_engines(
             )
     progress.stage("reference", len(images))
     expected = judged_reference(model, images, criteria, progress.advance)
+    standard = Standard(images, expected, criteria, allow_small)
     rows = []
     for engine in opened:
         progress.stage(f"check {engine.name}", len(images))
+        graph, kind = _graph_of(engine), (engine.precision, engine.rest)
         with closing(find_backend(engine.backend).load(engine)) as runner:
-            checked = check(
-                runner,
-                engine.task,
-                _graph_of(engine),
-                images,
-                expected,
-                criteria,
-                engine.precision,
-                engine.rest,
-                allow_small=allow_small,
-                advance=progress.advance,
-            )
+            checked = check(runner, engine.task, graph, *kind, standard, progress.advance)
         rows.append((str(engine.folder), checked.accuracy, checked.verdict))
     return rows
 

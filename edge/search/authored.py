@@ -10,6 +10,7 @@ from edge.errors import InputError
 from edge.graph.model import Model
 from edge.loading.quantized import on_products
 from edge.search.bench import Bench, CandidateSet, Refusal
+from edge.search.dialect import GraphRequest
 from edge.search.plain_candidates import float_rests
 from edge.search.rewrites import NO_RANGES
 
@@ -41,7 +42,7 @@ def _written(bench: Bench, model: Model, stem: str, precisions: Sequence[str]) -
     for rest in float_rests(bench.dialect, bench.refusal, precisions):
         name = stem if rest == "fp32" else f"{stem}-{rest}"
         try:
-            made.append(bench.dialect.write(name, "int8", rest, on_products(model), NO_RANGES))
+            made.append(bench.dialect.write(GraphRequest(name, "int8", rest, on_products(model), NO_RANGES)))
         except InputError as error:
             refusals.append(Refusal(name, "int8", str(error)))
     return CandidateSet(tuple(made), tuple(refusals))

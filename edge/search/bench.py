@@ -19,18 +19,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.accuracy.check import Checked
-from edge.accuracy.evaluate import Evaluation
-from edge.accuracy.gate import Criteria
-from edge.accuracy.parity import PARITY_IMAGES
+from edge.accuracy.check import Checked, Standard
 from edge.backends.engine import Candidate, Engine, Layer
-from edge.graph.model import Model
 from edge.images.image_set import ImageSet
 from edge.latency.costs import Costs
 from edge.latency.estimate import Peaks
 from edge.latency.statistics import Measured
 from edge.latency.sweep import Throughput
-from edge.quantization.ranges import Ranges
 from edge.search.dialect import Dialect
 
 Array = NDArray[np.float32]
@@ -106,29 +101,22 @@ class Timed:
 
 
 class Bench(Protocol):
-    """A target's answers. See the module's text for what building means to them."""
+    """A target's answers. See the module's text for what building means to them.
 
-    @property
-    def measured(self) -> bool:
-        """Whether what it says is of the target itself; False where it is simulated or estimated."""
-        ...
+    What has a body here is the answer of a bench that cannot tell.
 
-    @property
-    def dialect(self) -> Dialect:
-        """How graphs are written for the target's compiler."""
-        ...
+    Attributes:
+        measured: whether what it says is of the target itself; False where it is simulated or estimated.
+        dialect: how graphs are written for the target's compiler.
+        trial_dialect: how graphs are written for the trials of a search on this bench.
+    """
 
-    @property
-    def trial_dialect(self) -> Dialect:
-        """How graphs are written for the trials of a search on this bench."""
-        ...
+    measured: bool
+    dialect: Dialect
+    trial_dialect: Dialect
 
     def refusal(self, precision: str) -> str | None:
         """Why a precision would not really run on the target, None where it would."""
-        ...
-
-    def candidates(self, model: Model, ranges: Ranges, precisions: Sequence[str]) -> CandidateSet:
-        """The float precisions asked for, and INT8 wherever the compiler's rules allow it."""
         ...
 
     def build(self, candidate: Candidate, folder: Path) -> Engine | Refusal:
@@ -140,17 +128,7 @@ class Bench(Protocol):
         """
         ...
 
-    def check(
-        self,
-        candidate: Candidate,
-        images: ImageSet,
-        reference: Evaluation,
-        criteria: Criteria,
-        *,
-        allow_small: bool = False,
-        parity_images: int = PARITY_IMAGES,
-        advance: Advance = silent,
-    ) -> Checked | Refusal:
+    def check(self, candidate: Candidate, standard: Standard, advance: Advance = silent) -> Checked | Refusal:
         """Score on the images that the reference was scored on, and judge."""
         ...
 
@@ -179,15 +157,15 @@ class Bench(Protocol):
 
     def costs(self, candidate: Candidate, images: ImageSet, seconds: float) -> Costs:
         """File to mask, memory and energy of a candidate that was built; what is not known is None."""
-        ...
+        return Costs()
 
     def throughput(self, candidate: Candidate, seconds: float) -> tuple[Throughput, ...]:
         """Batches and streams of a candidate that was built; empty where they cannot be tried."""
-        ...
+        return ()
 
     def peaks(self) -> Peaks | None:
         """The target's measured peaks; None leaves estimates to its table."""
-        ...
+        return None
 
     def identity(self) -> Mapping[str, Any]:
         """Everything about this bench that its answers depend on: compiler, versions, threads."""
@@ -199,7 +177,7 @@ class Bench(Protocol):
 
     def basis(self) -> str:
         """What the times of its profiles are, where they are not measured; else ""."""
-        ...
+        return ""
 
     def notes(self) -> tuple[str, ...]:
         """Sentences for the reader of a report about where these answers come from."""

@@ -20,9 +20,11 @@ from edge.quantization.schemes import plan_int8
 from edge.quantization.write import quantize
 from edge.search.bench import Bench, CandidateSet, Refusal
 from edge.search.cache import MeasurementCache, asked_of
-from edge.search.plain_candidates import MIXED, float_rests
+from edge.search.plain_candidates import MIXED, float_rests, plain_candidates
 from edge.search.plan_measurements import PlanMeasurements
-from edge.search.search import Progress, Search, SearchResult
+from edge.search.result import SearchResult
+from edge.search.search import run_search
+from edge.search.state import Progress
 from edge.targets.target import Target
 
 _TIMING_SECONDS = 2.0  # warm-up and the timed part, for each engine
@@ -36,7 +38,7 @@ class SearchRequest:
         images: the search images (val). Never the test split.
         criteria: what an engine is judged by, the same as of the verdict.
         budget_seconds: nothing is begun that is expected to end after it.
-        progress: see :data:`~edge.search.search.Progress`.
+        progress: see :data:`~edge.search.state.Progress`.
         keep: file for what is measured; a second search with the same inputs reads it, an interrupted one goes on.
         bias_images: calibration images, ``[1, channels, height, width]`` float32 each, to correct biases on; none
             leaves biases alone. It helps some networks and hurts others (U-Net: -2 dB), so it is off by default.
@@ -78,7 +80,7 @@ def propose(
         precisions: as asked for.
         wanted: of the search.
     """
-    plain = bench.candidates(model, ranges, precisions)
+    plain = plain_candidates(bench.dialect, bench.refusal, model, ranges, precisions)
     plan = plan_int8(model, bench.dialect.scheme)
     if MIXED not in precisions:
         return Proposal(plain, plan)
@@ -124,7 +126,7 @@ def search(
     )
     book = PlanMeasurements(model, ranges, wanted.images, wanted.criteria, bench, memory, shifts)
     timing_seconds = _TIMING_SECONDS if bench.measured else 0.0
-    return Search(book, wanted.budget_seconds, wanted.progress, timing_seconds).run(rests)
+    return run_search(book, rests, wanted.budget_seconds, wanted.progress, timing_seconds)
 
 
 def _with(plain: CandidateSet, more: Sequence[Candidate], refusals: Sequence[Refusal]) -> CandidateSet:

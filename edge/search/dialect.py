@@ -15,6 +15,7 @@ its scale is typed as.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -33,6 +34,32 @@ from edge.quantization.schemes import SCHEMES, Scheme
 from edge.quantization.write import quantize
 
 Shifts = Mapping[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class GraphRequest:
+    """What a graph is written from.
+
+    Attributes:
+        name, precision, rest: see :class:`~edge.backends.engine.Candidate`.
+        model: the float graph that was calibrated.
+        ranges: of its tensors.
+        plan: which nodes run in INT8; None for none.
+        shifts: corrections of biases, by node.
+    """
+
+    name: str
+    precision: str
+    rest: str
+    model: Model
+    ranges: Ranges
+    plan: PrecisionPlan | None = None
+    shifts: Shifts | None = None
+
+    @property
+    def reasons(self) -> Mapping[str, str]:
+        """Why each node that the plan leaves float is."""
+        return self.plan.reasons if self.plan else {}
 
 
 class Dialect(Protocol):
@@ -57,24 +84,8 @@ class Dialect(Protocol):
         """Of these float precisions, those worth searching INT8 over."""
         ...
 
-    def write(
-        self,
-        name: str,
-        precision: str,
-        rest: str,
-        model: Model,
-        ranges: Ranges,
-        plan: PrecisionPlan | None = None,
-        shifts: Shifts | None = None,
-    ) -> Candidate:
+    def write(self, asked: GraphRequest) -> Candidate:
         """A graph ready for the compiler.
-
-        Args:
-            name, precision, rest: see :class:`~edge.backends.engine.Candidate`.
-            model: the float graph that was calibrated.
-            ranges: of its tensors.
-            plan: which nodes run in INT8; None for none.
-            shifts: corrections of biases, by node.
 
         Raises:
             InputError: the compiler cannot read any form of the graph.
@@ -89,12 +100,14 @@ class _Quantizer:
         self.scheme = scheme
         self._last: tuple[Model, PrecisionPlan, Model] | None = None
 
-    def graph(self, model: Model, ranges: Ranges, plan: PrecisionPlan | None, shifts: Shifts | None) -> Model:
+    def graph(self, asked: GraphRequest) -> Model:
+        """The FP32 graph, with Q/DQ where the plan says INT8."""
+        model, plan = asked.model, asked.plan
         if plan is None:
             return model
         if self._last is None or self._last[0] is not model or self._last[1] != plan:
-            graph = quantize(model, ranges, plan, self.scheme)
-            self._last = (model, plan, correct_biases(graph, shifts) if shifts else graph)
+            graph = quantize(model, asked.ranges, plan, self.scheme)
+            self._last = (model, plan, correct_biases(graph, asked.shifts) if asked.shifts else graph)
         return self._last[2]
 
 
@@ -116,19 +129,9 @@ class PlainDialect:
         """All of them: which is fastest depends on the CPU."""
         return tuple(rests)
 
-    def write(
-        self,
-        name: str,
-        precision: str,
-        rest: str,
-        model: Model,
-        ranges: Ranges,
-        plan: PrecisionPlan | None = None,
-        shifts: Shifts | None = None,
-    ) -> Candidate:
+    def write(self, asked: GraphRequest) -> Candidate:
         """See :meth:`Dialect.write`."""
-        graph = self._quantizer.graph(model, ranges, plan, shifts)
-        return Candidate(name, precision, rest, graph, plan.reasons if plan else {})
+        return Candidate(asked.name, asked.precision, asked.rest, self._quantizer.graph(asked), asked.reasons)
 
 
 class TensorRtDialect:
@@ -151,39 +154,23 @@ class TensorRtDialect:
         """FP16 where it is there: on these GPUs it is never slower than FP32, and nearly as exact."""
         return ("fp16",) if "fp16" in rests else tuple(rests)[:1]
 
-    def write(
-        self,
-        name: str,
-        precision: str,
-        rest: str,
-        model: Model,
-        ranges: Ranges,
-        plan: PrecisionPlan | None = None,
-        shifts: Shifts | None = None,
-    ) -> Candidate:
+    def write(self, asked: GraphRequest) -> Candidate:
         """See :meth:`Dialect.write`."""
-        source = self._quantizer.graph(model, ranges, plan, shifts)
-        lowered, reasons = self._lowered(source), plan.reasons if plan else {}
-        if rest != "fp16":
-            return Candidate(name, precision, rest, lowered, reasons, source=source)
-        wide = beyond_half(model, ranges)
-        kept = over_lowered(wide, lowered)
+        source = self._quantizer.graph(asked)
+        lowered = self._lowered(source)
+        written = Candidate(asked.name, asked.precision, asked.rest, lowered, asked.reasons, source=source)
+        if asked.rest != "fp16":
+            return written
+        wide = beyond_half(asked.model, asked.ranges)
         if not find_parser(self.tensorrt).typed:
             half = to_half(source, wide)
-            steps = in_half_steps(half)
-            return Candidate(name, precision, rest, lowered, reasons, simulation=steps, source=source, typed=half)
+            return replace(written, simulation=in_half_steps(half), typed=half)
+        kept = over_lowered(wide, lowered)
         cast = to_half(lowered, kept)
         require_supported(cast, self.tensorrt)
         steps = in_half_steps(cast)
-        return Candidate(
-            name,
-            precision,
-            rest,
-            cast,
-            {**reasons, **stays_float(lowered, kept)},
-            simulation=None if steps is cast else steps,
-            source=source,
-        )
+        reasons = {**asked.reasons, **stays_float(lowered, kept)}
+        return replace(written, model=cast, reasons=reasons, simulation=None if steps is cast else steps)
 
     def _lowered(self, source: Model) -> Model:
         if self._last is None or self._last[0] is not source:

@@ -12,13 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from edge.accuracy.check import Checked, check
-from edge.accuracy.evaluate import Evaluation
-from edge.accuracy.gate import Criteria
-from edge.accuracy.parity import PARITY_IMAGES
+from edge.accuracy.check import Checked, Standard, check
 from edge.backends.engine import Backend, Candidate, Engine, Runner
 from edge.errors import InputError, MachineError
-from edge.graph.model import Model
 from edge.images.image_set import ImageSet
 from edge.latency.costs import Costs, measure_costs
 from edge.latency.estimate import Peaks
@@ -28,12 +24,11 @@ from edge.latency.sweep import SWEEP_SECONDS, Throughput, sweep
 from edge.latency.timing import interleave
 from edge.machine.cores import physical_cores
 from edge.machine.environment import environment, versions
-from edge.quantization.ranges import Ranges
 from edge.search.bench import (
     PROFILES,
     Advance,
     Array,
-    CandidateSet,
+    Bench,
     Effort,
     PixelRoute,
     Profile,
@@ -43,7 +38,6 @@ from edge.search.bench import (
 )
 from edge.search.build import build_engine
 from edge.search.dialect import Dialect
-from edge.search.plain_candidates import plain_candidates
 from edge.targets.target import Target
 
 _TIMED_REGION = "host array in, host array out"
@@ -55,7 +49,7 @@ class _Loaded:
     runner: Runner
 
 
-class LocalBench:
+class LocalBench(Bench):
     """Real engines on this machine.
 
     Args:
@@ -77,10 +71,6 @@ class LocalBench:
         """See :class:`~edge.search.bench.Bench`."""
         return self._backend.refusal(precision, self._target)
 
-    def candidates(self, model: Model, ranges: Ranges, precisions: Sequence[str]) -> CandidateSet:
-        """See :class:`~edge.search.bench.Bench`."""
-        return plain_candidates(self.dialect, self.refusal, model, ranges, precisions)
-
     def build(self, candidate: Candidate, folder: Path) -> Engine | Refusal:
         """See :class:`~edge.search.bench.Bench`; the engine stays loaded."""
         try:
@@ -91,33 +81,12 @@ class LocalBench:
         self._kept[candidate.name] = _Loaded(engine, runner)
         return engine
 
-    def check(
-        self,
-        candidate: Candidate,
-        images: ImageSet,
-        reference: Evaluation,
-        criteria: Criteria,
-        *,
-        allow_small: bool = False,
-        parity_images: int = PARITY_IMAGES,
-        advance: Advance = silent,
-    ) -> Checked | Refusal:
+    def check(self, candidate: Candidate, standard: Standard, advance: Advance = silent) -> Checked | Refusal:
         """See :class:`~edge.search.bench.Bench`; through the real engine."""
         try:
             with self._loaded(candidate) as one:
-                return check(
-                    one.runner,
-                    one.engine.task,
-                    candidate.model,
-                    images,
-                    reference,
-                    criteria,
-                    candidate.precision,
-                    candidate.rest,
-                    allow_small=allow_small,
-                    parity_images=parity_images,
-                    advance=advance,
-                )
+                kind = candidate.precision, candidate.rest
+                return check(one.runner, one.engine.task, candidate.model, *kind, standard, advance)
         except InputError as error:
             return _refusal(candidate, error)
 
@@ -198,10 +167,6 @@ class LocalBench:
     def environment(self) -> dict[str, Any]:
         """This machine's."""
         return environment()
-
-    def basis(self) -> str:
-        """Empty: they are measured."""
-        return ""
 
     def notes(self) -> tuple[str, ...]:
         """Nothing: what is measured speaks for itself."""

@@ -10,7 +10,7 @@ from edge.graph.model import Model
 from edge.quantization.ranges import Ranges
 from edge.quantization.schemes import plan_int8
 from edge.search.bench import CandidateSet, Refusal
-from edge.search.dialect import Dialect
+from edge.search.dialect import Dialect, GraphRequest
 
 FLOATS = ("fp32", "bf16", "fp16")
 MIXED = "mixed"
@@ -33,17 +33,18 @@ def plain_candidates(
     """
     made: list[Candidate] = []
     refusals: list[Refusal] = []
-    plan = plan_int8(model, dialect.scheme) if "int8" in precisions else None
+    int8 = plan_int8(model, dialect.scheme) if "int8" in precisions else None
 
     def write(name: str, precision: str, rest: str) -> None:
         try:
-            made.append(dialect.write(name, precision, rest, model, ranges, plan if precision == "int8" else None))
+            plan = int8 if precision == "int8" else None
+            made.append(dialect.write(GraphRequest(name, precision, rest, model, ranges, plan)))
         except InputError as error:
             refusals.append(Refusal(name, precision, str(error)))
 
     for precision in (p for p in precisions if p != MIXED):
         reason = refuses(precision)
-        if reason is None and precision == "int8" and plan is not None and not plan.int8:
+        if reason is None and precision == "int8" and int8 is not None and not int8.int8:
             reason = NOTHING_TO_QUANTIZE
         if reason is not None:
             refusals.append(Refusal(precision, precision, reason))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.accuracy.check import preprocessed
+from edge.accuracy.check import Standard, preprocessed
 from edge.accuracy.evaluate import Evaluation, evaluate
 from edge.accuracy.gate import Criteria
 from edge.backends.engine import Candidate
@@ -26,6 +26,7 @@ from edge.quantization.ranges import Ranges
 from edge.quantization.schemes import plan_int8
 from edge.search.bench import Array, Bench, Effort, Refusal
 from edge.search.cache import MeasurementCache
+from edge.search.dialect import Dialect, GraphRequest
 from edge.search.layer_times import node_times
 from edge.search.room import GateResult, gate_result
 from edge.search.sensitivity import Gain, Group, Harm, groups, harm, measure_gain
@@ -91,13 +92,12 @@ class PlanMeasurements:
         Raises:
             InputError: the compiler's dialect cannot express it.
         """
-        write = self._bench.trial_dialect.write
+        dialect = self._bench.trial_dialect
         if not chosen:
-            return write(name, rest, rest, self._model, self._ranges)
+            return dialect.write(GraphRequest(name, rest, rest, self._model, self._ranges))
         int8 = {node for group in chosen for node in group}
         plan = plan or self.plan.without(dict.fromkeys(self.plan.int8 - int8, ""))
-        precision = INT8 if chosen == self.everything else "mixed"
-        return write(name, precision, rest, self._model, self._ranges, plan, self._shifts)
+        return self._write(dialect, rest, chosen, name, plan)
 
     def engine(self, rest: str, chosen: Chosen, name: str, plan: PrecisionPlan) -> Candidate:
         """The graph of a plan as the target's compiler takes it.
@@ -105,8 +105,7 @@ class PlanMeasurements:
         Raises:
             InputError: the compiler's dialect cannot express it.
         """
-        precision = INT8 if chosen == self.everything else "mixed"
-        return self._bench.dialect.write(name, precision, rest, self._model, self._ranges, plan, self._shifts)
+        return self._write(self._bench.dialect, rest, chosen, name, plan)
 
     def profile(self, wanted: Sequence[tuple[str, Chosen]]) -> None:
         """Profile plans against each other, unless all are known."""
@@ -181,6 +180,10 @@ class PlanMeasurements:
         key = " | ".join(_key("ms", *plan) for plan in plans)
         return list(self._memory.recall(key, lambda: self._times(plans)))
 
+    def _write(self, dialect: Dialect, rest: str, chosen: Chosen, name: str, plan: PrecisionPlan) -> Candidate:
+        precision = INT8 if chosen == self.everything else "mixed"
+        return dialect.write(GraphRequest(name, precision, rest, self._model, self._ranges, plan, self._shifts))
+
     def _times(self, plans: Sequence[tuple[str, Chosen]]) -> list[float | None]:
         written = {index: made for index, plan in enumerate(plans) if (made := self._written(plan)) is not None}
         times = self._bench.times(list(written.values()), preprocessed(self._model, self._images, 1), _EFFORT)
@@ -198,19 +201,11 @@ class PlanMeasurements:
         return None if isinstance(outputs, Refusal) else outputs
 
     def _judged(self, plan: tuple[str, Chosen]) -> GateResult:
-        gate = self._criteria.gate
         candidate = self._written(plan)
         if candidate is None:
             return GateResult(False, -1.0, 0.0, 0.0, (self.refused(*plan) or "",))
-        checked = self._bench.check(
-            candidate,
-            self._images,
-            self.evaluate_reference(),
-            self._criteria,
-            allow_small=True,
-            parity_images=_PARITY_IMAGES,
-        )
-        return gate_result(checked, gate, candidate)
+        standard = Standard(self._images, self.evaluate_reference(), self._criteria, True, _PARITY_IMAGES)
+        return gate_result(self._bench.check(candidate, standard), self._criteria.gate, candidate)
 
     def _written(self, plan: tuple[str, Chosen]) -> Candidate | None:
         try:

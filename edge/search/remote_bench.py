@@ -14,10 +14,7 @@ from typing import Any
 import numpy as np
 
 from edge import __version__
-from edge.accuracy.check import Checked, check
-from edge.accuracy.evaluate import Evaluation
-from edge.accuracy.gate import Criteria
-from edge.accuracy.parity import PARITY_IMAGES
+from edge.accuracy.check import Checked, Standard, check
 from edge.backends.compiler import Identity
 from edge.backends.engine import MANIFEST, Backend, Candidate, Engine, read_engine
 from edge.backends.openvino.runner import missing_arithmetic
@@ -25,17 +22,11 @@ from edge.backends.runner import Timing, clocked
 from edge.boards.board import Board, BoardEngine, refused
 from edge.errors import InputError
 from edge.files import replaced_folder
-from edge.graph.model import Model
-from edge.images.image_set import ImageSet
-from edge.latency.costs import Costs
-from edge.latency.estimate import Peaks
-from edge.latency.sweep import Throughput
-from edge.quantization.ranges import Ranges
 from edge.search.bench import (
     PROFILES,
     Advance,
     Array,
-    CandidateSet,
+    Bench,
     Effort,
     PixelRoute,
     Profile,
@@ -45,7 +36,6 @@ from edge.search.bench import (
 )
 from edge.search.build import GRAPH
 from edge.search.dialect import Dialect
-from edge.search.plain_candidates import plain_candidates
 from edge.targets.target import Target
 
 
@@ -76,7 +66,7 @@ class RemoteRunner:
         """The board keeps its engines until it is closed."""
 
 
-class RemoteBench:
+class RemoteBench(Bench):
     """Real engines on a board.
 
     Args:
@@ -110,10 +100,6 @@ class RemoteBench:
             return missing_arithmetic(precision, frozenset(self._identity.sm.split()))
         return self._backend.refusal(precision, self._target)
 
-    def candidates(self, model: Model, ranges: Ranges, precisions: Sequence[str]) -> CandidateSet:
-        """See :class:`~edge.search.bench.Bench`."""
-        return plain_candidates(self.dialect, self.refusal, model, ranges, precisions)
-
     def build(self, candidate: Candidate, folder: Path) -> Engine | Refusal:
         """See :class:`~edge.search.bench.Bench`; built on the board, its files brought here."""
         there = self._build(candidate)
@@ -136,35 +122,14 @@ class RemoteBench:
         self._kept[candidate.name] = there
         return read_engine(folder)
 
-    def check(
-        self,
-        candidate: Candidate,
-        images: ImageSet,
-        reference: Evaluation,
-        criteria: Criteria,
-        *,
-        allow_small: bool = False,
-        parity_images: int = PARITY_IMAGES,
-        advance: Advance = silent,
-    ) -> Checked | Refusal:
+    def check(self, candidate: Candidate, standard: Standard, advance: Advance = silent) -> Checked | Refusal:
         """See :class:`~edge.search.bench.Bench`; run there, judged here."""
         there = self._build(candidate)
         if isinstance(there, Refusal):
             return there
         try:
-            return check(
-                RemoteRunner(self._board, there),
-                candidate.model.task,
-                candidate.model,
-                images,
-                reference,
-                criteria,
-                candidate.precision,
-                candidate.rest,
-                allow_small=allow_small,
-                parity_images=parity_images,
-                advance=advance,
-            )
+            runner, kind = RemoteRunner(self._board, there), (candidate.precision, candidate.rest)
+            return check(runner, candidate.model.task, candidate.model, *kind, standard, advance)
         except InputError as error:
             return self._refusal(candidate, error)
 
@@ -210,18 +175,6 @@ class RemoteBench:
         """See :class:`~edge.search.bench.Bench`."""
         return self._board.layers([self._kept[candidate.name]], 1)[0][0]
 
-    def costs(self, candidate: Candidate, images: ImageSet, seconds: float) -> Costs:
-        """Unknown; what the board draws stands among the conditions of its times."""
-        return Costs()
-
-    def throughput(self, candidate: Candidate, seconds: float) -> tuple[Throughput, ...]:
-        """Not tried over a line."""
-        return ()
-
-    def peaks(self) -> Peaks | None:
-        """None: those of the table."""
-        return None
-
     def identity(self) -> Mapping[str, Any]:
         """See :class:`~edge.search.bench.Bench`."""
         machine = {key: self._environment.get(key) for key in ("cpu", "isa", "threads", "device", "power_mode")}
@@ -232,10 +185,6 @@ class RemoteBench:
         versions = self._environment.get("versions")
         known = versions if isinstance(versions, dict) else {}
         return {**self._environment, "versions": {**known, "segedge": __version__}}
-
-    def basis(self) -> str:
-        """Empty: they are measured."""
-        return ""
 
     def notes(self) -> tuple[str, ...]:
         """Where it was measured."""

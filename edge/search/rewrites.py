@@ -17,6 +17,7 @@ from edge.graph.model import Model
 from edge.quantization.ranges import Convergence, Ranges
 from edge.search.bench import Bench, Effort, Refusal
 from edge.search.choice import choose
+from edge.search.dialect import GraphRequest
 from edge.search.plain_candidates import FLOATS
 from edge.targets.target import Target
 
@@ -65,7 +66,7 @@ def fuse_for_target(
 
 def _written(model: Model, precision: str, bench: Bench) -> Candidate | None:
     try:
-        return bench.trial_dialect.write(model.name, precision, precision, model, NO_RANGES)
+        return bench.trial_dialect.write(GraphRequest(model.name, precision, precision, model, NO_RANGES))
     except InputError:
         return None
 

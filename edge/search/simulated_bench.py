@@ -15,29 +15,21 @@ from typing import Any
 
 import numpy as np
 
-from edge.accuracy.check import Checked, check
-from edge.accuracy.evaluate import Evaluation
-from edge.accuracy.gate import Criteria
-from edge.accuracy.parity import PARITY_IMAGES
+from edge.accuracy.check import Checked, Standard, check
 from edge.backends.engine import MANIFEST, Backend, Candidate, ConvCounts, Engine, Layer
 from edge.backends.onnxruntime import OnnxRuntimeRunner, optimized
 from edge.backends.onnxruntime import reference as exact_runner
 from edge.backends.tensorrt.rtx import Attempt, TensorRtRtx, plan_precisions
 from edge.errors import InputError, MachineError
 from edge.files import replaced_folder
-from edge.graph.model import Model
-from edge.images.image_set import ImageSet
-from edge.latency.costs import Costs
 from edge.latency.estimate import Peaks, target_peaks
 from edge.latency.quantized import estimate_quantized
-from edge.latency.sweep import Throughput
 from edge.machine.environment import environment, versions
 from edge.machine.here import installed
-from edge.quantization.ranges import Ranges
 from edge.search.bench import (
     Advance,
     Array,
-    CandidateSet,
+    Bench,
     Effort,
     PixelRoute,
     Profile,
@@ -47,7 +39,6 @@ from edge.search.bench import (
 )
 from edge.search.build import GRAPH, build_engine
 from edge.search.dialect import Dialect, PlainDialect
-from edge.search.plain_candidates import plain_candidates
 from edge.targets.target import Target
 
 NOT_HERE = "accuracy simulated in ONNX Runtime on the device's own graph; latency is measured on the device"
@@ -70,7 +61,7 @@ class _Kept:
     fault: str
 
 
-class SimulatedBench:
+class SimulatedBench(Bench):
     """What can be said of a device's engines without the device.
 
     A trial's accuracy is that of the FP32 graph with Q/DQ, run by ONNX Runtime with its optimizations on, several times
@@ -109,10 +100,6 @@ class SimulatedBench:
         """See :class:`~edge.search.bench.Bench`."""
         return self._backend.refusal(precision, self._target)
 
-    def candidates(self, model: Model, ranges: Ranges, precisions: Sequence[str]) -> CandidateSet:
-        """See :class:`~edge.search.bench.Bench`."""
-        return plain_candidates(self.dialect, self.refusal, model, ranges, precisions)
-
     def build(self, candidate: Candidate, folder: Path) -> Engine | Refusal:
         """A plan where the target's compiler builds without the target; else the graph, for the device to compile."""
         if not self._builds_here:
@@ -125,17 +112,7 @@ class SimulatedBench:
         self._kept[candidate.name] = _Kept(plan_precisions(plan, candidate.model), "")
         return engine
 
-    def check(
-        self,
-        candidate: Candidate,
-        images: ImageSet,
-        reference: Evaluation,
-        criteria: Criteria,
-        *,
-        allow_small: bool = False,
-        parity_images: int = PARITY_IMAGES,
-        advance: Advance = silent,
-    ) -> Checked | Refusal:
+    def check(self, candidate: Candidate, standard: Standard, advance: Advance = silent) -> Checked | Refusal:
         """What was built is scored exactly, so there is no parity to show; a trial is scored fast, and shows it."""
         kept = self._kept.get(candidate.name)
         try:
@@ -143,14 +120,10 @@ class SimulatedBench:
                 exact_runner(candidate.simulated) if kept else self._fast(candidate),
                 candidate.model.task,
                 None if kept else candidate.model,
-                images,
-                reference,
-                criteria,
                 candidate.precision,
                 candidate.rest if kept else "fp32",
-                allow_small=allow_small,
-                parity_images=parity_images,
-                advance=advance,
+                standard,
+                advance,
             )
         except InputError as error:
             return Refusal(candidate.name, candidate.precision, str(error))
@@ -192,18 +165,6 @@ class SimulatedBench:
         return tuple(
             Layer(name, op, precision, None, candidate.reasons.get(name, "")) for name, (op, precision) in rows.items()
         )
-
-    def costs(self, candidate: Candidate, images: ImageSet, seconds: float) -> Costs:
-        """Unknown."""
-        return Costs()
-
-    def throughput(self, candidate: Candidate, seconds: float) -> tuple[Throughput, ...]:
-        """Unknown."""
-        return ()
-
-    def peaks(self) -> Peaks | None:
-        """None: those of the table."""
-        return None
 
     def identity(self) -> Mapping[str, Any]:
         """See :class:`~edge.search.bench.Bench`."""

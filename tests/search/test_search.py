@@ -16,7 +16,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from edge.accuracy.check import Checked
+from edge.accuracy.check import Checked, Standard
 from edge.accuracy.evaluate import evaluate
 from edge.accuracy.gate import Check, Criteria, Gate, load_gate
 from edge.backends.engine import Candidate, Layer
@@ -36,8 +36,9 @@ from edge.search.dialect import PlainDialect
 from edge.search.local_bench import LocalBench
 from edge.search.open_bench import open_bench
 from edge.search.plan_measurements import PlanMeasurements
+from edge.search.result import AcceptedPlan, SearchResult
 from edge.search.room import GateResult, _slack, gate_result
-from edge.search.search import AcceptedPlan, Search, SearchResult
+from edge.search.search import run_search
 from edge.search.sensitivity import Gain, Group, groups, harm
 from edge.targets.target import find_target
 from tests.fixtures.discs import disc_network, write_discs
@@ -151,7 +152,7 @@ def _search(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("edge.search.plan_measurements.gate_result", _as_answered)
         book = PlanMeasurements(MODEL, RANGES, _images(), Criteria(None), bench, MeasurementCache(keep, {"a": 1}))
-        return Search(book, seconds).run(rests)
+        return run_search(book, rests, seconds)
 
 
 def _as_answered(answer: GateResult | Refusal, gate: Gate | None, candidate: Candidate) -> GateResult:
@@ -283,7 +284,7 @@ def test_a_worst_image_between_half_its_bar_and_the_bar_still_gets_siblings() ->
 def test_time_is_kept_for_siblings(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = SlowBench(dict.fromkeys(GROUPS, 3.0), {}, dict.fromkeys(GROUPS, 1.0), allowed=6.5)
     bench.int8_ms = {group: 2.0 - 0.1 * index for index, group in enumerate(GROUPS)}
-    monkeypatch.setattr("edge.search.search.time.monotonic", lambda: bench.now)
+    monkeypatch.setattr("time.monotonic", lambda: bench.now)
     # 10 s for the full plan, 70 for harms, 30 to bisect; two groups more are tried of seven, then the sibling.
     assert [plan.name for plan in _search(bench, seconds=145.0).plans] == ["mixed", "mixed-safe"]
     assert bench.now == 140.0
@@ -294,7 +295,7 @@ def test_what_was_not_measured_stays_in_a_quieter_sibling(monkeypatch: pytest.Mo
     bench.int8_ms = {group: 2.0 - 0.1 * index for index, group in enumerate(GROUPS)}  # later groups save more
     loud = GROUPS[-2]
     bench.noise[loud] = 0.7
-    monkeypatch.setattr("edge.search.search.time.monotonic", lambda: bench.now)
+    monkeypatch.setattr("time.monotonic", lambda: bench.now)
     found = _search(bench, seconds=50.0)
     assert set(found.harms) == set(GROUPS[-3:])
     safer = next(plan for plan in found.plans if plan.name == "mixed-safe")
@@ -316,7 +317,7 @@ def test_nothing_is_begun_without_time() -> None:
 
 def test_nothing_is_begun_that_would_end_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = SlowBench(dict.fromkeys(GROUPS, 3.0), dict.fromkeys(GROUPS, 1.0), dict.fromkeys(GROUPS, 1.0), allowed=6.5)
-    monkeypatch.setattr("edge.search.search.time.monotonic", lambda: bench.now)
+    monkeypatch.setattr("time.monotonic", lambda: bench.now)
     found = _search(bench, ("fp32", "bf16"), seconds=17.0)
     # The first verdict takes 10 s, so the 7 s that are left are too few for a second one over the other precision.
     assert found.evaluations == 1 and bench.now <= 1.2 * 17.0
@@ -345,7 +346,7 @@ def test_a_float_engine_that_the_compiler_refuses_leaves_its_precision_out() -> 
 def test_a_short_budget_goes_to_the_largest_savings_and_leaves_time_to_bisect(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = SlowBench(dict.fromkeys(GROUPS, 3.0), {}, dict.fromkeys(GROUPS, 1.0), allowed=6.5)
     bench.int8_ms = {group: 2.0 - 0.1 * index for index, group in enumerate(GROUPS)}  # later groups save more
-    monkeypatch.setattr("edge.search.search.time.monotonic", lambda: bench.now)
+    monkeypatch.setattr("time.monotonic", lambda: bench.now)
     found = _search(bench, seconds=70.0)
     # 10 s for the full plan; 30 of the 60 left for the float run and the harm of five groups; three evaluations.
     assert set(found.harms) == set(GROUPS[-5:])
@@ -449,9 +450,8 @@ def test_the_search_asks_what_the_verdict_asks(tmp_path: Path) -> None:
     bench = LocalBench(OnnxRuntime(), find_target("cpu"), PlainDialect(SCHEME))
 
     def judged(gate: Gate, strata: str | None) -> GateResult:
-        checked = bench.check(
-            _less_sure(model), images, reference, Criteria(gate, strata), allow_small=True, parity_images=3
-        )
+        standard = Standard(images, reference, Criteria(gate, strata), allow_small=True, parity_images=3)
+        checked = bench.check(_less_sure(model), standard)
         assert isinstance(checked, Checked)
         return gate_result(checked, gate, _less_sure(model))
 

@@ -14,7 +14,7 @@ from edge.quantization.calibrate import calibrate
 from edge.quantization.ranges import Ranges
 from edge.search.candidates import SearchRequest, search
 from edge.search.open_bench import open_bench
-from edge.search.search import SearchResult
+from edge.search.result import SearchResult
 from edge.search.simulated_bench import plan_peaks
 from edge.targets.target import find_target
 from tests.fixtures.discs import disc_network, loud_disc_network, write_discs

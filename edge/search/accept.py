@@ -1,0 +1,166 @@
+"""Plans over one float precision that pass on the search images: the fastest, and safer ones where it is near a bar.
+
+Noise adds up, so groups sorted by time saved for noise added give the front of time against harm, and the gate is met
+by a prefix of it, found by bisection.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from edge.search.plan_measurements import NOTHING, Chosen
+from edge.search.room import GateResult
+from edge.search.sensitivity import Group
+from edge.search.state import SearchState
+
+_LITTLE = 1.15  # expected times this close may turn out either way round: both plans go on
+_WORTH_TRYING = 0.05  # of what a plan saves: what a group beyond the front must add
+_ROOMY = 0.5  # of what a bar allows: a plan with less room gets safer siblings,
+_QUIETER: Mapping[str, float] = {"safe": 0.5, "safer": 0.25}  # which add such a share of its noise
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A plan that goes on to be timed, and the gate's verdict on the search images."""
+
+    name: str
+    rest: str
+    chosen: Chosen
+    judged: GateResult
+
+
+def beaten(state: SearchState, rest: str, accepted: Sequence[Accepted]) -> bool:
+    """Whether a plan with room to spare is expected to be clearly faster than any over this float precision."""
+    roomy = [state.expected_ms(row.rest, row.chosen) for row in accepted if row.judged.slack >= _ROOMY]
+    beaten = bool(roomy) and _LITTLE * min(roomy) < state.least_expected_ms(rest)
+    if beaten:
+        state.say(f"{rest}: INT8 over it is expected to be slower than what passes already")
+    return beaten
+
+
+def accept(state: SearchState, rest: str) -> list[Accepted]:
+    """The fastest plan over one float precision that passes, and safer ones where it is near a bar."""
+    paying = state.paying(rest)
+    if not paying:
+        return []
+    everything, found = state.book.everything, list[Accepted]()
+    if len(paying) < len(everything) and _is_close(state, rest) and state.affords(state.judge_seconds):
+        judged = state.judge(rest, everything)
+        if judged.passed:
+            found.append(Accepted(state.name(rest, everything), rest, everything, judged))
+    return found + _accept_paying(state, rest, paying)
+
+
+def _is_close(state: SearchState, rest: str) -> bool:
+    """Whether INT8 everywhere is expected to be nearly as fast as INT8 wherever it pays."""
+    everything = state.book.everything
+    if state.book.refused(rest, everything):
+        return False
+    return state.book.total_ms(rest, everything) <= _LITTLE * state.least_expected_ms(rest)
+
+
+def _accept_paying(state: SearchState, rest: str, paying: Sequence[Group]) -> list[Accepted]:
+    full = frozenset(paying)
+    if not state.affords(state.judge_seconds):
+        return []
+    judged = state.judge(rest, full)
+    whole = Accepted(state.name(rest, full), rest, full, judged)
+    if judged.passed and judged.slack >= _ROOMY:
+        return [whole]
+    if not judged.passed and rest != "fp32" and state.affords(state.judge_seconds):
+        alone = state.judge(rest, NOTHING)
+        if not alone.passed:
+            return [whole] if judged.slack >= alone.slack else []
+    bisection = 0 if judged.passed else math.ceil(math.log2(len(paying) + 1))
+    _sweep(state, rest, paying, reserve=state.judge_seconds * (bisection + len(_QUIETER)))
+    gains = state.gains[rest]
+    front = sorted(
+        (group for group in paying if group in state.harms),
+        key=lambda group: -gains[group].saved_ms / (state.harms[group].noise + 1e-12),
+    )
+    # Where the sweep ran out of time the whole front was never tried, only the larger full plan.
+    limit = len(front) if len(front) == len(full) else len(front) + 1
+    best = (full, judged) if judged.passed else _bisect(state, rest, front, limit)
+    if best is None:
+        return []
+    chosen, judged = best if best[0] == full else _extend(state, rest, *best)
+    return [Accepted(state.name(rest, chosen), rest, chosen, judged), *_safer(state, rest, chosen, judged, front)]
+
+
+def _safer(state: SearchState, rest: str, chosen: Chosen, judged: GateResult, front: Sequence[Group]) -> list[Accepted]:
+    """Quieter siblings of a plan, until one is far enough from the bars."""
+    found: list[Accepted] = []
+    slack = judged.slack
+    for name, share in _QUIETER.items():
+        quieter = _quieter(state, chosen, front, share)
+        if slack >= _ROOMY or not quieter or not state.affords(state.judge_seconds):
+            break
+        sibling = state.judge(rest, quieter)
+        if sibling.passed and sibling.slack > slack:
+            found.append(Accepted(f"{state.name(rest, quieter)}-{name}", rest, quieter, sibling))
+            slack = sibling.slack
+    return found
+
+
+def _bisect(state: SearchState, rest: str, front: Sequence[Group], limit: int) -> tuple[Chosen, GateResult] | None:
+    """The longest prefix of the front, below ``limit`` groups, that passes."""
+    best: tuple[Chosen, GateResult] | None = None
+    low, high = 0, limit  # ``low`` groups pass, ``high`` do not
+    while high - low > 1 and state.affords(state.judge_seconds):
+        middle = (low + high) // 2
+        judged = state.judge(rest, chosen := frozenset(front[:middle]))
+        if judged.passed:
+            low, best = middle, (chosen, judged)
+        else:
+            high = middle
+    return best
+
+
+def _extend(state: SearchState, rest: str, chosen: Chosen, judged: GateResult) -> tuple[Chosen, GateResult]:
+    """Try groups beyond the prefix one by one, the largest saving first, while there is time for siblings too."""
+    gains = state.gains[rest]
+    outside = sorted((g for g in state.paying(rest) if g not in chosen), key=lambda g: -gains[g].saved_ms)
+    least = _WORTH_TRYING * sum(gains[group].saved_ms for group in chosen)
+    for group in outside:
+        if state.left() - state.ending() <= len(_QUIETER) * state.judge_seconds or gains[group].saved_ms < least:
+            break
+        found = state.judge(rest, chosen | {group})
+        if found.passed:
+            chosen, judged = chosen | {group}, found
+    return chosen, judged
+
+
+def _quieter(state: SearchState, chosen: Chosen, front: Sequence[Group], share: float) -> Chosen:
+    """The best part of a plan that adds no more than a share of its noise, and what was not measured."""
+    kept = {group for group in chosen if group not in state.harms}
+    noise, allowed = 0.0, share * sum(state.harms[group].noise for group in chosen - kept)
+    for group in front:
+        if group in chosen and noise + state.harms[group].noise <= allowed:
+            kept.add(group)
+            noise += state.harms[group].noise
+    return frozenset(kept)
+
+
+def _sweep(state: SearchState, rest: str, paying: Sequence[Group], reserve: float) -> None:
+    """Harm of each group not measured yet, the largest saving first, while there is time to use it.
+
+    Args:
+        rest, paying: what pays over this float precision.
+        reserve: seconds that using it takes; no more than half of what is left is kept for it.
+    """
+    gains = state.gains[rest]
+    wanted = sorted(paying, key=lambda group: -gains[group].saved_ms)
+    reserve = state.ending() + min(reserve, 0.5 * (state.left() - state.ending()))
+    for number, group in enumerate(wanted, start=1):
+        left = state.left() - reserve
+        if (left <= 0 or left < state.harm_seconds) and not state.book.knows_harm(group):
+            state.say(f"out of time: harm of {number - 1} of {len(wanted)} groups is known")
+            return
+        start = time.monotonic()
+        state.harms[group] = state.book.harm(group)
+        ran = 1 if state.harm_seconds else 2  # the first one runs the float engine too
+        state.harm_seconds = (time.monotonic() - start) / ran
+        state.tell(f"sensitivity {number}/{len(wanted)}")

@@ -1,0 +1,56 @@
+"""What a search for mixed precision came to: the plans worth building, and what was measured on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from edge.backends.engine import Candidate
+from edge.quantization.plan import PrecisionPlan
+from edge.search.room import GateResult
+from edge.search.sensitivity import Gain, Group, Harm
+
+
+@dataclass(frozen=True)
+class AcceptedPlan:
+    """A plan worth building.
+
+    Attributes:
+        name: for tables: ``int8``, ``mixed-bf16``, ``mixed-bf16-safe``, ``mixed-bf16-safer``.
+        rest: precision of the nodes it leaves float.
+        plan: with a reason for every node left float.
+        candidate: ready to build.
+        ms: median on the target, interleaved with its rivals.
+        judged: the gate on the search images.
+    """
+
+    name: str
+    rest: str
+    plan: PrecisionPlan
+    candidate: Candidate
+    ms: float
+    judged: GateResult
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search came to.
+
+    Attributes:
+        plans: fastest first; they passed on the search images, or were there no worse than a float engine that failed.
+            Empty where INT8 pays nowhere.
+        float_ms: float precision to its engine's median, from the same interleaved run.
+        gains: float precision to group to its measured times.
+        harms: group to what it does alone; empty where the sweep was not needed.
+        evaluations: full evaluations of the search images that were made now (not remembered).
+        seconds: spent.
+        log: what was decided, in order, in words.
+    """
+
+    plans: tuple[AcceptedPlan, ...]
+    float_ms: Mapping[str, float]
+    gains: Mapping[str, Mapping[Group, Gain]]
+    harms: Mapping[Group, Harm]
+    evaluations: int
+    seconds: float
+    log: tuple[str, ...]
