@@ -6,6 +6,7 @@ from edge.api.options import (
     BackendOption,
     CountOption,
     DataOption,
+    DequantizeOption,
     JetpackOption,
     ModelArgument,
     Option,
@@ -36,6 +37,7 @@ def build(
     out: Annotated[PathLike | None, Option("engine folder", "DIR")] = None,
     weights: WeightsOption = None,
     task: TaskOption = None,
+    dequantize: DequantizeOption = False,
     jetpack: JetpackOption = None,
     calibration_images: CountOption = 64,
     allow_overlap: OverlapOption = False,
@@ -47,8 +49,8 @@ def build(
     Example: edge build models/unet --data calibration/dsb2018 --target cpu --precision int8 --out runs/unet-int8
 
     Args:
-        model, data, target, weights, task, jetpack, calibration_images, allow_overlap, backend, progress: as for
-            :func:`edge.deploy`.
+        model, data, target, weights, task, dequantize, jetpack, calibration_images, allow_overlap, backend,
+            progress: as for :func:`edge.deploy`.
         precision: of the engine. ``int8+fp32``, ``int8+fp16``, ``int8+bf16`` and ``mixed+...`` also say what runs that
             stays float; without it that is what the compiler's users usually take.
         out: engine folder; ``runs/NAME-TARGET-PRECISION`` where none is given.
@@ -70,6 +72,7 @@ def build(
         model=model,
         weights=as_optional_path("weights", weights),
         task=as_task(task),
+        dequantize=dequantize,
         data=as_data(data),
         target=target,
         jetpack=jetpack,

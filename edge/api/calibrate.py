@@ -2,7 +2,16 @@
 
 from typing import TYPE_CHECKING, Annotated
 
-from edge.api.options import CountOption, DataOption, ModelArgument, Option, PathLike, TaskOption, WeightsOption
+from edge.api.options import (
+    CountOption,
+    DataOption,
+    DequantizeOption,
+    ModelArgument,
+    Option,
+    PathLike,
+    TaskOption,
+    WeightsOption,
+)
 from edge.api.progress import Listener, Reporter
 
 if TYPE_CHECKING:
@@ -15,6 +24,7 @@ def calibrate(
     out: Annotated[PathLike | None, Option("what calibration learned", "ranges.json", required=True)] = None,
     weights: WeightsOption = None,
     task: TaskOption = None,
+    dequantize: DequantizeOption = False,
     calibration_images: CountOption = 64,
     progress: Listener | None = None,
 ) -> "Ranges":
@@ -23,8 +33,8 @@ def calibrate(
     Example: edge calibrate runs/fused.onnx --data calibration/dsb2018 --out runs/ranges.json
 
     Args:
-        model, data, weights, task, calibration_images, progress: as for :func:`edge.deploy`; images are of the train
-            split.
+        model, data, weights, task, dequantize, calibration_images, progress: as for :func:`edge.deploy`; images are of
+            the train split.
         out: file for the ranges; None writes none.
 
     Raises:
@@ -35,5 +45,5 @@ def calibrate(
 
     path, checkpoint = as_optional_path("out", out), as_optional_path("weights", weights)
     return calibrate_to_file(
-        model, checkpoint, as_task(task), as_data(data), calibration_images, path, Reporter(progress)
+        model, checkpoint, as_task(task), dequantize, as_data(data), calibration_images, path, Reporter(progress)
     )

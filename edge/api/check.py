@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 from edge.api.options import (
     Argument,
     DataOption,
+    DequantizeOption,
     EngineLike,
     GateOption,
     GroupOption,
@@ -104,6 +105,7 @@ def check(
     split: Annotated[str, Option("train, val or test", "NAME", values=lambda: ("train", "val", "test"))] = "test",
     weights: WeightsOption = None,
     task: TaskOption = None,
+    dequantize: DequantizeOption = False,
     strata: StrataOption = None,
     group: GroupOption = None,
     allow_small: SmallOption = False,
@@ -123,7 +125,7 @@ def check(
         reference: the float model; required for engines, unless ``baseline`` names a run, whose source it is then.
         gate: what an engine has to keep of the reference.
         split: of the data.
-        weights, task: of the reference, or of the model that is scored.
+        weights, task, dequantize: of the reference, or of the model that is scored.
         strata, group, allow_small, progress: as for :func:`edge.deploy`.
         baseline: a run; an engine fails where it keeps less of the mean Dice or IoU of the run's chosen engine on these
             images than the gate asks to be kept of the float model's (99.9 % where it asks for none).
@@ -146,12 +148,14 @@ def check(
         if len(named) != 1:
             raise InputError("several subjects without --reference; give one model, or engines with --reference MODEL")
         subject: Any = named[0]
-        return CheckResult((), *single.score_model(subject, images, split, checkpoint, given_task, reporter))
+        return CheckResult(
+            (), *single.score_model(subject, images, split, checkpoint, given_task, dequantize, reporter)
+        )
     known = [trusted_engine("subjects", cast(EngineLike, subject), trusted_key) for subject in named]
     before = [] if earlier is None else [trusted_engine("baseline", earlier, trusted_key)]
     rows = single.check_engines(
-        [folder for folder, _ in (*known, *before)], images, split, reference, checkpoint, given_task, str(gate),
-        strata, group, allow_small, reporter,
+        [folder for folder, _ in (*known, *before)], images, split, reference, checkpoint, given_task, dequantize,
+        str(gate), strata, group, allow_small, reporter,
     )  # fmt: skip
     for _, vouched in (*known, *before):
         reporter.say(vouched)

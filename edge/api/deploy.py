@@ -7,6 +7,7 @@ from edge.api.options import (
     BackendOption,
     CountOption,
     DataOption,
+    DequantizeOption,
     GateOption,
     GroupOption,
     JetpackOption,
@@ -67,7 +68,7 @@ def deploy(
         float | None, Option("seconds for fusion and search together (default: 60; thorough 300)", "SECONDS", least=0)
     ] = None,
     bias_correction: Annotated[bool, Option("correct INT8 biases in the search")] = False,
-    dequantize: Annotated[bool, Option("strip a quantized ONNX model back to float first")] = False,
+    dequantize: DequantizeOption = False,
     out: Annotated[PathLike | None, Option("run folder (default runs/NAME-TARGET)", "RUN")] = None,
     weights: WeightsOption = None,
     task: TaskOption = None,

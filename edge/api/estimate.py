@@ -2,7 +2,15 @@
 
 from typing import TYPE_CHECKING, Annotated
 
-from edge.api.options import ModelArgument, Option, TargetOption, TaskOption, WeightsOption, precision_names
+from edge.api.options import (
+    DequantizeOption,
+    ModelArgument,
+    Option,
+    TargetOption,
+    TaskOption,
+    WeightsOption,
+    precision_names,
+)
 from edge.api.progress import Listener, Reporter
 
 if TYPE_CHECKING:
@@ -15,6 +23,7 @@ def estimate(
     precision: Annotated[str, Option("fp32, fp16, bf16 or int8", "P", values=precision_names)] = "int8",
     weights: WeightsOption = None,
     task: TaskOption = None,
+    dequantize: DequantizeOption = False,
     progress: Listener | None = None,
 ) -> "Estimate":
     """A floor from the device's table, layer by layer: an estimate, labelled so, never a measurement.
@@ -22,7 +31,7 @@ def estimate(
     Example: edge estimate models/unet --target jetson-orin-nano-8gb --precision int8
 
     Args:
-        model, weights, task: as for :func:`edge.deploy`.
+        model, weights, task, dequantize: as for :func:`edge.deploy`.
         target: name of a device.
         precision: of the engine.
         progress: called with every event.
@@ -34,4 +43,4 @@ def estimate(
     from edge.pipeline.single import estimate_model
 
     checkpoint = as_optional_path("weights", weights)
-    return estimate_model(model, checkpoint, as_task(task), target, precision, Reporter(progress))
+    return estimate_model(model, checkpoint, as_task(task), dequantize, target, precision, Reporter(progress))

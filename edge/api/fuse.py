@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Annotated
 
 from edge.api.options import (
+    DequantizeOption,
     ModelArgument,
     Option,
     PathLike,
@@ -23,6 +24,7 @@ def fuse(
     target: TargetOption = "cpu",
     weights: WeightsOption = None,
     task: TaskOption = None,
+    dequantize: DequantizeOption = False,
     threads: ThreadsOption = None,
     progress: Listener | None = None,
 ) -> "Fused":
@@ -31,7 +33,7 @@ def fuse(
     Example: edge fuse runs/unet/source.onnx --out runs/fused.onnx
 
     Args:
-        model, weights, task: as for :func:`edge.deploy`.
+        model, weights, task, dequantize: as for :func:`edge.deploy`.
         out: file for the graph; None writes none.
         target: whose compiler the rewrites are chosen for.
         threads: CPU threads of the measurements.
@@ -47,4 +49,4 @@ def fuse(
     from edge.pipeline.single import fuse_to_file
 
     path, checkpoint = as_optional_path("out", out), as_optional_path("weights", weights)
-    return fuse_to_file(model, checkpoint, as_task(task), target, path, threads, Reporter(progress))
+    return fuse_to_file(model, checkpoint, as_task(task), dequantize, target, path, threads, Reporter(progress))

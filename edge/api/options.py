@@ -97,6 +97,7 @@ EngineArgument = Annotated[EngineLike, Argument("ENGINE", "engine folder, or a r
 DataOption = Annotated[DataLike, Option("folder with manifest.csv, or images/ and masks/", "SET")]
 WeightsOption = Annotated[PathLike | None, Option("checkpoint to load", "FILE")]
 TaskOption = Annotated[TaskLike | None, Option("pre- and post-processing", "task.toml")]
+DequantizeOption = Annotated[bool, Option("strip a quantized ONNX model back to float first")]
 TargetOption = Annotated[str, Option("device, see edge targets", "T", values=target_names)]
 BackendOption = Annotated[
     str | None, Option("another compiler for an NVIDIA GPU: tensorrt, tensorrt-rtx or torch-tensorrt", "NAME")

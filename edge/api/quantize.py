@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated
 
-from edge.api.options import ModelArgument, Option, PathLike, TaskOption, WeightsOption
+from edge.api.options import DequantizeOption, ModelArgument, Option, PathLike, TaskOption, WeightsOption
 
 if TYPE_CHECKING:
     from edge.quantization.plan import PrecisionPlan
@@ -21,13 +21,14 @@ def quantize(
     plan: Annotated[PathLike | None, Option("layers to leave float", "plan.json")] = None,
     weights: WeightsOption = None,
     task: TaskOption = None,
+    dequantize: DequantizeOption = False,
 ) -> "PrecisionPlan":
     """Write the Q/DQ graph for one compiler.
 
     Example: edge quantize runs/fused.onnx --ranges runs/ranges.json --out runs/int8.onnx
 
     Args:
-        model, weights, task: as for :func:`edge.deploy`.
+        model, weights, task, dequantize: as for :func:`edge.deploy`.
         ranges: file from :func:`edge.calibrate`, of this very graph.
         out: file for the graph.
         scheme: whose rules to write by.
@@ -46,6 +47,7 @@ def quantize(
         model,
         as_optional_path("weights", weights),
         as_task(task),
+        dequantize,
         as_path("ranges", ranges),
         scheme,
         as_optional_path("plan", plan),

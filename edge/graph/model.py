@@ -55,7 +55,7 @@ class Model:
     @property
     def quantized(self) -> bool:
         """Whether the graph rounds to 8 bits itself, by Q/DQ nodes or integer operators."""
-        return any(node.op_type in _QUANTIZED for node in self.proto.graph.node)
+        return quantized(self.proto)
 
     @property
     def input_name(self) -> str:
@@ -180,6 +180,11 @@ def read_graph(path: Path, repair: Callable[[onnx.ModelProto], onnx.ModelProto] 
 def opset(proto: onnx.ModelProto) -> int:
     """Version of the default operator set."""
     return int(next(o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")))
+
+
+def quantized(proto: onnx.ModelProto) -> bool:
+    """Whether a graph rounds to 8 bits itself, by Q/DQ nodes or integer operators."""
+    return any(node.op_type in _QUANTIZED for node in proto.graph.node)
 
 
 def carries_task(proto: onnx.ModelProto) -> bool:

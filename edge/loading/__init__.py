@@ -38,6 +38,7 @@ def load_model(
     weights: Path | None = None,
     task: TaskSource | None = None,
     default: SegmentationTask | None = None,
+    dequantize: bool = False,
 ) -> Model:
     """Load a model, by name or as an object.
 
@@ -47,14 +48,24 @@ def load_model(
         task: ``task.toml`` or a task; overrides a folder's or file's own task; required for a callable and a
             module.
         default: task of an ONNX file that names none.
+        dequantize: strip the Q/DQ nodes of a quantized model; without it a note says that it is quantized.
 
     Returns:
         The exported graph, batch 1, at the task's size.
 
     Raises:
-        InputError: nothing there, wrong weights, a task that contradicts the graph.
+        InputError: nothing there, wrong weights, a task that contradicts the graph, nothing to dequantize.
         MachineError: PyTorch is needed and not installed.
     """
+    from edge.loading.quantized import announced, dequantized
+
+    model = _load(source, weights, task, default)
+    return dequantized(model) if dequantize else announced(model)
+
+
+def _load(
+    source: ModelSource, weights: Path | None, task: TaskSource | None, default: SegmentationTask | None
+) -> Model:
     given_task = load_task(task) if isinstance(task, Path) else task
     if not isinstance(source, str | Path):
         if weights:

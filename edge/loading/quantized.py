@@ -34,6 +34,20 @@ def announced(model: Model) -> Model:
     return replace(model, notes=(*model.notes, _NOTE.format(model.source))) if model.quantized else model
 
 
+def require_float(model: Model) -> Model:
+    """The model itself; for stages that make of a float graph what a quantized one is already.
+
+    Raises:
+        InputError: it is quantized.
+    """
+    if model.quantized:
+        raise InputError(
+            f"{model.source}: is quantized already (Q/DQ nodes), and this takes a float model; give that, or add "
+            "--dequantize to strip it back to float"
+        )
+    return model
+
+
 def dequantized(model: Model) -> Model:
     """A quantized model back in float, its author's graph kept beside it.
 

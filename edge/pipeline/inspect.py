@@ -65,7 +65,7 @@ def _run(path: Path) -> Description:
 
 def _onnx(path: Path) -> Description:
     from edge.graph.macs import graph_macs
-    from edge.graph.model import carries_task, graph_inputs, model_of, opset
+    from edge.graph.model import carries_task, graph_inputs, model_of, opset, quantized
     from edge.loading.onnx_file import read_onnx
 
     proto = read_onnx(path)
@@ -78,6 +78,7 @@ def _onnx(path: Path) -> Description:
         "opset": opset(proto),
         "macs": graph_macs(proto),
         **shapes,
+        **({"quantized": "Q/DQ: built as its author's INT8; --dequantize strips it back"} if quantized(proto) else {}),
         "operators": dict(Counter(node.op_type for node in proto.graph.node).most_common()),
     }
     if not carries_task(proto):

@@ -22,7 +22,6 @@ from edge.images.image_set import ImageSet, load_image_set
 from edge.images.leaks import require_apart, require_disjoint
 from edge.images.manifest import SPLITS
 from edge.loading import ModelSource, TaskSource, load_model
-from edge.loading.quantized import announced, dequantized
 from edge.pipeline.effort import DEFAULT, EFFORTS
 from edge.pipeline.progress import Progress
 from edge.search.bench import Bench
@@ -186,10 +185,9 @@ def open_model(
     """Load a model, and tell the user what was changed on loading.
 
     Raises:
-        InputError: see :func:`edge.loading.load_model` and :func:`edge.loading.quantized.dequantized`.
+        InputError: see :func:`edge.loading.load_model`.
     """
-    loaded = load_model(source, weights, task, default)
-    model = dequantized(loaded) if dequantize else announced(loaded)
+    model = load_model(source, weights, task, default, dequantize)
     for note in model.notes:
         progress.say(note)
     return model

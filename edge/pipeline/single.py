@@ -28,6 +28,7 @@ from edge.latency.estimate import Estimate, estimate
 from edge.latency.peaks import measure_peaks
 from edge.latency.pixels import PROOF_IMAGES, in_engine
 from edge.loading import ModelSource, TaskSource, load_model
+from edge.loading.quantized import require_float
 from edge.machine.cores import physical_cores
 from edge.pipeline.deploy import calibrate_job, fuse_job, propose_for
 from edge.pipeline.progress import Progress
@@ -125,6 +126,7 @@ def score_model(
     split: str,
     weights: Path | None,
     task: TaskSource | None,
+    dequantize: bool,
     progress: Progress,
 ) -> tuple[dict[str, float], str | None]:
     """Float scores of a model on one split: dice, iou, recall, precision, and Dice and IoU over pooled pixels.
@@ -136,7 +138,7 @@ def score_model(
         raise InputError(f"{model}: is an engine; add --reference MODEL, the float model to compare it with")
     everything = open_images(data, progress)
     images = everything.split(split)
-    loaded = open_model(model, weights, task, progress)
+    loaded = open_model(model, weights, task, progress, dequantize=dequantize)
     if not loaded.task.frozen:
         loaded = frozen(loaded, calibration_set(everything.split("train"), CALIBRATION_IMAGES), progress)
     progress.stage("check", len(images))
@@ -153,6 +155,7 @@ def check_engines(
     reference: ModelSource,
     weights: Path | None,
     task: TaskSource | None,
+    dequantize: bool,
     gate: str,
     strata: str | None,
     group: str | None,
@@ -164,7 +167,7 @@ def check_engines(
     images = open_images(data, progress).split(split)
     require_enough(criteria.gate, len(images), allow_small)
     opened = [read_engine(path) for path in engines]
-    model = open_model(reference, weights, task, progress, opened[0].task)
+    model = open_model(reference, weights, task, progress, opened[0].task, dequantize)
     if not model.task.frozen:  # its figures are those that the engine was built with
         model = replace(model, task=replace(model.task, intensity=opened[0].task.intensity))
     require_column(images, strata, "--strata")
@@ -223,6 +226,7 @@ def fuse_to_file(
     model: ModelSource,
     weights: Path | None,
     task: TaskSource | None,
+    dequantize: bool,
     target: str,
     out: Path | None,
     threads: int | None,
@@ -230,7 +234,7 @@ def fuse_to_file(
 ) -> Fused:
     """Rewrite a model exactly; save the graph where a file is given."""
     found = resolve(find_target(target))
-    loaded = open_model(model, weights, task, progress)
+    loaded = require_float(open_model(model, weights, task, progress, dequantize=dequantize))
     progress.stage("fuse")
     with closing(open_bench(found, threads=threads)) as bench:
         fused = fuse_for_target(loaded, found, bench, _noise(loaded))
@@ -243,6 +247,7 @@ def calibrate_to_file(
     model: ModelSource,
     weights: Path | None,
     task: TaskSource | None,
+    dequantize: bool,
     data: Path | ImageSet,
     count: int,
     out: Path | None,
@@ -250,7 +255,8 @@ def calibrate_to_file(
 ) -> Ranges:
     """Learn ranges from the train split; save them where a file is given."""
     images = calibration_set(open_images(data, progress).split("train"), count)
-    loaded = frozen(open_model(model, weights, task, progress), images, progress)
+    opened = require_float(open_model(model, weights, task, progress, dequantize=dequantize))
+    loaded = frozen(opened, images, progress)
     progress.stage("calibrate", len(images))
     ranges = calibrate(loaded, network_inputs(images, loaded.task), advance=progress.advance)
     if out is not None:
@@ -262,13 +268,15 @@ def quantize_to_file(
     model: ModelSource,
     weights: Path | None,
     task: TaskSource | None,
+    dequantize: bool,
     ranges: Path,
     scheme: str,
     plan: Path | None,
     out: Path,
 ) -> PrecisionPlan:
     """Write a Q/DQ graph by a plan, or by the scheme's own rules."""
-    loaded, rules = load_model(model, weights, task), find_scheme(scheme)
+    loaded = require_float(load_model(model, weights, task, dequantize=dequantize))
+    rules = find_scheme(scheme)
     learned = read_ranges(ranges)
     if learned.graph_sha256 != loaded.sha256:
         raise InputError(f"{ranges}: was learned on another graph than {loaded.source}; calibrate this very graph")
@@ -278,11 +286,17 @@ def quantize_to_file(
 
 
 def estimate_model(
-    model: ModelSource, weights: Path | None, task: TaskSource | None, target: str, precision: str, progress: Progress
+    model: ModelSource,
+    weights: Path | None,
+    task: TaskSource | None,
+    dequantize: bool,
+    target: str,
+    precision: str,
+    progress: Progress,
 ) -> Estimate:
     """Roofline of the fused model at the target's peaks; this machine's are measured first."""
     found = resolve(find_target(target))
-    loaded = open_model(model, weights, task, progress)
+    loaded = require_float(open_model(model, weights, task, progress, dequantize=dequantize))
     progress.stage("estimate")
     fused = fuse(loaded, None, _noise(loaded))
     peaks = measure_peaks(physical_cores()) if found.kind == "cpu" and is_local(found) else None

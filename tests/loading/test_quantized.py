@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -109,3 +110,47 @@ def test_a_deployment_of_a_quantized_file(strip: bool, tmp_path: Path) -> None:
         assert rows["fp32"].path is None and "quantized already" in rows["fp32"].gate.reasons[0]
         assert rows["int8"].gate.passed and rows["int8"].accuracy.agreement > 0.99
         assert any("--dequantize strips it" in note for note in report.notes)
+
+
+@pytest.mark.parametrize(
+    ("command", "rest"),
+    [
+        ("fuse", ("--out", "fused.onnx")),
+        ("calibrate", ("--data", "discs", "--out", "ranges.json")),
+        ("estimate", ("--target", "jetson-orin-nano-8gb")),
+    ],
+)
+def test_a_stage_that_needs_a_float_model_says_how_to_get_one(
+    command: str, rest: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    authored().save(tmp_path / "int8.onnx")
+    write_discs(tmp_path / "discs", {"train": 4, "val": 2, "test": 2})
+    refused = CliRunner().invoke(app, [command, "int8.onnx", *rest])
+    assert isinstance(refused.exception, InputError)
+    assert "int8.onnx: is quantized already" in str(refused.exception) and "--dequantize" in str(refused.exception)
+    taken = CliRunner().invoke(app, [command, "int8.onnx", "--dequantize", *rest])
+    assert taken.exit_code == 0, taken.stderr
+
+
+def test_engines_are_checked_against_the_stripped_model_where_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    authored().save(tmp_path / "int8.onnx")
+    write_discs(tmp_path / "discs", {"train": 4, "val": 2, "test": 2})
+    line = ["build", "int8.onnx", "--data", "discs", "--target", "cpu", "--precision", "fp32", "--out", "fp32"]
+    refused = CliRunner().invoke(app, line)
+    assert isinstance(refused.exception, InputError) and "--dequantize" in str(refused.exception)
+    assert CliRunner().invoke(app, [*line, "--dequantize"]).exit_code == 0
+    check = ["check", "fp32", "--data", "discs", "--reference", "int8.onnx", "--allow-small", "--json"]
+    agreements = []
+    for more in ([], ["--dequantize"]):
+        done = CliRunner().invoke(app, [*check, *more])
+        agreements.append(json.loads(done.stdout)[0]["accuracy"]["sqnr_db"])
+    assert agreements[1] > 90 > agreements[0]
+
+
+def test_a_quantized_file_is_said_to_be_one(tmp_path: Path) -> None:
+    said = CliRunner().invoke(app, ["inspect", str(authored().save(tmp_path / "int8.onnx"))])
+    assert "--dequantize strips it back" in said.stdout
