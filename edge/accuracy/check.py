@@ -1,7 +1,4 @@
-"""Check an engine: the same images through the reference and through the real engine, and what the gate says.
-
-The one place where an evaluation is compared and judged: verdict, search and ``edge check`` all come here.
-"""
+"""Check an engine: the same images through the reference and through the real engine, and what the gate says."""
 
 from __future__ import annotations
 
@@ -11,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.accuracy.compare import Accuracy, compare
+from edge.accuracy.checked import Checked, judged
 from edge.accuracy.evaluate import Evaluation, evaluate
-from edge.accuracy.gate import Criteria, Verdict, judge, parity_bar
-from edge.accuracy.parity import PARITY_IMAGES, explained_by, measure_parity
+from edge.accuracy.gate import Criteria, parity_bar
+from edge.accuracy.parity import PARITY_IMAGES, measure_parity
 from edge.accuracy.reference import require_useful
 from edge.backends.engine import Runner
 from edge.graph.model import Model
@@ -22,21 +19,6 @@ from edge.images.image_set import ImageSet
 from edge.task.task import SegmentationTask
 
 Array = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Checked:
-    """What checking one engine found.
-
-    Attributes:
-        evaluation: its masks, counts and outputs.
-        accuracy: against the reference.
-        verdict: the gate's.
-    """
-
-    evaluation: Evaluation
-    accuracy: Accuracy
-    verdict: Verdict
 
 
 @dataclass(frozen=True)
@@ -97,16 +79,24 @@ def check(
     Raises:
         InputError: too few images, or images that do not decode.
     """
-    images, reference, criteria = standard.images, standard.reference, standard.criteria
+    images, reference = standard.images, standard.reference
     evaluation = evaluate(runner.run, images, task, advance)
     parity = None
     if graph is not None:
         source = dict(zip(reference.names, reference.outputs, strict=True))
         few = images.spread(standard.parity_images)
         parity = measure_parity(runner, graph, few, parity_bar(precision, rest), source)
-    compared = compare(evaluation, reference, parity.engine_db if parity else None, criteria.strata, criteria.group)
-    accuracy = explained_by(compared, parity)
-    return Checked(evaluation, accuracy, judge(criteria.gate, accuracy, precision, rest, standard.allow_small))
+    return judged(
+        evaluation,
+        reference,
+        parity,
+        standard.criteria.gate,
+        precision,
+        rest,
+        strata=standard.criteria.strata,
+        group=standard.criteria.group,
+        allow_small=standard.allow_small,
+    )
 
 
 def preprocessed(model: Model, images: ImageSet, count: int) -> Sequence[Array]:

@@ -15,6 +15,7 @@ NONE = "none"
 _FOLDER = Path(__file__).parent / "gates"
 FEWEST_IMAGES = 20
 FEWEST_IN_STRATUM = 10
+WORST_DROP = "worst image's drop"
 _ROUNDING = 1e-12  # 0.90 - 0.85 is 0.05 and a hair in binary; a bar met exactly is met
 
 PARITY_DB: Mapping[str, float] = {"fp32": 60.0, "int8": 30.0, "bf16": 20.0, "fp16": 20.0, "mixed": 30.0}
@@ -94,6 +95,16 @@ class Check:
     value: float
     bar: float
     passed: bool
+
+    @property
+    def at_most(self) -> bool:
+        """Whether the value has to stay below the bar; all others have to reach it."""
+        return self.criterion == WORST_DROP
+
+    @property
+    def margin(self) -> float:
+        """From the value to the bar, positive inside."""
+        return self.bar - self.value if self.at_most else self.value - self.bar
 
 
 @dataclass(frozen=True)
@@ -247,7 +258,7 @@ def _questions(gate: Gate, accuracy: Accuracy) -> Iterator[tuple[Check, str]]:
         drop = accuracy.worst_drop
         name = accuracy.worst[0].image if accuracy.worst else "an image"
         yield (
-            Check("worst image's drop", drop, gate.worst_drop, drop <= gate.worst_drop + _ROUNDING),
+            Check(WORST_DROP, drop, gate.worst_drop, drop <= gate.worst_drop + _ROUNDING),
             f"image {name} loses {drop:.4f} Dice, more than {gate.worst_drop:g} allowed",
         )
     if gate.agreement is not None:

@@ -7,12 +7,11 @@ mercy of rounding: there any second executor is as far off, and quantization its
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.accuracy.compare import Accuracy
+from edge.accuracy.checked import Parity
 from edge.accuracy.sqnr import parity_db
 from edge.backends.engine import Runner
 from edge.graph.model import Model
@@ -23,21 +22,6 @@ Array = NDArray[np.float32]
 PARITY_IMAGES = 12
 """Parity asks whether the compiler computes what the graph says; a dozen images show that, and unoptimized ONNX
 Runtime is slow."""
-
-
-@dataclass(frozen=True)
-class Parity:
-    """How far an engine is from its graph, in decibels on raw outputs, and what may explain it.
-
-    Attributes:
-        engine_db: the engine against ONNX Runtime (optimizations off) on the same graph.
-        graph_db: that graph against the float source; None where the source's outputs are not at hand.
-        second_db: ONNX Runtime with its optimizations on, likewise; None where it was not asked.
-    """
-
-    engine_db: float
-    graph_db: float | None = None
-    second_db: float | None = None
 
 
 def measure_parity(
@@ -69,8 +53,3 @@ def measure_parity(
 
 def _outputs(runner: Runner, inputs: Sequence[Array]) -> Array:
     return np.concatenate([runner.run(image) for image in inputs])
-
-
-def explained_by(accuracy: Accuracy, parity: Parity | None) -> Accuracy:
-    """The accuracy with what may explain its parity."""
-    return accuracy if parity is None else replace(accuracy, graph_db=parity.graph_db, second_db=parity.second_db)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Mapping
 
 from ..errors import InputError
 from .runner import ConvCounts
@@ -58,6 +58,16 @@ class Built:
     seconds: float
     convs: ConvCounts
     warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def from_table(cls, row: Mapping[str, Any]) -> Built:
+        """As it was written with :func:`edge.codec.encode`.
+
+        Raises:
+            KeyError, TypeError, ValueError: it was not.
+        """
+        lists = {name: tuple(row.get(name, ())) for name in ("files", "warnings")}
+        return cls(**{**row, **lists, "convs": ConvCounts(**row["convs"])})
 
 
 class Compiler:

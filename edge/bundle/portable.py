@@ -23,6 +23,7 @@ PORTABLE = (
     "watchdog.py",
     "accuracy/__init__.py",
     "accuracy/bootstrap.py",
+    "accuracy/checked.py",
     "accuracy/compare.py",
     "accuracy/counts.py",
     "accuracy/distance.py",

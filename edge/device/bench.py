@@ -12,22 +12,22 @@ import platform
 import re
 import shutil
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 
 import numpy as np
 
 from ..backends.compiler import Built, Compiler, Identity, find_compiler
-from ..backends.runner import ConvCounts, Layer, Runner
-from ..codec import encode
+from ..backends.runner import Layer, Runner
 from ..errors import InputError, MachineError
-from ..files import recover_json, replaced_folder, sha256_bytes, sha256_file, sha256_table, write_bytes, write_json
+from ..files import recover_json, replaced_folder, sha256_bytes, sha256_table, write_bytes, write_json
 from ..latency.statistics import Measured
 from ..machine.cores import affinity
 from ..machine.machine import ROOT, read_machine
 from ..machine.rails import Power
 from .clock import measure_idle, time_runners
+from .engines import RECORD, CachedEngine, build_engine, from_record
 from .manifest import Candidate
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float32]
 
-_RECORD = "engine.json"
 _HEX = re.compile(r"[0-9a-f]{64}")
 _MOST_ENGINES = 16
 _MOST_INPUT_BYTES = 2 << 30
@@ -55,23 +54,6 @@ class Lacking(Exception):
     def __init__(self, digests: Sequence[str] = (), engines: Sequence[str] = ()) -> None:
         super().__init__("not here")
         self.digests, self.engines = tuple(digests), tuple(engines)
-
-
-@dataclass(frozen=True)
-class Kept:
-    """An engine on disk.
-
-    Attributes:
-        candidate: what it was built from.
-        built: what the compiler said.
-        files: artefact file to (bytes, SHA-256).
-        output: name of the output to return; None for the first.
-    """
-
-    candidate: Candidate
-    built: Built
-    files: Mapping[str, tuple[int, str]]
-    output: str | None
 
 
 class BoardBench:
@@ -116,7 +98,7 @@ class BoardBench:
             self._make_room(len(data))
             write_bytes(path, data)
 
-    def build(self, candidate: Candidate, graph: str, output: str | None) -> tuple[str, Kept]:
+    def build(self, candidate: Candidate, graph: str, output: str | None) -> tuple[str, CachedEngine]:
         """The engine of a graph; the one that is here already, where there is one.
 
         Args:
@@ -142,12 +124,8 @@ class BoardBench:
         self._unload()
         self._forget_engines()
         folder = self._engine(key)
-        with replaced_folder(folder, _RECORD) as fresh:
-            built = self._compiler.build(candidate, path, fresh, self._folder / "timing.cache", self._workspace())
-            files = {name: ((fresh / name).stat().st_size, sha256_file(fresh / name)) for name in built.files}
-            kept = Kept(candidate, built, files, output)
-            write_json(fresh / _RECORD, encode(kept))
-        return key, kept
+        timings = self._folder / "timing.cache"
+        return key, build_engine(self._compiler, candidate, path, folder, timings, self._workspace(), output, {})
 
     def adopt(self, candidate: Candidate, built: Built, blobs: Mapping[str, str], output: str | None) -> str:
         """Take an engine that was built elsewhere.
@@ -164,11 +142,11 @@ class BoardBench:
         if any(Path(name).name != name for name in found):
             raise InputError("an engine's file is named by a path; build the engine again")
         key = sha256_table([dict(blobs), output, candidate.rest, "adopted"])
-        files = {name: (path.stat().st_size, blobs[name]) for name, path in found.items()}
-        with replaced_folder(self._engine(key), _RECORD) as fresh:
+        folder = self._engine(key)
+        with replaced_folder(folder, RECORD) as fresh:
             for name, path in found.items():
                 shutil.copyfile(str(path), str(fresh / name))
-            write_json(fresh / _RECORD, encode(Kept(candidate, built, files, output)))
+            write_json(fresh / RECORD, CachedEngine(folder, candidate, built, dict(blobs), output, {}).to_json())
         return key
 
     def run(self, key: str, inputs: Sequence[str], shape: Sequence[int]) -> Array:
@@ -212,7 +190,7 @@ class BoardBench:
         if self._idle is None:
             self._idle = measure_idle(self._root)
         with ExitStack() as stack:
-            runners = {name: self._load(keys[name], one) for name, one in kept.items()}
+            runners = {name: one.load(self._compiler) for name, one in kept.items()}
             for runner in runners.values():
                 stack.callback(runner.close)
             return time_runners(runners, array, seconds, min_runs, self._idle, self._root, advance)
@@ -228,8 +206,8 @@ class BoardBench:
         tables: list[list[tuple[Layer, ...]]] = [[] for _ in keys]
         with ExitStack() as stack:
             runners = []
-            for key, one in zip(keys, kept):
-                runners.append(self._load(key, one))
+            for one in kept:
+                runners.append(one.load(self._compiler))
                 stack.callback(runners[-1].close)
             for _ in range(times):
                 for table, runner in zip(tables, runners):
@@ -276,30 +254,21 @@ class BoardBench:
             raise InputError(f"{key!r:.80} is no engine's key")
         return self._folder / "engines" / key
 
-    def _kept(self, key: str) -> Kept:
+    def _kept(self, key: str) -> CachedEngine:
         """What this board wrote of an engine; a folder that was cut short counts as none."""
-        folder = self._engine(key)
-        table = recover_json(folder / _RECORD)
-        try:
-            row = table["built"]
-            lists = {name: tuple(row[name]) for name in ("files", "warnings")}
-            built = Built(**{**row, **lists, "convs": ConvCounts(**row["convs"])})
-            files = {name: tuple(entry) for name, entry in table["files"].items()}
-            kept = Kept(Candidate(**table["candidate"]), built, files, table["output"])
-        except (KeyError, TypeError, ValueError):
-            raise Lacking(engines=[key]) from None
-        os.utime(str(folder / _RECORD))
+        record = self._engine(key) / RECORD
+        kept = from_record(record.parent, recover_json(record))
+        if kept is None:
+            raise Lacking(engines=[key])
+        os.utime(str(record))
         return kept
 
     def _runner(self, key: str) -> Runner:
         """The engine, loaded; it stays at hand until another is asked for."""
         if self._loaded is None or self._loaded[0] != key:
             self._unload()
-            self._loaded = (key, self._load(key, self._kept(key)))
+            self._loaded = (key, self._kept(key).load(self._compiler))
         return self._loaded[1]
-
-    def _load(self, key: str, kept: Kept) -> Runner:
-        return self._compiler.load(kept.candidate, self._engine(key), kept.built, kept.output)
 
     def _unload(self) -> None:
         if self._loaded is not None:
@@ -314,7 +283,7 @@ class BoardBench:
 
     def _forget_engines(self) -> None:
         """Those that were not asked for longest; whoever asks again builds again."""
-        records = _oldest_first((self._folder / "engines").glob(f"*/{_RECORD}"))
+        records = _oldest_first((self._folder / "engines").glob(f"*/{RECORD}"))
         for _, _, record in records[: max(0, len(records) - _MOST_ENGINES + 1)]:
             shutil.rmtree(str(record.parent), ignore_errors=True)
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Mapping
 
 from ..backends.runner import Runner
 from ..latency.statistics import Measured
-from ..latency.timing import interleave
+from ..latency.timing import compute_runs, interleave
 from ..machine.machine import ROOT, read_machine
 from ..machine.rails import IDLE_S, Meter, Power, energy, find_rails
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-REGION = "host array in, host array out"
 _LONGEST_POWER_S = 5.0
 
 
@@ -44,8 +42,7 @@ def time_runners(
     if not runners:
         return {}
     before = hottest(root)
-    conditions = {name: {"timed_region": REGION, **runner.conditions()} for name, runner in runners.items()}
-    runs = {name: partial(runner.time, image) for name, runner in runners.items()}
+    runs, conditions = compute_runs(runners, image)
     measured = interleave(runs, seconds, min_runs, conditions, advance, root)
     machine = read_machine(root)
     shared = {

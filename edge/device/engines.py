@@ -5,41 +5,102 @@ An engine is written whole or not at all, so that a power cut costs at most the 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Mapping
 
 from ..backends.compiler import Built, Compiler, Identity
-from ..backends.runner import ConvCounts
+from ..backends.runner import Runner
 from ..codec import encode
-from ..files import replaced_folder, sha256_file
+from ..files import replaced_folder, sha256_file, write_json
 from .manifest import Candidate, Manifest
 from .seal import Seal
 
-_RECORD = "cache.json"
+RECORD = "cache.json"
 Say = Callable[[str], None]
+Write = Callable[[Path, Any], None]
 
 
 @dataclass(frozen=True)
 class CachedEngine:
-    """An engine on disk.
+    """An engine on this board's disk.
 
     Attributes:
         folder: where it lies.
+        candidate: what it was built from.
         built: what the compiler said.
-        files: name to SHA-256.
+        files: artefact file to its SHA-256.
+        output: name of the output to return; None for the first.
         key: what it depends on.
     """
 
     folder: Path
+    candidate: Candidate
     built: Built
     files: Mapping[str, str]
+    output: str | None
     key: Mapping[str, Any]
 
     @property
+    def sizes(self) -> dict[str, int]:
+        """Artefact file to bytes."""
+        return {name: (self.folder / name).stat().st_size for name in self.files}
+
+    @property
     def bytes(self) -> int:
-        """Size of the artefact."""
-        return sum((self.folder / name).stat().st_size for name in self.files)
+        """Of the artefact."""
+        return sum(self.sizes.values())
+
+    def load(self, compiler: Compiler) -> Runner:
+        """Make it ready to run.
+
+        Raises:
+            MachineError: this machine cannot run it.
+        """
+        return compiler.load(self.candidate, self.folder, self.built, self.output)
+
+    def to_json(self) -> dict[str, Any]:
+        """All but where it lies, for :func:`from_record`."""
+        return {name: encode(value) for name, value in vars(self).items() if name != "folder"}
+
+
+def from_record(folder: Path, table: Any) -> CachedEngine | None:
+    """The engine that a record tells of; None where it is none, or was cut short."""
+    try:
+        candidate, built = Candidate(**table["candidate"]), Built.from_table(table["built"])
+        return CachedEngine(folder, candidate, built, dict(table["files"]), table["output"], dict(table["key"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def build_engine(
+    compiler: Compiler,
+    candidate: Candidate,
+    graph: Path,
+    folder: Path,
+    timings: Path,
+    workspace: int,
+    output: str | None,
+    key: Mapping[str, Any],
+    write: Write = write_json,
+) -> CachedEngine:
+    """Build into a folder that is written whole or not at all, with a record of it.
+
+    Args:
+        compiler, candidate, graph, timings, workspace: see :meth:`~edge.backends.compiler.Compiler.build`.
+        folder: to write or replace.
+        output, key: see :class:`CachedEngine`.
+        write: the record.
+
+    Raises:
+        EdgeError: the compiler refuses.
+    """
+    with replaced_folder(folder, RECORD) as fresh:
+        built = compiler.build(candidate, graph, fresh, timings, workspace)
+        files = {name: sha256_file(fresh / name) for name in built.files}
+        made = CachedEngine(folder, candidate, built, files, output, key)
+        write(fresh / RECORD, made.to_json())
+    return made
 
 
 def obtain(
@@ -52,6 +113,7 @@ def obtain(
     seal: Seal,
     workspace: int,
     say: Say,
+    output: str | None = None,
 ) -> CachedEngine:
     """The engine from an earlier run where it still fits, else a fresh build.
 
@@ -62,30 +124,32 @@ def obtain(
         seal: of that folder: an engine that this board did not build there is built again.
         workspace: bytes of scratch memory for the builder.
         say: told what is done, and why an old engine was not used.
+        output: name of the output to return; None for the first.
 
     Raises:
         EdgeError: the compiler refuses.
     """
     key = _key(manifest, candidate, identity)
     folder = work / "engines" / candidate.name
-    kept = _read(folder, seal)
+    kept = from_record(folder, seal.read(folder / RECORD))
     stale = _stale(kept, key) if kept else ""
     if kept and not stale:
         say(f"{candidate.name}: engine from an earlier run")
-        return kept
+        return replace(kept, candidate=candidate, output=output)
     if stale:
         say(f"{candidate.name}: {stale}; building it again")
     else:
         say(f"{candidate.name}: building")
     timings = _timings(work, seal)
-    with replaced_folder(folder, _RECORD) as fresh:
-        built = compiler.build(candidate, bundle / candidate.graph, fresh, timings, workspace)
-        files = {name: sha256_file(fresh / name) for name in built.files}
-        record = {"key": key, "built": encode(built), "files": files}
-        seal.write(fresh / _RECORD, record, at=folder / _RECORD)
+    graph = bundle / candidate.graph
+
+    def write(path: Path, table: Any) -> None:
+        seal.write(path, table, at=folder / RECORD)
+
+    made = build_engine(compiler, candidate, graph, folder, timings, workspace, output, key, write)
     if timings.is_file():
         seal.write(timings.with_suffix(".json"), sha256_file(timings))
-    return CachedEngine(folder, built, files, key)
+    return made
 
 
 def _timings(work: Path, seal: Seal) -> Path:
@@ -105,18 +169,6 @@ def _key(manifest: Manifest, candidate: Candidate, identity: Identity) -> dict[s
         "typed": candidate.typed,
         **asdict(identity),
     }
-
-
-def _read(folder: Path, seal: Seal) -> CachedEngine | None:
-    """What a cache folder holds; None where it is empty, cut short, or this board did not write it there."""
-    table = seal.read(folder / _RECORD)
-    try:
-        row = table["built"]
-        lists = {name: tuple(row[name]) for name in ("files", "warnings")}
-        built = Built(**{**row, **lists, "convs": ConvCounts(**row["convs"])})
-        return CachedEngine(folder, built, dict(table["files"]), dict(table["key"]))
-    except (KeyError, TypeError, ValueError):
-        return None
 
 
 def _stale(kept: CachedEngine, key: Mapping[str, Any]) -> str:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from ..accuracy.compare import compare, per_image_dice
+from ..accuracy.checked import Parity, judged
+from ..accuracy.compare import per_image_dice
 from ..accuracy.evaluate import Evaluation, evaluation_of
-from ..accuracy.gate import Gate, judge
+from ..accuracy.gate import Gate
 from ..accuracy.sqnr import parity_db
 from ..arrays import read_arrays
 from ..backends.compiler import Compiler, Identity
@@ -24,7 +25,7 @@ from ..codec import encode
 from ..errors import EdgeError, InputError
 from ..files import sha256_table
 from ..latency.statistics import Measured
-from ..latency.winner import Contender
+from ..latency.winner import Contender, Standing, settled
 from ..machine.machine import ROOT
 from ..machine.rails import Power
 from .clock import time_runners
@@ -34,6 +35,7 @@ from .pictures import PROBES, Pictures, bundled
 from .seal import Seal
 
 if TYPE_CHECKING:
+    from ..latency.statistics import Samples
     from ..task.task import SegmentationTask
 
     Faults = dict[str, EdgeError]
@@ -97,7 +99,7 @@ class Timed:
     layers: tuple[Layer, ...]
 
 
-def check(job: Job, candidate: Candidate, kept: CachedEngine, reference: Evaluation) -> dict[str, Any]:
+def check(job: Job, kept: CachedEngine, reference: Evaluation) -> dict[str, Any]:
     """Accuracy and verdict of one engine; taken from disk where an interrupted run of this board left it.
 
     Returns:
@@ -109,55 +111,99 @@ def check(job: Job, candidate: Candidate, kept: CachedEngine, reference: Evaluat
     path = job.progress(kept)
     earlier = job.seal.read(path)
     if earlier is not None:
-        job.say(f"{candidate.name}: checked before the interruption")
+        job.say(f"{kept.candidate.name}: checked before the interruption")
         return dict(earlier)
-    job.say(f"{candidate.name}: checking on {len(job.pictures)} images")
-    with loaded(job, candidate, kept) as runner:
-        found = _check(job, candidate, runner, reference)
+    job.say(f"{kept.candidate.name}: checking on {len(job.pictures)} images")
+    with contextlib.closing(kept.load(job.compiler)) as runner:
+        found = _check(job, kept, runner, reference)
     job.seal.write(path, found)
     return found
 
 
-def time_engines(
-    job: Job, engines: Mapping[str, tuple[Candidate, CachedEngine]], idle: Power | None
-) -> tuple[dict[str, Timed], Faults]:
+def time_engines(job: Job, engines: Mapping[str, CachedEngine], idle: Power | None) -> tuple[dict[str, Timed], Faults]:
     """Time every engine in turn with the others, then profile each.
 
     Returns:
         Engine name to its speed, and to why it cannot be loaded or run beside the others.
     """
-    options, image = job.options, next(job.pictures.inputs(job.task))
-    runners: dict[str, Runner] = {}
-    faults: Faults = {}
-    with contextlib.ExitStack() as stack:
-        for name, (candidate, kept) in engines.items():
-            try:
-                runners[name] = stack.enter_context(loaded(job, candidate, kept))
-            except EdgeError as fault:
-                faults[name] = fault
-        job.say(f"timing {', '.join(runners) or 'nothing'} in turn, {options.seconds:g} s each")
-        measured = time_runners(runners, image, options.seconds, options.min_runs, idle, options.root)
-        timed = {name: Timed(one, _layers(runners[name], engines[name][0])) for name, one in measured.items()}
+    with _loaded(job, engines) as (runners, faults):
+        measured = _interleave(job, runners, idle)
+        timed = {name: Timed(one, _layers(runners[name], engines[name].candidate)) for name, one in measured.items()}
     return timed, faults
 
 
-def contender(name: str, timed: Timed, proof: Mapping[str, Any], kept: CachedEngine) -> Contender:
+def choose(
+    job: Job,
+    engines: Mapping[str, CachedEngine],
+    proofs: Mapping[str, Mapping[str, Any]],
+    timed: Mapping[str, Timed],
+) -> Standing | None:
+    """The winner among the engines that pass, by the workstation's rule: ties that can be decided are timed again.
+
+    Args:
+        engines, proofs, timed: name to the engine, to its check and to its speed.
+
+    Returns:
+        None where no engine passes.
+    """
+    passes = [name for name in timed if proofs[name]["gate"]["passed"]]
+    passing = [_contender(name, timed[name], proofs[name], engines[name]) for name in passes]
+    if not passing:
+        return None
+
+    def again(names: Sequence[str]) -> dict[str, Sequence[Samples]]:
+        with _loaded(job, {name: engines[name] for name in names}) as (runners, _):
+            return {name: one.blocks for name, one in _interleave(job, runners, None).items()}
+
+    return settled(passing, again)
+
+
+@contextlib.contextmanager
+def _loaded(job: Job, engines: Mapping[str, CachedEngine]) -> Iterator[tuple[dict[str, Runner], Faults]]:
+    """Those that load beside the others, and why the rest does not."""
+    runners: dict[str, Runner] = {}
+    faults: Faults = {}
+    with contextlib.ExitStack() as stack:
+        for name, kept in engines.items():
+            try:
+                runners[name] = stack.enter_context(contextlib.closing(kept.load(job.compiler)))
+            except EdgeError as fault:
+                faults[name] = fault
+        yield runners, faults
+
+
+def _interleave(job: Job, runners: Mapping[str, Runner], idle: Power | None) -> dict[str, Measured]:
+    options, image = job.options, next(job.pictures.inputs(job.task))
+    job.say(f"timing {', '.join(runners) or 'nothing'} in turn, {options.seconds:g} s each")
+    return time_runners(runners, image, options.seconds, options.min_runs, idle, options.root)
+
+
+def _contender(name: str, timed: Timed, proof: Mapping[str, Any], kept: CachedEngine) -> Contender:
     """An engine that passes, as the choice of the winner sees it."""
     accuracy = proof["accuracy"]
     return Contender(name, timed.measured.blocks, accuracy["dice"]["retained"], accuracy["agreement"], kept.bytes)
 
 
-def _check(job: Job, candidate: Candidate, runner: Runner, reference: Evaluation) -> dict[str, Any]:
-    task, pictures = job.task, job.pictures
+def _check(job: Job, kept: CachedEngine, runner: Runner, reference: Evaluation) -> dict[str, Any]:
+    task, pictures, candidate = job.task, job.pictures, kept.candidate
     outputs = np.concatenate([runner.run(image) for image in pictures.inputs(task)])
     seen = evaluation_of(outputs, reference.truth, task, pictures.names, pictures.columns)
-    parity = _parity(job, candidate, runner)
     strata, group = (column[0] if column else None for column in (pictures.strata, pictures.groups))
-    accuracy = compare(seen, reference, parity, strata, group)
-    verdict = judge(job.gate, accuracy, candidate.precision, candidate.rest, job.options.allow_small)
+    parity = Parity(_parity(job, candidate, runner))
+    found = judged(
+        seen,
+        reference,
+        parity,
+        job.gate,
+        candidate.precision,
+        candidate.rest,
+        strata=strata,
+        group=group,
+        allow_small=job.options.allow_small,
+    )
     return {
-        "accuracy": encode(accuracy),
-        "gate": encode(verdict),
+        "accuracy": encode(found.accuracy),
+        "gate": encode(found.verdict),
         "per_image_dice": [row.dice for row in per_image_dice(seen, reference)],
     }
 
@@ -179,12 +225,3 @@ def _parity(job: Job, candidate: Candidate, runner: Runner) -> float:
     if indices.dtype.kind not in "iu" or indices.ndim != 1 or (len(indices) and int(indices.max()) >= len(pixels)):
         raise InputError(f"{job.bundle / candidate.parity}: names images that are not there; {remedy}")
     return parity_db(expected, [runner.run(job.task.normalized(pixels[i])[None])[0] for i in indices])
-
-
-@contextlib.contextmanager
-def loaded(job: Job, candidate: Candidate, kept: CachedEngine) -> Iterator[Runner]:
-    runner = job.compiler.load(candidate, kept.folder, kept.built, job.task.output_name)
-    try:
-        yield runner
-    finally:
-        runner.close()

@@ -28,7 +28,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Callable, Mapping, Sequence
 import numpy as np
 
 from ..backends.compiler import Built
-from ..backends.runner import ConvCounts
 from ..codec import encode
 from ..errors import EdgeError, MachineError, first_line
 from ..machine.machine import read_machine
@@ -230,13 +229,16 @@ def _put(desk: Desk, frame: Frame, step: Step) -> Answer:
 def _build(desk: Desk, frame: Frame, step: Step) -> Answer:
     table = frame.table
     key, kept = desk.opened.build(_candidate(table["candidate"]), str(table["graph"]), table.get("output"))
-    return {"key": key, "built": encode(kept.built), "files": encode(kept.files)}, ()
+    return {
+        "key": key,
+        "built": encode(kept.built),
+        "files": {name: (size, kept.files[name]) for name, size in kept.sizes.items()},
+    }, ()
 
 
 def _adopt(desk: Desk, frame: Frame, step: Step) -> Answer:
-    table, row = frame.table, frame.table["built"]
-    built = Built(row["artefact"], tuple(row["files"]), row["seconds"], ConvCounts(**row["convs"]))
-    candidate = _candidate(table["candidate"])
+    table = frame.table
+    candidate, built = _candidate(table["candidate"]), Built.from_table(table["built"])
     return {"key": desk.opened.adopt(candidate, built, table["blobs"], table.get("output"))}, ()
 
 

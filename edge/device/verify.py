@@ -21,7 +21,6 @@ from ..backends.compiler import Compiler, Identity, find_compiler
 from ..errors import EdgeError, InputError, MachineError
 from ..files import replaced_folder
 from ..guard import parsing
-from ..latency.winner import standing
 from ..machine.machine import ROOT, Machine, read_machine
 from ..task.task import SegmentationTask
 from .clock import measure_idle
@@ -29,7 +28,7 @@ from .engines import CachedEngine, obtain
 from .manifest import Manifest, check_folder
 from .pictures import Pictures, bundled, bundled_reference, supplied
 from .preflight import Preflight, preflight, require_target
-from .proof import Job, Options, Say, check, contender, loaded, time_engines
+from .proof import Job, Options, Say, check, choose, time_engines
 from .report import ENGINE, REPORT, assemble, engine_row, environment, failed_row, write_engine, write_run
 from .runtime import require_runtime, runtime_agreement, runtime_verdict
 from .seal import Seal
@@ -110,7 +109,7 @@ def verify(folder: Path, work: Path, out: Path, options: Options, say: Say) -> d
     candidates = {candidate.name: candidate for candidate in manifest.candidates if candidate.candidate}
     with _stage(clock, "profile"):
         idle = measure_idle(options.root)
-        timed, faults = time_engines(job, {name: (candidates[name], kept[name]) for name in checked}, idle)
+        timed, faults = time_engines(job, {name: kept[name] for name in checked}, idle)
     refused.update(faults)
     rows = [
         engine_row(candidate, manifest.backend, kept[name], checked[name], timed[name])
@@ -121,8 +120,8 @@ def verify(folder: Path, work: Path, out: Path, options: Options, say: Say) -> d
     for row in rows:
         say(_sentence(row))
     _require_any(rows, refused)
-    passing = [contender(name, one, checked[name], kept[name]) for name, one in timed.items() if _passes(checked[name])]
-    winner = standing(passing) if passing else None
+    with _stage(clock, "profile"):
+        winner = choose(job, kept, checked, timed)
     chosen = winner.winner if winner else None
     own = [row.dice for row in per_image_dice(reference, reference)]
     report = assemble(
@@ -144,10 +143,6 @@ def verify(folder: Path, work: Path, out: Path, options: Options, say: Say) -> d
     shutil.rmtree(str(work / "progress"), ignore_errors=True)
     say(f"chosen: {chosen}" if chosen else "no engine passes the gate")
     return report
-
-
-def _passes(proof: dict[str, Any]) -> bool:
-    return bool(proof["gate"]["passed"])
 
 
 def _require_own_folders(folder: Path, work: Path, out: Path) -> None:
@@ -180,7 +175,16 @@ def _build_all(job: Job, workspace: int) -> tuple[dict[str, CachedEngine], dict[
             continue  # only needed where there are no bundled reference outputs
         try:
             kept[candidate.name] = obtain(
-                job.compiler, job.identity, job.manifest, candidate, job.bundle, job.work, job.seal, workspace, job.say
+                job.compiler,
+                job.identity,
+                job.manifest,
+                candidate,
+                job.bundle,
+                job.work,
+                job.seal,
+                workspace,
+                job.say,
+                job.task.output_name,
             )
         except EdgeError as fault:
             refused[candidate.name] = fault
@@ -204,7 +208,7 @@ def _float_engine(job: Job, kept: dict[str, CachedEngine]) -> NDArray[np.float32
     if not floats:
         raise InputError("no FP32 engine could be built to compare with; check the bundled images instead")
     job.say(f"{floats[0].name}: running it as the reference")
-    with loaded(job, floats[0], kept[floats[0].name]) as runner:
+    with contextlib.closing(kept[floats[0].name].load(job.compiler)) as runner:
         return np.concatenate([runner.run(image) for image in job.pictures.inputs(job.task)])
 
 
@@ -216,7 +220,7 @@ def _check_all(
     for candidate in job.manifest.candidates:
         if candidate.candidate and candidate.name in kept:
             try:
-                checked[candidate.name] = check(job, candidate, kept[candidate.name], reference)
+                checked[candidate.name] = check(job, kept[candidate.name], reference)
             except EdgeError as fault:
                 refused[candidate.name] = fault
     return checked

@@ -11,6 +11,7 @@ import gc
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, Sequence
@@ -24,8 +25,12 @@ from ..machine.watch import watched
 from .statistics import Latency, Measured, Ratio, ratio, summarize
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..backends.runner import Runner
     from .statistics import Samples
 
+    Conditions = dict[str, Mapping[str, Any]]
     Parts = dict[str, list[float]]
 
 __all__ = ["Latency", "Measured", "Ratio", "interleave", "measure", "ratio"]
@@ -34,6 +39,9 @@ Run = Callable[[], object]
 
 MIN_RUNS = 100
 """Fewest timed runs: p99 is then at least a rank of its own."""
+
+TIMED_REGION = "host array in, host array out"
+"""What one timed run of an engine is."""
 
 MIN_ROUNDS = 10
 _WINDOW_S = 0.1
@@ -84,6 +92,18 @@ def measure(
         block = _block(run, seconds, min_runs, parts)
     shown = _conditions(conditions, warmup, Least(seconds, min_runs), parts)
     return summarize([block], warmup.runs, shown, _warnings(warmup, warnings))
+
+
+def compute_runs(runners: Mapping[str, Runner], image: NDArray[np.float32]) -> tuple[dict[str, Run], Conditions]:
+    """The timed run of each engine and what is recorded with it, for :func:`interleave`: on any machine the same.
+
+    Args:
+        runners: name to a loaded engine.
+        image: ``[1, channels, height, width]`` float32.
+    """
+    runs: dict[str, Run] = {name: partial(runner.time, image) for name, runner in runners.items()}
+    shared = {"batch": len(image), "timed_region": TIMED_REGION}
+    return runs, {name: {**runner.conditions(), **shared} for name, runner in runners.items()}
 
 
 def interleave(

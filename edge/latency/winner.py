@@ -9,8 +9,8 @@ The same measurements give the same winner.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -19,8 +19,13 @@ from .statistics import Ratio, ratio
 if TYPE_CHECKING:
     from .statistics import Samples
 
+    Again = Callable[[Sequence[str]], Mapping[str, Sequence[Samples]]]
+
 TOLERANCE = 0.01
 RULE = "then the higher Dice retained, the higher agreement, and the smaller engine decide, in that order"
+MOST_STRETCHES = 4
+"""Further interleaved runs of those that tie; their intervals have halved by then."""
+
 _DIGITS = 4  # of scores: what lies beyond is the luck of single pixels
 
 
@@ -85,6 +90,24 @@ def standing(contenders: Sequence[Contender]) -> Standing:
     winner = min(tied, key=lambda c: (-_score(c.retained), -_score(c.agreement), c.bytes, c.name))
     undecided = tuple(dict.fromkeys((ordered[0].name, *open_ones))) if open_ones else ()
     return Standing(winner.name, tuple(c.name for c in tied), undecided, ratios)
+
+
+def settled(contenders: Sequence[Contender], again: Again) -> Standing:
+    """Compare engines round by round; while a tie can still be decided, take further rounds of those that tie.
+
+    Args:
+        contenders: as for :func:`standing`.
+        again: names to the run times of one more interleaved run of these alone; a name may be missing.
+    """
+    known = {one.name: one for one in contenders}
+    found = standing(contenders)
+    for _ in range(MOST_STRETCHES):
+        if len(found.undecided) < 2:
+            break
+        more = again(found.tied)
+        known.update({n: replace(known[n], blocks=(*known[n].blocks, *more[n])) for n in found.tied if n in more})
+        found = standing([known[name] for name in found.tied if name in more] or [known[found.winner]])
+    return found
 
 
 def _against_fastest(contenders: Sequence[Contender]) -> dict[str, Ratio]:

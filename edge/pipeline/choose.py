@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING
 
 from edge.accuracy.compare import Accuracy
 from edge.backends.engine import Candidate
-from edge.latency.winner import Contender, standing
+from edge.latency.winner import Contender, settled
 from edge.pipeline.session import Clock
 from edge.search.bench import Array, Bench, Effort, Refusal
 
 if TYPE_CHECKING:
     from edge.latency.statistics import Samples
-
-MOST_STRETCHES = 4
-"""Further interleaved runs of those that tie; their intervals have halved by then."""
 
 
 @dataclass(frozen=True)
@@ -61,23 +58,12 @@ def choose(
     """
     if not passing:
         return None, ""
-    known = {one.candidate.name: one for one in passing}
-    found = standing([one.contender() for one in passing])
-    for _ in range(MOST_STRETCHES):
-        if len(found.undecided) < 2:
-            break
+    candidates = {one.candidate.name: one.candidate for one in passing}
+
+    def again(names: Sequence[str]) -> dict[str, Sequence[Samples]]:
         with clock.stage("tie"):
-            tied = _timed_again([known[name] for name in found.tied], bench, inputs, effort)
-        known.update((one.candidate.name, one) for one in tied)
-        found = standing([one.contender() for one in tied])
+            rows = bench.times([candidates[name] for name in names], inputs, effort) or []
+        return {n: row.compute.blocks for n, row in zip(names, rows, strict=False) if not isinstance(row, Refusal)}
+
+    found = settled([one.contender() for one in passing], again)
     return found.winner, found.sentence()
-
-
-def _timed_again(tied: Sequence[Passing], bench: Bench, inputs: Sequence[Array], effort: Effort) -> list[Passing]:
-    """All that tie with the blocks of one more interleaved run."""
-    rows = bench.times([one.candidate for one in tied], inputs, effort) or []
-    return [
-        Passing(one.candidate, one.accuracy, one.bytes, (*one.blocks, *row.compute.blocks))
-        for one, row in zip(tied, rows, strict=True)
-        if not isinstance(row, Refusal)
-    ]

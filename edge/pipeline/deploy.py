@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edge.accuracy.attribution import LayerLoss, attribute
-from edge.accuracy.check import Checked, Standard, judged_reference
+from edge.accuracy.check import Standard, judged_reference
+from edge.accuracy.checked import Checked
 from edge.accuracy.evaluate import Evaluation
 from edge.backends.engine import Candidate, Engine, Layer
 from edge.errors import MachineError

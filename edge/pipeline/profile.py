@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -17,11 +17,9 @@ from edge.latency.pixels import IN_ENGINE, ON_HOST, PROOF_IMAGES, InEngine, Pixe
 from edge.latency.pixels import REGION as PIXELS_REGION
 from edge.latency.stages import Stages, image_to_mask
 from edge.latency.sweep import SWEEP_SECONDS, Throughput, sweep
-from edge.latency.timing import Measured, Ratio, interleave, ratio, timed_seconds
+from edge.latency.timing import Measured, Ratio, Run, compute_runs, interleave, ratio, timed_seconds
 from edge.pipeline.progress import Progress
 from edge.task.noise import noise_batch, noise_pixels
-
-REGION = "host array in, host array out"
 
 
 @dataclass(frozen=True)
@@ -97,10 +95,12 @@ def profile_engines(
             str(engine.folder): stack.enter_context(closing(find_backend(engine.backend).load(engine, threads)))
             for engine in opened
         }
-        runs: dict[str, Callable[[], object]] = {
-            str(engine.folder): partial(runners[str(engine.folder)].run, noise_batch(engine.task)) for engine in opened
-        }
-        conditions = {name: {**runner.conditions(), "timed_region": REGION} for name, runner in runners.items()}
+        runs, conditions = dict[str, Run](), dict[str, Mapping[str, Any]]()
+        for engine in opened:  # each on an image of its own task
+            name = str(engine.folder)
+            run, condition = compute_runs({name: runners[name]}, noise_batch(engine.task))
+            runs.update(run)
+            conditions.update(condition)
         runner = runners[str(first.folder)]
         inside = InEngine(None)
         if extras.pixels:

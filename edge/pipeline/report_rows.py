@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from edge.accuracy.attribution import LayerLoss
-from edge.accuracy.check import Checked
+from edge.accuracy.checked import Checked
 from edge.accuracy.compare import reference_scores
 from edge.accuracy.evaluate import Evaluation
 from edge.accuracy.gate import Verdict

@@ -8,9 +8,6 @@ from edge.accuracy.gate import Check
 from edge.report import words
 from edge.report.results import EngineRow
 
-_AT_MOST = ("worst image's drop",)
-"""Criteria whose value has to stay below the bar; all others ask for at least it."""
-
 
 @dataclass(frozen=True)
 class GateLine:
@@ -35,11 +32,10 @@ def gate_table(row: EngineRow) -> tuple[GateLine, ...]:
 
 
 def _line(check: Check) -> GateLine:
-    at_most = check.criterion in _AT_MOST
-    sign = "≤" if at_most else "≥"
-    margin = check.bar - check.value if at_most else check.value - check.bar
+    sign = "≤" if check.at_most else "≥"
     show = _decibels if "dB" in check.criterion or check.bar >= 2 else _share
-    return GateLine(check.criterion, f"{sign} {show(check.bar)}", show(check.value), words.signed(margin), check.passed)
+    asked, margin = f"{sign} {show(check.bar)}", words.signed(check.margin)
+    return GateLine(check.criterion, asked, show(check.value), margin, check.passed)
 
 
 def _share(value: float) -> str:

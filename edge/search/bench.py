@@ -19,7 +19,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.accuracy.check import Checked, Standard
+from edge.accuracy.check import Standard
+from edge.accuracy.checked import Checked
 from edge.backends.engine import Candidate, Engine, Layer
 from edge.images.image_set import ImageSet
 from edge.latency.costs import Costs

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from edge.accuracy.check import Checked, Standard, check
+from edge.accuracy.check import Standard, check
+from edge.accuracy.checked import Checked
 from edge.backends.engine import Backend, Candidate, Engine, Runner
 from edge.errors import InputError, MachineError
 from edge.images.image_set import ImageSet
@@ -21,7 +22,7 @@ from edge.latency.estimate import Peaks
 from edge.latency.peaks import measure_peaks
 from edge.latency.pixels import IN_ENGINE, REGION, in_engine
 from edge.latency.sweep import SWEEP_SECONDS, Throughput, sweep
-from edge.latency.timing import interleave
+from edge.latency.timing import compute_runs, interleave
 from edge.machine.cores import physical_cores
 from edge.machine.environment import environment, versions
 from edge.search.bench import (
@@ -39,8 +40,6 @@ from edge.search.bench import (
 from edge.search.build import build_engine
 from edge.search.dialect import Dialect
 from edge.targets.target import Target
-
-_TIMED_REGION = "host array in, host array out"
 
 
 @dataclass(frozen=True)
@@ -101,12 +100,8 @@ class LocalBench(Bench):
         """See :class:`~edge.search.bench.Bench`."""
         with self._all(candidates) as (loaded, refused), ExitStack() as stack:
             outputs = self._outputs(candidates, loaded, refused, inputs)
-            runs: dict[str, Callable[[], object]] = {}
-            conditions: dict[str, Mapping[str, Any]] = {}
             names = _names(candidates)
-            for index, one in loaded.items():
-                runs[names[index]] = partial(one.runner.run, inputs[0])
-                conditions[names[index]] = {**one.runner.conditions(), "batch": 1, "timed_region": _TIMED_REGION}
+            runs, conditions = compute_runs({names[index]: one.runner for index, one in loaded.items()}, inputs[0])
             routes = self._pixel_routes(candidates, loaded, pixels or PixelRoute(), runs, conditions, stack)
             measured = interleave(runs, effort.seconds, effort.runs, conditions, advance) if runs else {}
         return [

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from edge import __version__
-from edge.accuracy.check import Checked, Standard, check
+from edge.accuracy.check import Standard, check
+from edge.accuracy.checked import Checked
 from edge.backends.compiler import Identity
 from edge.backends.engine import MANIFEST, Backend, Candidate, Engine, read_engine
 from edge.backends.openvino.runner import missing_arithmetic

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from edge.accuracy.check import Checked
+from edge.accuracy.checked import Checked
 from edge.accuracy.gate import Check, Gate, judge
 from edge.backends.engine import Candidate
 from edge.search.bench import Refusal
@@ -57,11 +57,8 @@ def _slack(check: Check) -> float:
 
     Bars of the gate either lie below 1 and ask for at least (retained, agreement), or ask for a small drop.
     """
-    value, bar = check.value, check.bar
+    bar = check.bar
     if bar >= 1.0 or bar == 0.0:  # parity in dB, a yes-or-no check, or a bar that allows nothing
         return 1.0 if check.passed else -1.0
-    if bar > 0.5:
-        return (value - bar) / (1.0 - bar)
-    if bar < 0.0:  # lower bound of a difference
-        return (value - bar) / -bar
-    return (bar - value) / bar
+    # A share retained may fall from 1 to the bar; a drop, or a difference's lower bound, from 0.
+    return check.margin / (abs(bar) if check.at_most or bar < 0.0 else 1.0 - bar)

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from edge.accuracy.check import Checked, Standard, check
+from edge.accuracy.check import Standard, check
+from edge.accuracy.checked import Checked
 from edge.backends.engine import MANIFEST, Backend, Candidate, ConvCounts, Engine, Layer
 from edge.backends.onnxruntime import OnnxRuntimeRunner, optimized
 from edge.backends.onnxruntime import reference as exact_runner

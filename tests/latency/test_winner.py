@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
-from edge.latency.winner import Contender, standing
+from edge.latency.winner import MOST_STRETCHES, Contender, settled, standing
 
 ROUNDS = 12
 
@@ -57,3 +59,26 @@ def test_the_fastest_is_found_round_by_round() -> None:
     quick = [np.full(5 if factor == 1.0 else 10, 9.8 * factor) for factor in load]
     assert np.median(np.concatenate(slow)) < np.median(np.concatenate(quick))
     assert standing([Contender("slow", slow, 1.0, 1.0, 1), Contender("quick", quick, 1.0, 1.0, 1)]).winner == "quick"
+
+
+def test_further_rounds_are_taken_of_those_that_tie_until_they_are_told_apart() -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def again(names: Sequence[str]) -> dict[str, list[np.ndarray]]:
+        asked.append(tuple(names))
+        return {name: [np.array([1.0 if name == "b" else 1.1])] * (4 * ROUNDS) for name in names}
+
+    found = settled([_contender("a", 1.0, 0.2), _contender("b", 1.005, 0.2), _contender("slow", 5.0)], again)
+    assert all(set(names) == {"a", "b"} for names in asked) and 1 <= len(asked) <= MOST_STRETCHES
+    assert (found.winner, found.undecided) == ("b", ())
+
+
+def test_further_rounds_end_where_nothing_more_comes() -> None:
+    rivals = [_contender("a", 1.0, 0.2), _contender("b", 1.005, 0.2)]
+    assert settled(rivals, lambda names: {}).winner in ("a", "b")
+    clear = [_contender("a", 1.0), _contender("b", 2.0)]
+    assert settled(clear, _never).winner == "a"
+
+
+def _never(names: Sequence[str]) -> dict[str, list[np.ndarray]]:
+    raise AssertionError(f"{names} were timed again though nothing ties")

@@ -132,11 +132,11 @@ def test_goes_on_after_a_power_cut(packed, tmp_path, monkeypatch):
 
     real, calls = proof._check, []
 
-    def cut(job, candidate, *rest):
-        calls.append(candidate.name)
+    def cut(job, kept, *rest):
+        calls.append(kept.candidate.name)
         if len(calls) == 2:
             raise PowerCut
-        return real(job, candidate, *rest)
+        return real(job, kept, *rest)
 
     monkeypatch.setattr(proof, "_check", cut)
     with pytest.raises(PowerCut):
@@ -315,7 +315,7 @@ def test_describe_packed_and_unpacked(packed, finished, tmp_path):
 
 def test_kept_engines_know_their_size(tmp_path):
     (tmp_path / "a").write_bytes(b"123")
-    assert CachedEngine(tmp_path, None, {"a": "x"}, {}).bytes == 3
+    assert CachedEngine(tmp_path, None, None, {"a": "x"}, None, {}).bytes == 3
 
 
 @pytest.mark.slow
