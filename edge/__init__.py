@@ -13,7 +13,9 @@ Names are imported when they are first used: ``import edge`` alone imports nothi
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ _OTHERS = {
     "MachineError": ("edge.errors", "MachineError"),
     "Task": ("edge.task.task", "SegmentationTask"),
 }
-_PACKAGES = ("boards", "bundle", "report", "targets")  # called like functions, see edge.api.package
+_PACKAGES = ("boards", "bundle", "report", "targets")  # called like functions, see CallablePackage
 
 __all__ = ["ImageSet", "InputError", "MachineError", "Task", "__version__", *_VERBS]
 
@@ -72,6 +74,23 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'edge' has no attribute {name!r}")
     globals()[name] = found
     return found
+
+
+class CallablePackage(ModuleType):
+    """A package of parts that is called like the public function of its name.
+
+    ``edge.report`` is a function to users and a package to us (``edge.report.html``). Importing a part of a package
+    binds the package to that name, whatever function was bound to it before, so the package answers to both.
+    """
+
+    def __call__(self, *positional: Any, **named: Any) -> Any:
+        name = self.__name__.rpartition(".")[2]
+        return getattr(import_module(f"edge.api.{name}"), name)(*positional, **named)
+
+
+def make_callable(package: str) -> None:
+    """Let the package of this full name be called."""
+    sys.modules[package].__class__ = CallablePackage
 
 
 def __dir__() -> list[str]:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Iterator
 
 from .errors import MACHINE_FAULTS, EdgeError, InputError, MachineError
-from .guard import parse_json, parsing, read_text, require_plain
-from .swap import draft, flush, held, swap
+from .safety.guard import parse_json, parsing, read_text, require_plain
+from .storage.swap import draft, flush, held, swap
 
 
 def sha256_bytes(data: bytes) -> str:

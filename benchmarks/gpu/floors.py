@@ -18,13 +18,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edge.backends.engine import Candidate
 from edge.backends.tensorrt.build import build_plan
-from edge.backends.tensorrt.cuda import Cuda, open_cuda
 from edge.backends.tensorrt.engine import wish_for
 from edge.backends.tensorrt.run import TensorRtRunner
 from edge.backends.tensorrt.settings import ENTERPRISE, RTX, find_settings
 from edge.errors import EdgeError
 from edge.graph.model import Model
 from edge.lowering import find_parser
+from edge.machine.cuda import Cuda, open_cuda
 from edge.task.task import SegmentationTask
 
 _CHANNELS, _SIZE = 256, 128

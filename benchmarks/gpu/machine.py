@@ -32,7 +32,7 @@ def find_machine() -> dict[str, Any]:
 
 
 def _gpu() -> dict[str, Any]:
-    from edge.backends.tensorrt.cuda import open_cuda
+    from edge.machine.cuda import open_cuda
 
     try:
         cuda = open_cuda()

@@ -14,7 +14,6 @@ from ..errors import InputError
 from .runner import ConvCounts
 
 if TYPE_CHECKING:
-    from ..device.manifest import Candidate
     from .runner import Runner
 
 _MODULES = {
@@ -22,6 +21,33 @@ _MODULES = {
     "tensorrt": (".tensorrt.compiler", "TensorRtCompiler"),
     "tensorrt_rtx": (".tensorrt.compiler", "TensorRtRtxCompiler"),
 }
+
+
+@dataclass(frozen=True)
+class BoardCandidate:
+    """One graph to build on a board, by its file.
+
+    Attributes:
+        name, precision, rest: as in the run folder's ``engine.json``.
+        graph: path of the ONNX file inside the bundle.
+        graph_sha256: of the graph without its metadata, as SegEdge computes it.
+        parity: path of an ``.npz`` with what ONNX Runtime (optimizations off) returns for this graph.
+        reasons: node name to one phrase why it was left float.
+        typed: whether the graph's own types give the precision (FP16 tensors and scales); None where it does not say.
+        candidate: False for a graph that only serves as reference.
+        nodes: names of the graph's nodes, for compilers that leave some of theirs anonymous.
+    """
+
+    name: str
+    precision: str
+    rest: str
+    graph: str
+    graph_sha256: str
+    parity: str
+    reasons: Mapping[str, str]
+    typed: bool | None = None
+    candidate: bool = True
+    nodes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,7 +87,7 @@ class Built:
 
     @classmethod
     def from_table(cls, row: Mapping[str, Any]) -> Built:
-        """As it was written with :func:`edge.codec.encode`.
+        """As it was written with :func:`edge.storage.codec.encode`.
 
         Raises:
             KeyError, TypeError, ValueError: it was not.
@@ -81,7 +107,7 @@ class Compiler:
         """
         raise NotImplementedError
 
-    def build(self, candidate: Candidate, graph: Path, folder: Path, timings: Path, workspace: int) -> Built:
+    def build(self, candidate: BoardCandidate, graph: Path, folder: Path, timings: Path, workspace: int) -> Built:
         """Compile a graph into an existing empty folder.
 
         Args:
@@ -97,7 +123,7 @@ class Compiler:
         """
         raise NotImplementedError
 
-    def load(self, candidate: Candidate, folder: Path, built: Built, output: str | None) -> Runner:
+    def load(self, candidate: BoardCandidate, folder: Path, built: Built, output: str | None) -> Runner:
         """Make an engine ready to run.
 
         Raises:

@@ -16,12 +16,12 @@ from edge.backends.runner import ConvCounts as ConvCounts
 from edge.backends.runner import Layer as Layer
 from edge.backends.runner import PixelRunner as PixelRunner
 from edge.backends.runner import Runner as Runner
-from edge.binding import BLANK, bind, is_bound
 from edge.errors import InputError, MachineError
 from edge.files import json_bytes, sha256_file, write_bytes
 from edge.graph.model import Model
-from edge.guard import parse_json, parsing, read_bytes
-from edge.limits import limits
+from edge.safety.guard import parse_json, parsing, read_bytes
+from edge.safety.limits import limits
+from edge.storage.binding import BLANK, bind, is_bound
 from edge.targets.target import Target
 from edge.task.task import SegmentationTask
 

@@ -24,8 +24,8 @@ from edge.backends.runner import Timing, clocked
 from edge.errors import InputError, MachineError, first_line, machine_fault
 from edge.graph.model import Model
 from edge.machine.cores import physical_cores
+from edge.safety.watchdog import native_call
 from edge.targets.target import Target
-from edge.watchdog import native_call
 
 if TYPE_CHECKING:
     import onnxruntime

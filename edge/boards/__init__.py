@@ -1,5 +1,5 @@
 """Boards: machines that engines are built, run and timed on, reached over SSH."""
 
-from edge.api.package import make_callable
+from edge import make_callable
 
 make_callable(__name__)

@@ -15,11 +15,11 @@ from edge.backends.compiler import Built, Identity
 from edge.backends.engine import Candidate, Layer
 from edge.boards.line import Gone, Line, Step
 from edge.bundle.stripped import holds_half
-from edge.codec import decode
 from edge.device.frames import Frame
 from edge.errors import InputError, MachineError
 from edge.files import sha256_bytes, sha256_file, write_bytes
 from edge.latency.statistics import Measured, summarize
+from edge.storage.codec import decode
 
 Array = NDArray[np.float32]
 T = TypeVar("T")

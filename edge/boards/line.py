@@ -28,7 +28,7 @@ from edge.boards.start import package_digest
 from edge.bundle.portable import portable_files
 from edge.device.frames import Frame, pack, read_frame
 from edge.errors import EdgeError, InputError, MachineError
-from edge.guard import parse_json, printable
+from edge.safety.guard import parse_json, printable
 
 ANSWER_S = 300.0
 """Deadline of an answer where the question does not say another."""

@@ -1,5 +1,5 @@
 """Bundles: one archive with everything a device needs to build, prove and time its own engine, offline."""
 
-from edge.api.package import make_callable
+from edge import make_callable
 
 make_callable(__name__)

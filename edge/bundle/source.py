@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.accuracy.gate import NONE, Gate, load_gate
-from edge.arrays import read_arrays
 from edge.backends.engine import MANIFEST, Engine, read_engine
 from edge.errors import InputError
 from edge.files import sha256_file
 from edge.graph.model import Model, read_model
-from edge.guard import parsing, require_regular
 from edge.images.image_set import ImageSet, load_image_set
 from edge.report.results import Report
 from edge.report.store import OUTPUTS, read_report
+from edge.safety.guard import parsing, require_regular
+from edge.storage.arrays import read_arrays
 
 GRAPH = "graph.onnx"
 

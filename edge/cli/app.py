@@ -33,8 +33,8 @@ from edge.cli.command import make_command
 from edge.cli.output import prepare_streams
 from edge.cli.supervise import INTERRUPTED, supervise
 from edge.errors import MACHINE_FAULTS, EdgeError
-from edge.guard import printable
-from edge.limits import limited, parse_limits
+from edge.safety.guard import printable
+from edge.safety.limits import limited, parse_limits
 
 OUR_BUG = 70
 

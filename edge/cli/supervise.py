@@ -2,7 +2,7 @@
 
 The parent does nothing but wait: it passes signals on, and kills the child that does not notice one, that overruns the
 seconds of a native call, or whose terminal has gone. What a killed child leaves beside its results is swept by the next
-run (:mod:`edge.swap`).
+run (:mod:`edge.storage.swap`).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
-from edge.guard import printable
-from edge.watchdog import Page, hear, watched_by
+from edge.safety.guard import printable
+from edge.safety.watchdog import Page, hear, watched_by
 
 INTERRUPTED = 130
 DEAF_SECONDS = 1.5

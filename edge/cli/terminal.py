@@ -16,8 +16,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from edge.api.progress import Event, Reporter
 from edge.errors import InputError
-from edge.guard import printable
 from edge.report import words
+from edge.safety.guard import printable
 
 if TYPE_CHECKING:
     from rich.console import ConsoleRenderable

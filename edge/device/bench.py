@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 
 import numpy as np
 
-from ..backends.compiler import Built, Compiler, Identity, find_compiler
+from ..backends.compiler import BoardCandidate, Built, Compiler, Identity, find_compiler
 from ..backends.runner import Layer, Runner
 from ..errors import InputError, MachineError
 from ..files import recover_json, replaced_folder, sha256_bytes, sha256_table, write_bytes, write_json
@@ -28,7 +28,6 @@ from ..machine.machine import ROOT, read_machine
 from ..machine.rails import Power
 from .clock import measure_idle, time_runners
 from .engines import RECORD, CachedEngine, build_engine, from_record
-from .manifest import Candidate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -98,7 +97,7 @@ class BoardBench:
             self._make_room(len(data))
             write_bytes(path, data)
 
-    def build(self, candidate: Candidate, graph: str, output: str | None) -> tuple[str, CachedEngine]:
+    def build(self, candidate: BoardCandidate, graph: str, output: str | None) -> tuple[str, CachedEngine]:
         """The engine of a graph; the one that is here already, where there is one.
 
         Args:
@@ -127,7 +126,7 @@ class BoardBench:
         timings = self._folder / "timing.cache"
         return key, build_engine(self._compiler, candidate, path, folder, timings, self._workspace(), output, {})
 
-    def adopt(self, candidate: Candidate, built: Built, blobs: Mapping[str, str], output: str | None) -> str:
+    def adopt(self, candidate: BoardCandidate, built: Built, blobs: Mapping[str, str], output: str | None) -> str:
         """Take an engine that was built elsewhere.
 
         Args:

@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Mapping
 
-from ..backends.compiler import Built, Compiler, Identity
+from ..backends.compiler import BoardCandidate, Built, Compiler, Identity
 from ..backends.runner import Runner
-from ..codec import encode
 from ..files import replaced_folder, sha256_file, write_json
-from .manifest import Candidate, Manifest
+from ..storage.codec import encode
+from .manifest import Manifest
 from .seal import Seal
 
 RECORD = "cache.json"
@@ -35,7 +35,7 @@ class CachedEngine:
     """
 
     folder: Path
-    candidate: Candidate
+    candidate: BoardCandidate
     built: Built
     files: Mapping[str, str]
     output: str | None
@@ -67,7 +67,7 @@ class CachedEngine:
 def from_record(folder: Path, table: Any) -> CachedEngine | None:
     """The engine that a record tells of; None where it is none, or was cut short."""
     try:
-        candidate, built = Candidate(**table["candidate"]), Built.from_table(table["built"])
+        candidate, built = BoardCandidate(**table["candidate"]), Built.from_table(table["built"])
         return CachedEngine(folder, candidate, built, dict(table["files"]), table["output"], dict(table["key"]))
     except (KeyError, TypeError, ValueError):
         return None
@@ -75,7 +75,7 @@ def from_record(folder: Path, table: Any) -> CachedEngine | None:
 
 def build_engine(
     compiler: Compiler,
-    candidate: Candidate,
+    candidate: BoardCandidate,
     graph: Path,
     folder: Path,
     timings: Path,
@@ -107,7 +107,7 @@ def obtain(
     compiler: Compiler,
     identity: Identity,
     manifest: Manifest,
-    candidate: Candidate,
+    candidate: BoardCandidate,
     bundle: Path,
     work: Path,
     seal: Seal,
@@ -161,7 +161,7 @@ def _timings(work: Path, seal: Seal) -> Path:
     return path
 
 
-def _key(manifest: Manifest, candidate: Candidate, identity: Identity) -> dict[str, Any]:
+def _key(manifest: Manifest, candidate: BoardCandidate, identity: Identity) -> dict[str, Any]:
     return {
         "graph": manifest.files[candidate.graph][1],
         "precision": candidate.precision,

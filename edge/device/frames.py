@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from ..errors import InputError
-from ..guard import parse_json
+from ..safety.guard import parse_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Mapping
 
+from ..backends.compiler import BoardCandidate
 from ..errors import InputError, MachineError
 from ..files import sha256_bytes, sha256_file
-from ..guard import parse_json
+from ..safety.guard import parse_json
 
 SCHEMA = "edge.bundle/1"
 MANIFEST, DIGEST = "manifest.json", "manifest.sha256"
@@ -37,33 +38,6 @@ _KINDS = (
     ("data", "images", int),
 )
 _TABLES = ("target", "runs_on", "model", "task", "gate", "data", "reference", "versions")
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One graph to build.
-
-    Attributes:
-        name, precision, rest: as in the run folder's ``engine.json``.
-        graph: path of the ONNX file inside the bundle.
-        graph_sha256: of the graph without its metadata, as SegEdge computes it.
-        parity: path of an ``.npz`` with what ONNX Runtime (optimizations off) returns for this graph.
-        reasons: node name to one phrase why it was left float.
-        typed: whether the graph's own types give the precision (FP16 tensors and scales); None where it does not say.
-        candidate: False for a graph that only serves as reference.
-        nodes: names of the graph's nodes, for compilers that leave some of theirs anonymous.
-    """
-
-    name: str
-    precision: str
-    rest: str
-    graph: str
-    graph_sha256: str
-    parity: str
-    reasons: Mapping[str, str]
-    typed: bool | None = None
-    candidate: bool = True
-    nodes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,7 +64,7 @@ class Manifest:
     data: Mapping[str, Any]
     reference: Mapping[str, Any]
     versions: Mapping[str, str]
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[BoardCandidate, ...]
     files: Mapping[str, tuple[int, str]]
 
     @property
@@ -242,8 +216,8 @@ def _build(table: Mapping[str, Any], sha256: str) -> Manifest:
     )
 
 
-def _candidate(row: Mapping[str, Any], files: Mapping[str, Any]) -> Candidate:
-    candidate = Candidate(**row)
+def _candidate(row: Mapping[str, Any], files: Mapping[str, Any]) -> BoardCandidate:
+    candidate = BoardCandidate(**row)
     for key in ("name", "precision", "rest", "graph", "graph_sha256", "parity"):
         if not isinstance(getattr(candidate, key), str):
             raise TypeError(f"candidate's {key}")

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Callable, Iterator
 
 import numpy as np
 
-from ..arrays import parse_array, read_arrays
 from ..errors import InputError
 from ..files import sha256_bytes
-from ..guard import parsing, read_bytes, require_picture, require_pixels, require_regular
-from ..limits import limits
+from ..safety.guard import parsing, read_bytes, require_picture, require_pixels, require_regular
+from ..safety.limits import limits
+from ..storage.arrays import parse_array, read_arrays
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -18,19 +18,19 @@ from ..accuracy.compare import per_image_dice
 from ..accuracy.evaluate import Evaluation, evaluation_of
 from ..accuracy.gate import Gate
 from ..accuracy.sqnr import parity_db
-from ..arrays import read_arrays
-from ..backends.compiler import Compiler, Identity
+from ..backends.compiler import BoardCandidate, Compiler, Identity
 from ..backends.runner import Layer, Runner
-from ..codec import encode
 from ..errors import EdgeError, InputError
 from ..files import sha256_table
 from ..latency.statistics import Measured
 from ..latency.winner import Contender, Standing, settled
 from ..machine.machine import ROOT
 from ..machine.rails import Power
+from ..storage.arrays import read_arrays
+from ..storage.codec import encode
 from .clock import time_runners
 from .engines import CachedEngine
-from .manifest import Candidate, Manifest
+from .manifest import Manifest
 from .pictures import PROBES, Pictures, bundled
 from .seal import Seal
 
@@ -208,12 +208,12 @@ def _check(job: Job, kept: CachedEngine, runner: Runner, reference: Evaluation) 
     }
 
 
-def _layers(runner: Runner, candidate: Candidate) -> tuple[Layer, ...]:
+def _layers(runner: Runner, candidate: BoardCandidate) -> tuple[Layer, ...]:
     reasons = candidate.reasons
     return tuple(replace(layer, reason=layer.reason or reasons.get(layer.name, "")) for layer in runner.layers())
 
 
-def _parity(job: Job, candidate: Candidate, runner: Runner) -> float:
+def _parity(job: Job, candidate: BoardCandidate, runner: Runner) -> float:
     """Decibels against what ONNX Runtime, optimizations off, made of the same graph on the workstation."""
     remedy = "make the bundle again"
     parity = read_arrays(job.bundle / candidate.parity, ("indices", "outputs"), remedy)

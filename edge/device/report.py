@@ -12,14 +12,14 @@ from typing import Any, Mapping, Sequence
 
 import numpy as np
 
-from ..backends.compiler import Identity
-from ..binding import BLANK, bind
-from ..codec import encode
+from ..backends.compiler import BoardCandidate, Identity
 from ..files import json_bytes, replaced_folder, sha256_table, write_bytes, write_json
 from ..machine.cores import affinity
 from ..machine.machine import Machine
+from ..storage.binding import BLANK, bind
+from ..storage.codec import encode
 from .engines import CachedEngine
-from .manifest import PACKAGE, Candidate, Manifest
+from .manifest import PACKAGE, Manifest
 from .pictures import Pictures
 from .proof import Timed
 
@@ -27,7 +27,7 @@ REPORT, ENGINE = "report.json", "engine.json"
 _SCHEMA, _ENGINE_SCHEMA = "edge.report/1", "edge.engine/1"
 
 
-def failed_row(candidate: Candidate, backend: str, gate: str, reason: str) -> dict[str, Any]:
+def failed_row(candidate: BoardCandidate, backend: str, gate: str, reason: str) -> dict[str, Any]:
     """The row of a candidate that gave no engine."""
     return {
         "name": candidate.name,
@@ -47,7 +47,7 @@ def failed_row(candidate: Candidate, backend: str, gate: str, reason: str) -> di
 
 
 def engine_row(
-    candidate: Candidate, backend: str, kept: CachedEngine, proof: Mapping[str, Any], timed: Timed
+    candidate: BoardCandidate, backend: str, kept: CachedEngine, proof: Mapping[str, Any], timed: Timed
 ) -> dict[str, Any]:
     """The row of an engine that was checked and timed.
 
@@ -150,7 +150,7 @@ def write_run(
         write_json(fresh / REPORT, report)
 
 
-def write_engine(folder: Path, candidate: Candidate, manifest: Manifest, kept: CachedEngine, bundle: Path) -> None:
+def write_engine(folder: Path, candidate: BoardCandidate, manifest: Manifest, kept: CachedEngine, bundle: Path) -> None:
     """Fill an empty folder with an engine: ``engine.json``, the artefact and its graph."""
     for name in kept.files:
         shutil.copyfile(str(kept.folder / name), str(folder / name))

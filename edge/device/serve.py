@@ -27,15 +27,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Callable, Mapping, Sequence
 
 import numpy as np
 
-from ..backends.compiler import Built
-from ..codec import encode
+from ..backends.compiler import BoardCandidate, Built
 from ..errors import EdgeError, MachineError, first_line
 from ..machine.machine import read_machine
+from ..storage.codec import encode
 from .bench import BoardBench, Lacking
 from .claim import claim, end_group, lead_group, lock_file
 from .frames import Frame, pack, read_frame
 from .kit import read_result, verify_kit
-from .manifest import Candidate
 from .proof import Options
 
 if TYPE_CHECKING:
@@ -291,8 +290,8 @@ def _bye(desk: Desk, frame: Frame, step: Step) -> Answer:
     return {}, ()
 
 
-def _candidate(row: Mapping[str, Any]) -> Candidate:
-    return Candidate(
+def _candidate(row: Mapping[str, Any]) -> BoardCandidate:
+    return BoardCandidate(
         name=str(row["name"]),
         precision=str(row["precision"]),
         rest=str(row["rest"]),

@@ -20,8 +20,8 @@ from ..accuracy.gate import NONE, Gate, require_enough
 from ..backends.compiler import Compiler, Identity, find_compiler
 from ..errors import EdgeError, InputError, MachineError
 from ..files import replaced_folder
-from ..guard import parsing
 from ..machine.machine import ROOT, Machine, read_machine
+from ..safety.guard import parsing
 from ..task.task import SegmentationTask
 from .clock import measure_idle
 from .engines import CachedEngine, obtain

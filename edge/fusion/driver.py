@@ -65,7 +65,7 @@ class Fused:
         applied: in the order of first application.
         max_error: largest absolute difference to the source's output on the given inputs, float32.
         refused: rewrites undone because their proof failed.
-        milliseconds: measured time per set of rewrites, where :func:`edge.fusion.choose` measured.
+        milliseconds: measured time per set of rewrites, where :func:`edge.search.choice.choose` measured.
     """
 
     model: Model

@@ -13,6 +13,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from edge.graph.model import MULTIPLIES
+
 # Largest difference over largest value. A wrong rewrite is off by far more than either.
 _FLOAT32_ROUNDING = 5e-6
 _FLOAT64_ROUNDING = 1e-7  # weights are stored in float32 after folding: one rounding each, 6e-8
@@ -95,7 +97,7 @@ def run_float32(graph: onnx.ModelProto, inputs: Sequence[NDArray[np.float32]]) -
 
 def _depth(graph: onnx.ModelProto) -> int:
     # Rounded weights add up along the graph; the number of layers with weights bounds how often.
-    return max(1, sum(node.op_type in ("Conv", "ConvTranspose", "MatMul", "Gemm") for node in graph.graph.node))
+    return max(1, sum(node.op_type in MULTIPLIES for node in graph.graph.node))
 
 
 def _difference(one: Sequence[NDArray[np.floating]], two: Sequence[NDArray[np.floating]]) -> tuple[float, float]:

@@ -18,15 +18,17 @@ from google.protobuf.message import DecodeError
 from edge.errors import InputError
 from edge.files import replaced_file
 from edge.graph.soundness import require_facts, require_sound, require_tensors
-from edge.guard import parse_json, parsing, require_regular
+from edge.safety.guard import parse_json, parsing, require_regular
+from edge.safety.watchdog import native_call
 from edge.task.task import METADATA_KEY, SegmentationTask
-from edge.watchdog import native_call
 
 _FACTS_KEY = "segedge.facts"
 _QUANTIZED = frozenset(
     ("QuantizeLinear", "DequantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger")
 )
-_MULTIPLIES = frozenset(("Conv", "ConvTranspose", "MatMul", "Gemm"))
+MULTIPLIES = ("Conv", "ConvTranspose", "MatMul", "Gemm")
+"""Operators that multiply and add: nearly all of a network's arithmetic, and what INT8 kernels exist for."""
+
 _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE)
 
 
@@ -223,7 +225,7 @@ def _require_sound_weights(proto: onnx.ModelProto, where: str | Path) -> None:
         name
         for graph in graphs(proto.graph)
         for node in graph.node
-        if node.op_type in _MULTIPLIES
+        if node.op_type in MULTIPLIES
         for name in node.input[1:]
     }
     for tensor in tensors(proto):

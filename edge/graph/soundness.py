@@ -8,8 +8,8 @@ from pathlib import Path
 import onnx
 
 from edge.errors import InputError
-from edge.guard import parsing
-from edge.limits import exceeded, limits
+from edge.safety.guard import parsing
+from edge.safety.limits import exceeded, limits
 
 _REMEDY = "export the model again"
 _KNOWN_TYPES = frozenset(onnx.TensorProto.DataType.values())

@@ -15,8 +15,8 @@ from edge.errors import InputError
 from edge.images.image_set import ImageSet, seeded_splits
 from edge.images.manifest import SPLITS
 from edge.images.masks import class_labels
-from edge.images.plane import DTYPES, Plane
 from edge.images.readers.stack import Pixels
+from edge.task.plane import DTYPES, Plane
 from edge.task.task import SegmentationTask
 
 NAME = "in memory"

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from edge.errors import InputError
 from edge.images.masks import class_labels
-from edge.images.plane import Plane
 from edge.images.readers.stack import Layout, Pixels, Stack, naming
 from edge.images.shelf import Shelf
+from edge.task.plane import Plane
 from edge.task.statistics import Statistics
 from edge.task.task import SegmentationTask
 

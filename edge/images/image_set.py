@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from edge.errors import InputError
 from edge.images.case import Case
 from edge.images.manifest import NAME, Row, read_manifest
-from edge.images.plane import Plane
 from edge.images.readers import SUFFIXES, always_one, is_image_name, stem
 from edge.images.readers.stack import Layout
 from edge.images.shelf import Shelf
+from edge.task.plane import Plane
 from edge.task.task import SegmentationTask
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from PIL import Image
 from edge.errors import InputError
 from edge.images.arrays import ArraySample
 from edge.images.image_set import VOLUME_COLUMN, ImageSet, Sample, pixel_digest
-from edge.images.plane import Plane
+from edge.task.plane import Plane
 
 PERSON_COLUMNS = ("patient", "subject", "case", VOLUME_COLUMN)
 """Columns whose values must not appear in two splits: slices of one body are as good as copies."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge.errors import InputError
-from edge.images.plane import Plane
 from edge.images.readers import open_image
+from edge.task.plane import Plane
 
 
 def read_image(path: Path) -> Plane:

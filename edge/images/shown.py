@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.images.plane import Plane
+from edge.task.plane import Plane
 from edge.task.task import SegmentationTask
 
 _STRETCH = (0.5, 99.5)

@@ -15,11 +15,10 @@ import onnx
 
 from edge.errors import InputError
 from edge.graph.macs import node_macs, static_shapes
-from edge.graph.model import Model
+from edge.graph.model import MULTIPLIES, Model
 from edge.targets.target import UNKNOWN, Target
 
 KIND = "estimate"
-HEAVY = ("Conv", "ConvTranspose", "MatMul", "Gemm")
 # Compilers compute these in the layer before, so that they move no data of their own.
 POINTWISE = frozenset(
     (
@@ -169,7 +168,7 @@ def _layers(model: Model, precision: str, rest: str, peaks: Peaks) -> list[Layer
     for node in proto.graph.node:
         if node.op_type in FREE:
             continue
-        kind = precision if node.op_type in HEAVY else rest
+        kind = precision if node.op_type in MULTIPLIES else rest
         merged = node.op_type in POINTWISE and node.input[0] not in weights and readers[node.input[0]] == 1
         elements = _elements(node, shapes, merged)
         if elements:

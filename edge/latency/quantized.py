@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import onnx
 
 from edge.graph.macs import Shapes, node_macs, static_shapes
-from edge.graph.model import Model
-from edge.latency.estimate import BYTES, FREE, HEAVY, POINTWISE, LayerEstimate, Peaks, layer_estimate
+from edge.graph.model import MULTIPLIES, Model
+from edge.latency.estimate import BYTES, FREE, POINTWISE, LayerEstimate, Peaks, layer_estimate
 
 _ROUND, _UNROUND = "QuantizeLinear", "DequantizeLinear"
 _INT8 = "int8"
@@ -97,7 +97,7 @@ def _row(node: onnx.NodeProto, wiring: _Wiring, rest: str, peaks: Peaks) -> Laye
             return None
         size = (full + BYTES[_INT8]) * wiring.elements(source)
         return layer_estimate(node, rest, 0, size, peaks)
-    quantized = node.op_type in HEAVY and all(name in wiring.rounded for name in node.input[:2])
+    quantized = node.op_type in MULTIPLIES and all(name in wiring.rounded for name in node.input[:2])
     merged = [name for name in node.input if wiring.merged_into(name) is not None]
     read = sum(
         wiring.elements(name) * (BYTES[_INT8] if name in wiring.rounded else full)

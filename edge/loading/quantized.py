@@ -14,11 +14,10 @@ import onnx
 from numpy.typing import NDArray
 
 from edge.errors import InputError
-from edge.graph.model import Model
+from edge.graph.model import MULTIPLIES, Model
 from edge.loading.normalize.edit import array_of, drop_unread, fresh, inferred, makers, set_output
 from edge.loading.normalize.edit import node as new_node
 from edge.loading.normalize.step import attribute
-from edge.quantization.graph import OPERATORS
 
 _NONNEGATIVE = frozenset(("Relu", "Clip", "Sigmoid", "Softmax", "HardSigmoid"))
 QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
@@ -84,7 +83,7 @@ def on_products(model: Model) -> Model:
     proto.CopyFrom(model.proto)
     pairs = _pairs(proto)
     for node in proto.graph.node:
-        if node.op_type not in (*OPERATORS, QUANTIZE):
+        if node.op_type not in (*MULTIPLIES, QUANTIZE):
             node.input[:] = [pairs.get(name, name) for name in node.input]
     for output in proto.graph.output:
         if output.name in pairs:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.errors import InputError
-from edge.guard import parsing, require_regular
+from edge.safety.guard import parsing, require_regular
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -91,7 +91,7 @@ def _from_smi() -> Gpu | None:
 
 def _from_cuda() -> Gpu | None:
     """A Jetson has no ``nvidia-smi`` of use, but it has the runtime."""
-    from edge.backends.tensorrt.cuda import open_cuda
+    from edge.machine.cuda import open_cuda
 
     try:
         major, minor = open_cuda().capability()

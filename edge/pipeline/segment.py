@@ -19,7 +19,6 @@ from edge.backends.engine import Runner
 from edge.errors import InputError, MachineError
 from edge.files import replaced_file
 from edge.images.case import Case
-from edge.images.plane import Plane
 from edge.images.readers import stem
 from edge.images.readers.stack import Layout
 from edge.images.shelf import Shelf
@@ -27,6 +26,7 @@ from edge.images.writers import holds_classes_apart, suffix_of, write_mask
 from edge.images.writers.mask import Mask
 from edge.latency.pixels import PixelRun
 from edge.task.fit import take_back
+from edge.task.plane import Plane
 from edge.task.task import SegmentationTask
 
 _MOST_BITS = 8

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from edge.backends.onnxruntime import Intermediates
 from edge.errors import InputError
-from edge.graph.model import Model
+from edge.graph.model import MULTIPLIES, Model
 from edge.quantization.clip_trials import Trial, best_clips
 from edge.quantization.clipping import METHODS, mse
-from edge.quantization.graph import OPERATORS, quantizable
+from edge.quantization.graph import quantizable
 from edge.quantization.histogram import Histogram
 from edge.quantization.ranges import Clip, Convergence, Ranges, TensorRange
 
@@ -55,7 +55,7 @@ def calibrate(
     """
     if method is not None and method not in METHODS:
         raise InputError(f"calibration method {method!r} is unknown; known are {', '.join(METHODS)}")
-    names = quantizable(model, OPERATORS) if tensors is None else list(dict.fromkeys(tensors))
+    names = quantizable(model, MULTIPLIES) if tensors is None else list(dict.fromkeys(tensors))
     histograms = {name: Histogram() for name in names}
     probes = [Intermediates(model, group) for group in _groups(model, names)]
     kept, snapshots, images = _Spread(TRIAL_IMAGES), _Snapshots(), 0

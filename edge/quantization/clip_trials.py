@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from edge.backends.onnxruntime import Intermediates
-from edge.graph.model import Model
-from edge.quantization.graph import OPERATORS
+from edge.graph.model import MULTIPLIES, Model
 from edge.quantization.grid import Grid, grid_for
 
 _SAME = 0.03  # proposals closer than this are one
@@ -79,7 +78,7 @@ def _trial_graph(model: Model, trials: Sequence[Trial]) -> tuple[onnx.ModelProto
     proto.CopyFrom(model.proto)
     readers: dict[str, list[onnx.NodeProto]] = {}
     for node in model.proto.graph.node:
-        if node.op_type in OPERATORS:
+        if node.op_type in MULTIPLIES:
             for name in dict.fromkeys(node.input[:2]):
                 readers.setdefault(name, []).append(node)
     scores: dict[str, tuple[int, str]] = {}

@@ -10,11 +10,8 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from edge.graph.model import Model
+from edge.graph.model import MULTIPLIES, Model
 from edge.task.task import SegmentationTask
-
-OPERATORS = ("Conv", "ConvTranspose", "MatMul", "Gemm")
-"""What INT8 arithmetic exists for; their operands are what gets rounded."""
 
 _POSITIVE = {
     "Abs", "Exp", "HardSigmoid", "Relu", "ReduceL1", "ReduceL2", "ReduceSumSquare", "Sigmoid", "Softmax", "Softplus",
@@ -103,7 +100,7 @@ def constant(value: ir.Value | None) -> NDArray[np.float32] | None:
     return None if tensor is None else tensor.numpy()
 
 
-def quantizable(model: Model, op_types: tuple[str, ...] = OPERATORS) -> list[str]:
+def quantizable(model: Model, op_types: tuple[str, ...] = MULTIPLIES) -> list[str]:
     """Names of the tensors that nodes of these types read and that are computed, in graph order."""
     graph = model.to_ir().graph
     names = (value.name for node in graph if node.op_type in op_types for value in activations(node))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edge.errors import InputError
 from edge.files import read_document, write_json
-from edge.guard import parsing
+from edge.safety.guard import parsing
 
 SCHEMA = "edge.ranges/1"
 

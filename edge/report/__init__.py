@@ -22,6 +22,6 @@ __all__ = [
     "write_report",
 ]
 
-from edge.api.package import make_callable
+from edge import make_callable
 
 make_callable(__name__)

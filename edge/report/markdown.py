@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from edge.guard import printable
 from edge.report import words
 from edge.report.changes import Change, changes, summary
 from edge.report.gate_table import gate_table
 from edge.report.headline import badges, headline, not_taken
 from edge.report.results import EngineRow, Report
+from edge.safety.guard import printable
 
 _HEADER = ("engine", "ms p50", "p99", "× FP32", "Dice", "kept", "IoU kept", "agreement", "parity", "size", "gate")
 

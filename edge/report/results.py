@@ -247,7 +247,7 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """What ``report.json`` holds."""
-        from edge.codec import encode
+        from edge.storage.codec import encode
 
         return {"schema": SCHEMA, **encode(self)}
 
@@ -258,6 +258,6 @@ class Report:
         Raises:
             ValueError: a key is missing or of another kind; the message names it.
         """
-        from edge.codec import decode
+        from edge.storage.codec import decode
 
         return decode(cls, dict(table))

@@ -10,7 +10,7 @@ from ..errors import InputError
 from .channels import depths, expected
 
 if TYPE_CHECKING:
-    from ..images.plane import Plane
+    from .plane import Plane
     from .task import SegmentationTask
 
 

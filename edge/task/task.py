@@ -31,13 +31,13 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, Se
 import numpy as np
 
 from ..errors import InputError
-from ..images.plane import Plane, as_plane
 from . import channels as _channels
 from .checks import require_sound
 from .decide import cut, decide
 from .fit import Placement, place, put, take_back
 from .intensity import Intensity, apply, figures, learn, takes_figures
 from .normalize import normalized, padding
+from .plane import Plane, as_plane
 from .refusal import require_spoken_of
 from .resample import resize
 from .statistics import Statistics

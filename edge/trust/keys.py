@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge.errors import InputError, MachineError
 from edge.files import write_bytes
-from edge.guard import parsing, read_bytes
+from edge.safety.guard import parsing, read_bytes
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

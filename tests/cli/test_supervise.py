@@ -14,7 +14,7 @@ import pytest
 SCRIPT = """
 import ctypes, signal, sys, time
 from edge.cli.supervise import supervise
-from edge.watchdog import native_call
+from edge.safety.watchdog import native_call
 
 def run():
     how = sys.argv[1]
@@ -29,7 +29,7 @@ def run():
         with native_call("net.onnx", "the checker"):
             ctypes.PyDLL(None).sleep(60)
     elif how == "late":
-        from edge.limits import Limits, limited
+        from edge.safety.limits import Limits, limited
         with limited(Limits(native_seconds=1)), native_call("net.onnx", "the checker"):
             ctypes.PyDLL(None).sleep(60)
     elif how == "crash":

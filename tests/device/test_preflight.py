@@ -6,7 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from edge.device.manifest import Candidate, Manifest
+from edge.backends.compiler import BoardCandidate
+from edge.device.manifest import Manifest
 from edge.device.preflight import generation, preflight, require_target
 from edge.errors import MachineError
 from edge.machine.machine import read_machine
@@ -19,7 +20,7 @@ GRAPH = "candidates/int8/graph.onnx"
 def bundle(target="jetson-orin-nano-8gb", jetpack="6.2", tensorrt="10.3.0", graph_bytes=4 << 20):
     runs_on = {"kind": "jetson", "architecture": "aarch64", "module": target, "jetpack": jetpack, "tensorrt": tensorrt}
     empty = {name: {} for name in ("model", "task", "gate", "data", "reference", "versions")}
-    candidate = Candidate("int8", "int8", "fp16", GRAPH, "0" * 64, GRAPH, {})
+    candidate = BoardCandidate("int8", "int8", "fp16", GRAPH, "0" * 64, GRAPH, {})
     return Manifest(
         sha256="0" * 64,
         title="tiny",

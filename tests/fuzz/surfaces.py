@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from edge.binding import BLANK, bind
+from edge.storage.binding import BLANK, bind
 from tests.fixtures import forge
 from tests.fixtures.discs import TASK, disc_network, write_discs
 from tests.fixtures.report_example import example
@@ -166,8 +166,8 @@ def _folders(place: Path) -> list[Surface]:
 
 
 def _archives(place: Path) -> list[Surface]:
-    from edge.arrays import read_arrays
     from edge.bundle.archive import unpack
+    from edge.storage.arrays import read_arrays
 
     text = forge.manifest()
     whole = forge.archive(forge.head(text), forge.body())

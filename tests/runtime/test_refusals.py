@@ -15,7 +15,7 @@ import pytest
 import tomllib
 from PIL import Image
 
-from edge.binding import BLANK, bind
+from edge.storage.binding import BLANK, bind
 from edge.task.task import SegmentationTask
 from edge.trust.keys import TRUSTED_FOLDER, new_key
 from edge.trust.signature import sign

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from edge.fusion import choose
 from edge.fusion.driver import rewritten
 from edge.graph.macs import count_macs
 from edge.graph.model import Model
+from edge.search.choice import choose
 from tests.fixtures.graph_builder import Builder
 
 

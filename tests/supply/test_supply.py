@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from edge.limits import Limits
+from edge.safety.limits import Limits
 from supply import advisories, sbom
 from tests.fixtures import forge
 

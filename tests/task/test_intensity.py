@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from edge.errors import InputError
-from edge.images.plane import Plane
 from edge.task.intensity import Intensity
+from edge.task.plane import Plane
 from edge.task.task import SegmentationTask
 
 RNG = np.random.default_rng(9)

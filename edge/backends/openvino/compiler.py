@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterable
+from typing import Iterable
 
 from ...machine.cores import physical_cores
 from ...machine.machine import read_machine
-from ..compiler import Built, Compiler, Identity
+from ..compiler import BoardCandidate, Built, Compiler, Identity
 from .faults import openvino_faults
 from .network import compile_network, count_convolutions, read_network, save_network, version
 from .runner import OpenVinoRunner, capabilities, load_network, require_precision
-
-if TYPE_CHECKING:
-    from ...device.manifest import Candidate
 
 ARTEFACT, WEIGHTS = "model.xml", "model.bin"
 
@@ -27,12 +24,12 @@ class OpenVinoCompiler(Compiler):
         able = " ".join(sorted(capabilities()))
         return Identity("OpenVINO", version().split("-")[0], read_machine().model, able)
 
-    def build(self, candidate: Candidate, graph: Path, folder: Path, timings: Path, workspace: int) -> Built:
+    def build(self, candidate: BoardCandidate, graph: Path, folder: Path, timings: Path, workspace: int) -> Built:
         """Compile and store the IR; neither timings nor a workspace are used."""
         where = f"graph {candidate.name}"
         return compile_graph(graph.read_bytes(), candidate.rest, folder, where, nodes=candidate.nodes)
 
-    def load(self, candidate: Candidate, folder: Path, built: Built, output: str | None) -> OpenVinoRunner:
+    def load(self, candidate: BoardCandidate, folder: Path, built: Built, output: str | None) -> OpenVinoRunner:
         """Compile the IR for this CPU, for all its physical cores."""
         return load_network(folder / built.artefact, candidate.rest, None, output)
 

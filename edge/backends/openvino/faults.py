@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Iterator
 
 from ...errors import EdgeError, InputError, machine_fault
-from ...watchdog import native_call
+from ...safety.watchdog import native_call
 
 # Lines of a chained exception that say where it was raised and what was tried, never why.
 _FRAMES = re.compile(

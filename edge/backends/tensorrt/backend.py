@@ -12,12 +12,12 @@ from typing import Any
 from edge.backends.engine import Candidate, Engine
 from edge.backends.tensorrt.build import make_logger, make_object
 from edge.backends.tensorrt.compiler import import_flavour
-from edge.backends.tensorrt.cuda import open_cuda
 from edge.backends.tensorrt.engine import audit, compile_plan, faults, load_plan, write_engine
 from edge.backends.tensorrt.plan import PlanLayer, inspector_layers
 from edge.backends.tensorrt.runner import PlanRunner
 from edge.backends.tensorrt.settings import ENTERPRISE
 from edge.errors import MachineError
+from edge.machine.cuda import open_cuda
 from edge.targets.target import UNKNOWN, Target
 
 _INSTALL = "pip install 'segedge[tensorrt]' on a machine with an NVIDIA GPU, or use JetPack's own on a Jetson"

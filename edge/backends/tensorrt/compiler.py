@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Iterable
+from typing import Any, Iterable
 
 from ...errors import MachineError
 from ...files import write_bytes
-from ..compiler import Built, Compiler, Identity
+from ...machine.cuda import Cuda, open_cuda
+from ..compiler import BoardCandidate, Built, Compiler, Identity
 from ..runner import ConvCounts
 from .build import build_plan, make_logger, make_object
-from .cuda import Cuda, open_cuda
 from .plan import PlanLayer, count_precisions, inspector_layers, rtx_layers
 from .run import TensorRtRunner
 from .runner import PlanRunner
 from .settings import ENTERPRISE, RTX, BuildRequest, find_settings
-
-if TYPE_CHECKING:
-    from ...device.manifest import Candidate
 
 _ARTEFACT = "model.plan"
 
@@ -42,7 +39,7 @@ class TensorRtCompiler(Compiler):
         major, minor = self._device().capability()
         return Identity(self.title, version, f"NVIDIA GPU, SM {major}.{minor}", f"{major}.{minor}")
 
-    def build(self, candidate: Candidate, graph: Path, folder: Path, timings: Path, workspace: int) -> Built:
+    def build(self, candidate: BoardCandidate, graph: Path, folder: Path, timings: Path, workspace: int) -> Built:
         trt = self._module()
         typed = candidate.typed if candidate.typed is not None else self.flavour == RTX
         wish = BuildRequest(
@@ -59,7 +56,7 @@ class TensorRtCompiler(Compiler):
             write_bytes(timings, made.timing_cache)
         return Built(_ARTEFACT, (_ARTEFACT,), made.seconds, self._count(made.plan), made.warnings)
 
-    def load(self, candidate: Candidate, folder: Path, built: Built, output: str | None) -> PlanRunner:
+    def load(self, candidate: BoardCandidate, folder: Path, built: Built, output: str | None) -> PlanRunner:
         plan = (folder / built.artefact).read_bytes()
         return PlanRunner(TensorRtRunner(self._module(), plan, self._device()), output)
 

@@ -11,13 +11,13 @@ import onnx
 
 from edge.backends.engine import Candidate, ConvCounts, Engine
 from edge.backends.tensorrt.build import Built, build_plan
-from edge.backends.tensorrt.cuda import Cuda, open_cuda
 from edge.backends.tensorrt.plan import PlanLayer, convolution_precisions, count_precisions, plan_version
 from edge.backends.tensorrt.run import TensorRtRunner
 from edge.backends.tensorrt.runner import PlanRunner
 from edge.backends.tensorrt.settings import BuildRequest, find_settings
 from edge.errors import InputError, MachineError
 from edge.graph.model import Model
+from edge.machine.cuda import Cuda, open_cuda
 from edge.targets.target import Target
 
 ARTEFACT = "model.plan"

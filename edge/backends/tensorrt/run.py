@@ -15,9 +15,9 @@ from typing import Any, Mapping
 import numpy as np
 
 from ...errors import InputError, MachineError
+from ...machine.cuda import Cuda
 from ..runner import Timing
 from .build import make_logger, make_object
-from .cuda import Cuda
 from .plan import PlanLayer, inspector_layers, plan_version
 
 # By name: `trt.nptype` knows no INT64 on 8.x and no BF16 anywhere.

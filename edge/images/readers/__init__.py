@@ -8,8 +8,8 @@ from importlib import import_module
 from pathlib import Path
 
 from edge.errors import InputError
-from edge.guard import picture_format, require_regular
 from edge.images.readers.stack import Layout, Stack
+from edge.safety.guard import picture_format, require_regular
 
 _HEAD = 352  # bytes: as far as the mark of a NIfTI file
 _NIFTI_SUFFIXES = (".nii", ".nii.gz")

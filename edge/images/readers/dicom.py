@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import InputError, MachineError, first_line
-from edge.guard import parsing, require_pixels
 from edge.images.grid import Affine, View, choose_view
 from edge.images.readers.dicom_frames import Frame, frames_of, read_frames
 from edge.images.readers.extra import medical
 from edge.images.readers.stack import Layout, Pixels, Stack, naming, rescaled, settled
 from edge.images.readers.voxels import Voxels, spooled
+from edge.safety.guard import parsing, require_pixels
 
 _REMEDY = "export it again"
 _SAME_POSITION_MM = 1e-3

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from edge.errors import InputError
-from edge.guard import parsing
 from edge.images.grid import choose_view
 from edge.images.readers.extra import medical
 from edge.images.readers.stack import Layout, Pixels, Stack, naming
+from edge.safety.guard import parsing
 
 _REMEDY = "export it again"
 

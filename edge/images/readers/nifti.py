@@ -10,12 +10,12 @@ from typing import IO, Any, cast
 import numpy as np
 
 from edge.errors import InputError
-from edge.guard import parsing
 from edge.images.grid import Affine, View, choose_view
 from edge.images.readers.extra import medical
 from edge.images.readers.stack import Layout, Pixels, Stack, naming, rescaled
 from edge.images.readers.voxels import Voxels, inflated
-from edge.limits import exceeded, limits
+from edge.safety.guard import parsing
+from edge.safety.limits import exceeded, limits
 
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _REMEDY = "convert or copy it again"

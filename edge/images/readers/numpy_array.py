@@ -10,10 +10,10 @@ from typing import IO, Any
 import numpy as np
 
 from edge.errors import InputError
-from edge.guard import parsing
 from edge.images.readers.stack import Layout, Pixels, Stack, naming, settled
 from edge.images.readers.voxels import Voxels, inflated
-from edge.limits import exceeded, limits
+from edge.safety.guard import parsing
+from edge.safety.limits import exceeded, limits
 
 AXES = ("hw", "chw", "hwc", "dhw", "dchw", "dhwc")
 _REMEDY = "save it again with numpy.save"

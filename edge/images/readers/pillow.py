@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from edge.errors import InputError
-from edge.guard import parsing, require_picture, require_pixels
 from edge.images.readers.stack import Layout, Pixels, Stack, naming, settled
+from edge.safety.guard import parsing, require_picture, require_pixels
 
 REMEDY = "replace or remove it"
 _FORMATS = {"JPEG": ("JPEG", "MPO")}  # a photograph with its preview: the first picture is the photograph

@@ -37,7 +37,7 @@ class Pixels:
     """One decoded plane.
 
     Attributes:
-        values: ``[h, w]`` or ``[h, w, channels]``, of a type of :data:`edge.images.plane.DTYPES`.
+        values: ``[h, w]`` or ``[h, w, channels]``, of a type of :data:`edge.task.plane.DTYPES`.
         bits_stored: where the file says that it uses fewer bits than the type has.
         turned: the EXIF orientation it was turned upright by; 1 is as stored.
         palette: of a mask with one, the colour (24 bits, red first) of each value.

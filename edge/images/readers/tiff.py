@@ -13,10 +13,10 @@ import tifffile
 from numpy.typing import NDArray
 
 from edge.errors import InputError
-from edge.guard import parsing, require_picture, require_pixels
 from edge.images.readers.pillow import REMEDY, as_levels, decode, image_values, open_picture, open_picture_mask
 from edge.images.readers.stack import Layout, Pixels, Stack, naming, settled, whole_numbers
 from edge.images.readers.voxels import Voxels
+from edge.safety.guard import parsing, require_picture, require_pixels
 
 _CHANNELS = "SC"
 _INVERTED, _PALETTE = 0, 3  # photometric interpretations

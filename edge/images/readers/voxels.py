@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import MACHINE_FAULTS, InputError, MachineError
-from edge.limits import exceeded, limits
+from edge.safety.limits import exceeded, limits
 
 _BLOCK = 4 << 20
 _WORTH_A_READ = 4096  # bytes in a row below which reading the gaps too is faster

@@ -26,7 +26,7 @@ std::string text_or_empty(const json::Value& table, std::string_view key) {
   return value != nullptr && value->is_string() ? value->string() : std::string();
 }
 
-/// The document says its own hash, taken with the hash's digits as zeros (edge/binding.py).
+/// The document says its own hash, taken with the hash's digits as zeros (edge/storage/binding.py).
 void require_bound(const std::string& path, const std::string& text, const json::Value& table) {
   if (table.find("binding") == nullptr) {
     fail_input(path + ": is bound by no hash, as older versions wrote it; build the engine again");

@@ -11,10 +11,10 @@ import pytest
 from edge.backends import find_backend
 from edge.backends.engine import Candidate
 from edge.backends.tensorrt.backend import TensorRt
-from edge.backends.tensorrt.cuda import open_cuda
 from edge.backends.tensorrt.torch import PAIRS, TorchTensorRt, load_network, require_pair
 from edge.errors import InputError, MachineError
 from edge.graph.model import Model
+from edge.machine.cuda import open_cuda
 from edge.targets.local import resolve
 from edge.targets.target import find_target
 from edge.task.task import SegmentationTask

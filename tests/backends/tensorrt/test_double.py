@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 import pytest
 
-from edge.backends.tensorrt.cuda import CudaRuntime
 from edge.errors import MachineError
+from edge.machine.cuda import CudaRuntime
 from tests.fixtures.tensorrt.api import recorded_versions
 from tests.fixtures.tensorrt.build import Logger as PlayedLogger
 from tests.fixtures.tensorrt.install import installed, open_gpu

@@ -12,12 +12,12 @@ from edge.accuracy.sqnr import sqnr_db
 from edge.backends.engine import Candidate
 from edge.backends.onnxruntime import reference
 from edge.backends.tensorrt.build import build_plan
-from edge.backends.tensorrt.cuda import open_cuda
 from edge.backends.tensorrt.engine import wish_for
 from edge.backends.tensorrt.plan import inspector_layers, rtx_layers
 from edge.backends.tensorrt.run import TensorRtRunner
 from edge.backends.tensorrt.settings import ENTERPRISE, RTX, find_settings
 from edge.errors import InputError, MachineError
+from edge.machine.cuda import open_cuda
 from edge.quantization.calibrate import calibrate
 from edge.targets.target import find_target
 from tests.fixtures.bundle_example import SIZE, tiny_unet

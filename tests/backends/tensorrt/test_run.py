@@ -8,10 +8,10 @@ import onnx
 import pytest
 
 from edge.backends.tensorrt.build import build_plan
-from edge.backends.tensorrt.cuda import CudaRuntime, open_cuda
 from edge.backends.tensorrt.run import TensorRtRunner
 from edge.backends.tensorrt.settings import BuildRequest, find_settings
 from edge.errors import InputError, MachineError
+from edge.machine.cuda import CudaRuntime, open_cuda
 from tests.fixtures.tensorrt.install import installed
 from tests.fixtures.tensorrt.run import Runtime
 

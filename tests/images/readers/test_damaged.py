@@ -75,7 +75,7 @@ def test_a_damaged_file_is_one_sentence(tmp_path: Path, name: str) -> None:
 
 
 def test_a_packed_volume_inflates_to_no_more_than_the_limit(tmp_path: Path) -> None:
-    from edge.limits import Limits, limited
+    from edge.safety.limits import Limits, limited
 
     path = tmp_path / "bomb.nii.gz"
     whole = write_nifti(tmp_path / "x.nii", np.zeros((64, 64, 64), np.int16), np.eye(4)).read_bytes()

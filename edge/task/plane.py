@@ -12,7 +12,7 @@ from ..errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..task.statistics import Statistics
+    from .statistics import Statistics
 
 DTYPES = ("uint8", "uint16", "int16", "float32")
 """What values may be. A reader widens anything else to the next that holds every value."""

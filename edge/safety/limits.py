@@ -10,7 +10,7 @@ import contextlib
 from dataclasses import dataclass, fields, replace
 from typing import Iterator
 
-from .errors import InputError
+from ..errors import InputError
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import sys
 import numpy as np
 import pytest
 
-from edge.backends.tensorrt.cuda import CudaRuntime, find_library, open_cuda
 from edge.errors import MachineError
+from edge.machine.cuda import CudaRuntime, find_library, open_cuda
 from tests.fixtures.tensorrt.gpu import compile_cudart
 
 
@@ -96,7 +96,7 @@ def test_the_newest_runtime_that_the_driver_serves_is_taken(tmp_path, monkeypatc
         # Under a name of its own inside: nothing else of this process shall find it as libcudart.
         compile_cudart(lib, "8.6", devices, f"{site.name}-{devices}.so").rename(lib / name)
     monkeypatch.setattr(sys, "path", [str(both)])
-    monkeypatch.setattr("edge.backends.tensorrt.cuda._LIBRARIES", ("libcudart.so.13", "libcudart.so.12"))
+    monkeypatch.setattr("edge.machine.cuda._LIBRARIES", ("libcudart.so.13", "libcudart.so.12"))
     monkeypatch.setattr("ctypes.util.find_library", lambda name: None)
     real = ctypes.CDLL
     monkeypatch.setattr("ctypes.CDLL", lambda name: real(name) if str(tmp_path) in name else _absent(name))

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from edge import swap as swapping
 from edge.files import replaced_file, replaced_folder
-from edge.swap import sweep
+from edge.storage import swap as swapping
+from edge.storage.swap import sweep
 
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-import edge.swap as swapping
+import edge.storage.swap as swapping
 from edge.files import replaced_folder, write_text
 
 place, at, exchange = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "exchange"
@@ -88,7 +88,7 @@ def test_two_runs_at_once_leave_one_of_them_whole(tmp_path: Path, exchange: bool
     script = f"""
 import sys
 from pathlib import Path
-import edge.swap as swapping
+import edge.storage.swap as swapping
 from edge.files import replaced_folder
 if not {exchange}:
     swapping._rename2 = lambda *_: False
@@ -107,7 +107,9 @@ for _ in range(100):
 def test_what_a_living_process_writes_is_not_swept(tmp_path: Path) -> None:
     place = tmp_path / "run"
     with replaced_folder(place, "report.json") as fresh:
-        code = "import sys; from pathlib import Path; from edge.swap import sweep; print(sweep(Path(sys.argv[1])))"
+        code = (
+            "import sys; from pathlib import Path; from edge.storage.swap import sweep; print(sweep(Path(sys.argv[1])))"
+        )
         other = subprocess.run([sys.executable, "-c", code, str(place)], capture_output=True, text=True, check=True)
         assert other.stdout.strip() == "[]" and fresh.is_dir()
         (fresh / "report.json").write_text("new")

@@ -6,9 +6,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from edge.arrays import parse_array, read_arrays
 from edge.errors import InputError
-from edge.limits import Limits, limited
+from edge.safety.limits import Limits, limited
+from edge.storage.arrays import parse_array, read_arrays
 
 
 def _archive(path, members, compression=zipfile.ZIP_DEFLATED):

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Sequence
 
 import numpy as np
 
-from .errors import InputError
-from .guard import parsing, require_regular
-from .limits import exceeded, limits
+from ..errors import InputError
+from ..safety.guard import parsing, require_regular
+from ..safety.limits import exceeded, limits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

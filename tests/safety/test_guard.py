@@ -7,7 +7,7 @@ import os
 import pytest
 
 from edge.errors import InputError, MachineError
-from edge.guard import (
+from edge.safety.guard import (
     PARSER_FAULTS,
     parse_json,
     parsing,
@@ -19,7 +19,7 @@ from edge.guard import (
     require_plain,
     require_regular,
 )
-from edge.limits import Limits, limited, limits, parse_limits
+from edge.safety.limits import Limits, limited, limits, parse_limits
 
 
 @pytest.mark.parametrize("fault", PARSER_FAULTS, ids=lambda fault: fault.__name__)

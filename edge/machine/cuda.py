@@ -14,7 +14,7 @@ from typing import Any, Callable, Sequence
 
 import numpy as np
 
-from ...errors import MachineError
+from ..errors import MachineError
 
 _LIBRARIES = ("libcudart.so.13", "libcudart.so.12", "libcudart.so.11.0", "libcudart.so")
 _TOOLKIT_FOLDER = "/usr/local/cuda/lib64/"

@@ -3,7 +3,7 @@
 import pytest
 
 from edge.errors import InputError
-from edge.limits import Limits, limited, limits, parse_limits
+from edge.safety.limits import Limits, limited, limits, parse_limits
 
 
 def test_limits_hold_as_long_as_the_block():

@@ -18,7 +18,7 @@ import zlib
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
-from .errors import MACHINE_FAULTS, EdgeError, InputError, first_line, machine_fault
+from ..errors import MACHINE_FAULTS, EdgeError, InputError, first_line, machine_fault
 from .limits import exceeded, limits
 
 PARSER_FAULTS: tuple[type[Exception], ...] = (

@@ -1,0 +1,1 @@
+"""Guards of everything that reads what others wrote: limits, checks, and a watch over native code."""
