@@ -1,4 +1,4 @@
-// What one input may ask for: those of edge/limits.py that the runtime reads files by. They belong to the process.
+// What one input may ask for: those of edge/safety/limits.py that the runtime reads files by. They belong to the process.
 #pragma once
 
 #include <cstddef>
