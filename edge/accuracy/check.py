@@ -80,11 +80,11 @@ def check(
         InputError: too few images, or images that do not decode.
     """
     images, reference = standard.images, standard.reference
-    evaluation = evaluate(runner.run, images, task, advance)
+    evaluation = evaluate(runner.run, images, task, advance, reference.outputs)
     parity = None
     if graph is not None:
-        source = dict(zip(reference.names, reference.outputs, strict=True))
-        few = images.spread(standard.parity_images)
+        few, places = images.spread(standard.parity_images), {name: at for at, name in enumerate(reference.names)}
+        source = {sample.name: reference.outputs[places[sample.name]] for sample in few}
         parity = measure_parity(runner, graph, few, parity_bar(precision, rest), source)
     return judged(
         evaluation,

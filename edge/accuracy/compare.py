@@ -12,9 +12,10 @@ from ..task.decide import counted
 from . import scores
 from .bootstrap import Interval, paired
 from .counts import Counts, count, stack
-from .distance import SurfaceDistance, mean_or_none, surface_distance
-from .evaluate import Evaluation
+from .distance import NSD_TOLERANCE, SurfaceDistance, mean_or_none, surface_distance
+from .evaluate import Evaluation, require_same_shape
 from .sqnr import clipped_sqnr_db
+from .volumes import mean_of
 
 if TYPE_CHECKING:
     from .scores import Scores
@@ -77,7 +78,16 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class CaseScore:
-    """Scores of one case, from the counts of all its slices added up; means over classes."""
+    """Scores of one case, means over classes.
+
+    Attributes:
+        name: of the case.
+        images: its slices.
+        dice, reference_dice, iou, reference_iou: from the counts of all its slices added up.
+        hd95, reference_hd95: between surfaces in three dimensions, millimetres; of several volumes in a case their
+            mean; None where no spacing is known, or nowhere both sides have a class.
+        nsd, reference_nsd: surface Dice, likewise.
+    """
 
     name: str
     images: int
@@ -85,6 +95,10 @@ class CaseScore:
     reference_dice: float
     iou: float
     reference_iou: float
+    hd95: float | None = None
+    reference_hd95: float | None = None
+    nsd: float | None = None
+    reference_nsd: float | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +110,8 @@ class CaseScores:
         dice, iou, reference_dice, reference_iou: means.
         retained: Dice of the engine / of the reference.
         rows: one per case, in the order of the images.
+        hd95, reference_hd95, nsd, reference_nsd: means over the cases that have them; see :class:`CaseScore`.
+        tolerance: of the surface Dice, in millimetres.
     """
 
     column: str
@@ -105,6 +121,11 @@ class CaseScores:
     reference_iou: float
     retained: float
     rows: tuple[CaseScore, ...]
+    hd95: float | None = None
+    reference_hd95: float | None = None
+    nsd: float | None = None
+    reference_nsd: float | None = None
+    tolerance: float = NSD_TOLERANCE
 
 
 @dataclass(frozen=True)
@@ -196,12 +217,8 @@ def compare(
     """
     if engine.names != reference.names:
         raise ValueError("engine and reference were scored on different images")
-    shapes = [np.shape(evaluation.outputs)[1:] for evaluation in (engine, reference)]
-    if shapes[0] != shapes[1]:
-        raise InputError(
-            f"the engine returns maps of shape {shapes[0]}, its reference {shapes[1]}; "
-            "compare an engine with the model it was made from"
-        )
+    if engine.sqnr_db is None:
+        require_same_shape(np.shape(engine.outputs)[1:], np.shape(reference.outputs)[1:])
     column = group or find_group([name for name, values in engine.columns.items() if any(values)], strata)
     groups = _column(engine, column) if column else None
 
@@ -223,7 +240,7 @@ def compare(
         recall=scores.mean(scores.recall(engine.counts)),
         precision=scores.mean(scores.precision(engine.counts)),
         agreement=agreement(engine, reference),
-        sqnr_db=clipped_sqnr_db(reference.outputs, engine.outputs, engine.task),
+        sqnr_db=_sqnr_db(engine, reference),
         parity_db=parity_db,
         worst=tuple(sorted(rows, key=lambda r: (r.dice - r.reference_dice, r.dice))[:worst]),
         images=len(engine),
@@ -261,6 +278,13 @@ def agreement(engine: Evaluation, reference: Evaluation) -> float:
     return scores.mean(
         scores.dice(stack(count(ours, theirs, task, counted(truth, task)) for ours, theirs, truth in rows))
     )
+
+
+def _sqnr_db(engine: Evaluation, reference: Evaluation) -> float:
+    """As it was measured on the way, or of the outputs that were kept."""
+    if engine.sqnr_db is not None:
+        return engine.sqnr_db
+    return clipped_sqnr_db(reference.outputs, engine.outputs, engine.task)
 
 
 def retained(score: float, reference: float) -> float:
@@ -342,12 +366,31 @@ def _cases(engine: Evaluation, reference: Evaluation) -> CaseScores | None:
         units.setdefault(value or name, []).append(index)
     ours, theirs = (stack(_at(e.counts, indices).pooled() for indices in units.values()) for e in (engine, reference))
     columns = [function(c) for function in (scores.dice, scores.iou) for c in (ours, theirs)]
+    distances = {name: _distances(engine, reference, indices) for name, indices in units.items()}
     rows = tuple(
-        CaseScore(name, len(indices), *(float(values[row].mean()) for values in columns))
+        CaseScore(name, len(indices), *(float(values[row].mean()) for values in columns), *distances[name])
         for row, (name, indices) in enumerate(units.items())
     )
     dice, reference_dice, iou, reference_iou = (scores.mean(values) for values in columns)
-    return CaseScores(column, dice, reference_dice, iou, reference_iou, retained(dice, reference_dice), rows)
+    hd95, reference_hd95, nsd, reference_nsd = (_mean([row[k] for row in distances.values()]) for k in range(4))
+    return CaseScores(
+        column, dice, reference_dice, iou, reference_iou, retained(dice, reference_dice), rows,
+        hd95, reference_hd95, nsd, reference_nsd,
+    )  # fmt: skip
+
+
+def _distances(engine: Evaluation, reference: Evaluation, indices: Sequence[int]) -> tuple[float | None, ...]:
+    """HD95 of both, then surface Dice of both, over the volumes that some of the images are slices of."""
+    if not engine.slices:
+        return (None,) * 4
+    names = [place.volume for place in (engine.slices[index] for index in indices) if place is not None]
+    (hd95, nsd), (reference_hd95, reference_nsd) = (mean_of(e.volumes, names) for e in (engine, reference))
+    return hd95, reference_hd95, nsd, reference_nsd
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
 
 
 def _at(counts: Counts, chosen: slice | list[int]) -> Counts:

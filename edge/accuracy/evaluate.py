@@ -1,8 +1,9 @@
-"""Run an engine, or a model, over an image set and keep what scores and comparisons need."""
+"""Run an engine, or a model, over an image set and keep what scores and comparisons need, at the same memory for any
+number of images."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Mapping, Sequence
@@ -13,16 +14,22 @@ from ..errors import InputError
 from ..files import replaced_file
 from .counts import Counts, count, stack
 from .distance import surfaces
+from .kept import KeptLabels, KeptOutputs, save_outputs
+from .sqnr import Noise, logit_clip
+from .volumes import Slice, volume_surfaces
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..images.image_set import ImageSet
+    from ..images.plane import Plane
     from ..task.task import SegmentationTask
     from .counts import Labels
     from .distance import Surfaces
+    from .volumes import VolumeSurfaces
 
-    Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    Array = NDArray[np.float32]
+    Run = Callable[[Array], Array]
 
 
 @dataclass(frozen=True)
@@ -34,28 +41,32 @@ class Evaluation:
         names: image names.
         counts: ``[images, classes]`` at the images' own sizes.
         outputs: ``[images, maps, height, width]`` float32, as the graph returned them; of a tiled image, of the tile in
-            its middle.
+            its middle. Empty where they were compared at once, see ``sqnr_db``.
         labels, truth: at each image's own size: ``[h, w]`` uint8 class indices, or ``[classes, h, w]`` where labels
             overlap.
         columns: every further column of the manifest, one value per image ("" where a row has none).
         spacings: millimetres from row to row and from column to column, per image; None where its file does not say.
+        slices: where each image lies in its volume; None for one of no volume, or of one whose spacing is not known.
+        sqnr_db: against the outputs of a reference, where these were given to :func:`evaluate`; else None.
     """
 
     task: SegmentationTask
     names: tuple[str, ...]
     counts: Counts
-    outputs: NDArray[np.float32]
-    labels: tuple[Labels, ...]
-    truth: tuple[Labels, ...]
+    outputs: Array | Sequence[Array]
+    labels: Sequence[Labels]
+    truth: Sequence[Labels]
     columns: Mapping[str, tuple[str, ...]]
     spacings: tuple[tuple[float, float] | None, ...] = ()
+    slices: tuple[Slice | None, ...] = field(default=(), repr=False)
+    sqnr_db: float | None = None
 
     def __len__(self) -> int:
         return len(self.names)
 
     @cached_property
     def surfaces(self) -> Surfaces | None:
-        """HD95 and surface Dice of every image and foreground class; kept.
+        """HD95 and surface Dice of every image and foreground class, in its own plane; kept.
 
         None where SciPy is not installed, as on most boards.
         """
@@ -64,33 +75,49 @@ class Evaluation:
         except ImportError:
             return None
 
+    @cached_property
+    def volumes(self) -> Mapping[str, VolumeSurfaces]:
+        """HD95 and surface Dice of every volume whose spacing is known, in three dimensions; kept.
+
+        Empty where SciPy is not installed.
+        """
+        try:
+            return volume_surfaces(self.labels, self.truth, self.task, self.slices)
+        except ImportError:
+            return {}
+
     def save_outputs(self, path: Path) -> None:
         """Write ``names`` and ``outputs`` as a compressed ``.npz``."""
         with replaced_file(path) as sibling, sibling.open("wb") as stream:
-            np.savez_compressed(stream, names=np.array(self.names), outputs=self.outputs)
+            save_outputs(stream, self.names, self.outputs)
 
 
 def evaluate(
-    run: Run, images: ImageSet, task: SegmentationTask, advance: Callable[[], object] | None = None
+    run: Run,
+    images: ImageSet,
+    task: SegmentationTask,
+    advance: Callable[[], object] | None = None,
+    against: Array | Sequence[Array] | None = None,
 ) -> Evaluation:
-    """Decode, preprocess, run (batch 1), postprocess and count every image.
+    """Decode, preprocess, run (batch 1), postprocess and count every image, one at a time.
 
     Args:
         run: ``[1, channels, height, width]`` float32 to ``[1, maps, height, width]`` float32.
         images: with masks.
         task: owns pre- and post-processing.
         advance: called after each image (progress).
+        against: a reference's outputs for the same images, to be compared with at once; None keeps the outputs.
 
     Raises:
-        InputError: an image or mask that does not decode or fit, or an output of another shape than the task's.
+        InputError: an image or mask that does not decode or fit, or an output of another shape than the task's, or
+            than the reference's.
+        MachineError: no room on the disk for the outputs.
     """
     if not len(images):
         raise InputError(f"{images.root}: no images to score; add some to this split")
-    outputs: NDArray[np.float32] | None = None
+    outputs, labels, truths, noise = KeptOutputs(), KeptLabels(), KeptLabels(), Noise(logit_clip(task))
     counts: list[Counts] = []
-    labels: list[Labels] = []
-    truths: list[Labels] = []
-    spacings: list[tuple[float, float] | None] = []
+    planes: list[tuple[tuple[float, float] | None, Slice | None]] = []
     for index, sample in enumerate(images):
         plane, truth = sample.pair(task)
         output = run(task.preprocess(plane)[None])
@@ -99,24 +126,53 @@ def evaluate(
             raise InputError(
                 f"{sample.image}: the network returned {shape} for a task of {task.maps} classes; correct the task"
             )
-        if outputs is None:
-            outputs = np.empty((len(images), *output.shape[1:]), np.float32)
-        outputs[index] = output[0]
-        labels.append(task.segment(run, plane) if task.fit == "tile" else task.labels(output[0], plane.shape))
+        if against is None:
+            outputs.append(output[0])
+        else:
+            require_same_shape(output[0].shape, against[index].shape)
+            noise.add(against[index], output[0])
+        found = task.segment(run, plane) if task.fit == "tile" else task.labels(output[0], plane.shape)
+        labels.append(found)
         truths.append(truth)
-        spacings.append(plane.spacing)
-        counts.append(count(labels[-1], truth, task))
+        planes.append((plane.spacing, _slice(plane)))
+        counts.append(count(found, truth, task))
         if advance is not None:
             advance()
-    assert outputs is not None
-    names = tuple(sample.name for sample in images)
     return Evaluation(
-        task, names, stack(counts), outputs, tuple(labels), tuple(truths), _columns(images), tuple(spacings)
+        task,
+        tuple(sample.name for sample in images),
+        stack(counts),
+        outputs,
+        labels,
+        truths,
+        _columns(images),
+        tuple(spacing for spacing, _ in planes),
+        tuple(place for _, place in planes),
+        None if against is None else noise.db,
     )
 
 
+def require_same_shape(ours: tuple[int, ...], reference: tuple[int, ...]) -> None:
+    """Refuse to compare an engine with another network.
+
+    Raises:
+        InputError: says both shapes.
+    """
+    if tuple(ours) != tuple(reference):
+        raise InputError(
+            f"the engine returns maps of shape {tuple(ours)}, its reference {tuple(reference)}; "
+            "compare an engine with the model it was made from"
+        )
+
+
+def _slice(plane: Plane) -> Slice | None:
+    if not plane.volume or plane.spacing is None or plane.thickness is None:
+        return None
+    return Slice(plane.volume, plane.index, (plane.thickness, *plane.spacing))
+
+
 def evaluation_of(
-    outputs: NDArray[np.float32],
+    outputs: Array | Sequence[Array],
     truth: Sequence[Labels],
     task: SegmentationTask,
     names: Sequence[str],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +88,7 @@ def _not_finite(reference: Evaluation, where: str) -> Iterator[Fault]:
 def _require_probabilities(reference: Evaluation, where: str) -> None:
     if reference.task.output != "probabilities" or reference.task.activation == "none":
         return
-    low, high = float(reference.outputs.min()), float(reference.outputs.max())
+    low, high = _extent(reference)
     if low < -_UNIT or high > 1 + _UNIT:
         raise InputError(
             f'{where}: the task says output = "probabilities", but the network returned values from {low:.3g} to '
@@ -99,7 +100,7 @@ def _not_repeatable(reference: Evaluation, images: ImageSet, run: Run, where: st
     task = reference.task
     if task.fit == "tile":
         return
-    for sample, first in list(zip(images, reference.outputs, strict=True))[:_TWICE]:
+    for sample, first in islice(zip(images, reference.outputs, strict=True), _TWICE):
         again = run(task.preprocess(sample.plane(task))[None])[0]
         off = float(np.abs(again.astype(np.float64) - first).max())
         if off > _SAME * max(float(np.abs(first).max()), 1e-30):
@@ -155,8 +156,13 @@ def _where(only: NDArray[np.bool_], a: NDArray[np.int64], b: NDArray[np.int64]) 
 
 def _advice(reference: Evaluation) -> str:
     """What to look at first."""
-    task, outputs = reference.task, reference.outputs
-    unit = task.output == "logits" and float(outputs.min()) >= 0 and float(outputs.max()) <= 1 and task.maps == 1
-    if unit:
+    task = reference.task
+    if task.output == "logits" and task.maps == 1 and _extent(reference)[0] >= 0 and _extent(reference)[1] <= 1:
         return 'its outputs lie between 0 and 1: is the task\'s output = "probabilities" rather than "logits"?'
     return "check the weights, the task (channels, scale, mean, std, classes) and the masks"
+
+
+def _extent(reference: Evaluation) -> tuple[float, float]:
+    """The smallest and the largest value that the network returned."""
+    extremes = [(float(output.min()), float(output.max())) for output in reference.outputs]
+    return min(low for low, _ in extremes), max(high for _, high in extremes)

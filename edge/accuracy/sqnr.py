@@ -21,6 +21,47 @@ LOGIT_CLIP = 6.0
 """Logits beyond this are decided (probability under 0.25 %); their error changes no mask."""
 
 
+class Noise:
+    """Power of a signal and of what another differs from it, added up output by output.
+
+    Args:
+        clip: limit both to ``[-clip, clip]`` first.
+    """
+
+    def __init__(self, clip: float | None = None) -> None:
+        self._clip = clip
+        self._power = self._noise = 0.0
+        self._broken = False
+
+    def add(self, signal: Array, noisy: Array) -> None:
+        """One pair of arrays of equal shape, summed in float64.
+
+        Raises:
+            ValueError: the shapes differ.
+        """
+        if np.shape(signal) != np.shape(noisy):
+            raise ValueError(f"outputs of shape {np.shape(signal)} and {np.shape(noisy)} cannot be compared")
+        if self._broken or not (np.isfinite(signal).all() and np.isfinite(noisy).all()):
+            self._broken = True
+            return
+        first, second = (np.asarray(v, np.float64) for v in (signal, noisy))
+        if self._clip is not None:
+            first, second = (v.clip(-self._clip, self._clip) for v in (first, second))
+        self._power += float(np.square(first).sum())
+        self._noise += float(np.square(first - second).sum())
+
+    @property
+    def db(self) -> float:
+        """``10 log10(power / noise)``, see :func:`sqnr_db`."""
+        if self._broken:
+            return -CEILING_DB
+        if self._noise == 0.0:
+            return CEILING_DB
+        if self._power == 0.0:
+            return -CEILING_DB
+        return min(max(10.0 * math.log10(self._power / self._noise), -CEILING_DB), CEILING_DB)
+
+
 def sqnr_db(signal: Array | Sequence[Array], noisy: Array | Sequence[Array], clip: float | None = None) -> float:
     """``10 log10(sum signal^2 / sum (signal - noisy)^2)`` over all elements, summed in float64.
 
@@ -35,34 +76,29 @@ def sqnr_db(signal: Array | Sequence[Array], noisy: Array | Sequence[Array], cli
     Raises:
         ValueError: the shapes differ.
     """
-    power = noise = 0.0
     if len(signal) != len(noisy):
         raise ValueError(f"{len(signal)} and {len(noisy)} outputs cannot be compared")
+    noise = Noise(clip)
     for a, b in zip(signal, noisy):
-        if np.shape(a) != np.shape(b):
-            raise ValueError(f"outputs of shape {np.shape(a)} and {np.shape(b)} cannot be compared")
-        if not (np.isfinite(a).all() and np.isfinite(b).all()):
-            return -CEILING_DB
-        first, second = (np.asarray(v, np.float64) for v in (a, b))
-        if clip is not None:
-            first, second = (v.clip(-clip, clip) for v in (first, second))
-        power += float(np.square(first).sum())
-        noise += float(np.square(first - second).sum())
-    if noise == 0.0:
-        return CEILING_DB
-    if power == 0.0:
-        return -CEILING_DB
-    return min(max(10.0 * math.log10(power / noise), -CEILING_DB), CEILING_DB)
+        noise.add(a, b)
+    return noise.db
 
 
-def clipped_sqnr_db(reference: Array, outputs: Array, task: SegmentationTask) -> float:
+def clipped_sqnr_db(
+    reference: Array | Sequence[Array], outputs: Array | Sequence[Array], task: SegmentationTask
+) -> float:
     """SQNR against the float source: logits clipped to [-6, 6], probabilities as they are.
 
     Args:
         reference, outputs: ``[n, maps, height, width]`` float32.
         task: says whether the graph returns logits.
     """
-    return sqnr_db(reference, outputs, clip=LOGIT_CLIP if task.output == "logits" else None)
+    return sqnr_db(reference, outputs, clip=logit_clip(task))
+
+
+def logit_clip(task: SegmentationTask) -> float | None:
+    """What outputs are limited to before they are compared; None for what are no logits."""
+    return LOGIT_CLIP if task.output == "logits" else None
 
 
 def parity_db(reference: Array | Sequence[Array], outputs: Array | Sequence[Array]) -> float:

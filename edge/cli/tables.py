@@ -86,12 +86,13 @@ def accuracy_text(rows: Sequence[tuple[str, Accuracy, Verdict]]) -> str:
     cells = [(name, *_accuracy_cells(accuracy), _passed(verdict.passed)) for name, accuracy, verdict in rows]
     header = ("engine", "Dice", "kept", "IoU kept", "agreement", "SQNR", "parity", "gate")
     full = [(name, *_full_cells(accuracy)) for name, accuracy, _ in rows]
-    full_header = ("engine", "pooled Dice", "pooled IoU", "HD95 px", "undefined", "detectable", "worst loss")
+    full_header = ("engine", "pooled Dice", "pooled IoU", f"HD95 {_unit(rows)}", "undefined", "detectable", "worst loss")
     reasons = [Text(f"{name}: {reason}") for name, _, verdict in rows for reason in verdict.reasons]
     evidence = [Text(words.evidence([accuracy for _, accuracy, _ in rows]))] if rows else []
-    strata = [block for name, accuracy, _ in rows for block in _strata_blocks(name, accuracy)]
+    parts = (_class_blocks, _strata_blocks, _case_blocks)
+    details = [block for name, accuracy, _ in rows for blocks in parts for block in blocks(name, accuracy)]
     blank = Text("")
-    return _text(_table(header, cells), *reasons, blank, _table(full_header, full), *evidence, *strata)
+    return _text(_table(header, cells), *reasons, blank, _table(full_header, full), *evidence, *details)
 
 
 def scores_text(scores: Mapping[str, float]) -> str:
@@ -219,6 +220,45 @@ def _full_cells(accuracy: Accuracy) -> tuple[str, ...]:
         words.score(accuracy.dice.detectable),
         words.score(accuracy.worst_drop),
     )
+
+
+def _unit(rows: Sequence[tuple[str, Accuracy, Verdict]]) -> str:
+    """What distances between outlines of an image are in."""
+    return next((accuracy.hd95.unit for _, accuracy, _ in rows if accuracy.hd95), "px")
+
+
+def _class_blocks(name: str, accuracy: Accuracy) -> list[ConsoleRenderable]:
+    """A foreground class a row, where there are several."""
+    from rich.text import Text
+
+    if len(accuracy.classes) < 2:
+        return []
+    rows = [
+        (c.name, str(c.present), words.score(c.dice), words.score(c.reference_dice), words.percent(c.retained),
+         words.score(c.iou), words.distance(c.hd95), words.score(c.nsd))
+        for c in accuracy.classes
+    ]  # fmt: skip
+    unit = accuracy.hd95.unit if accuracy.hd95 else "px"
+    header = ("class", "images with it", "Dice", "float model", "kept", "IoU", f"HD95 {unit}", "surface Dice")
+    return [Text(""), Text(f"{name}, by class"), _table(header, rows)]
+
+
+def _case_blocks(name: str, accuracy: Accuracy) -> list[ConsoleRenderable]:
+    """A case a row, and their means below."""
+    from rich.text import Text
+
+    cases = accuracy.cases
+    if cases is None:
+        return []
+    rows = [
+        (c.name, str(c.images), words.score(c.dice), words.score(c.reference_dice), words.score(c.iou),
+         words.distance(c.hd95), words.score(c.nsd))
+        for c in cases.rows
+    ]  # fmt: skip
+    mean = ("mean", "", words.score(cases.dice), words.score(cases.reference_dice), words.score(cases.iou))
+    rows.append((*mean, words.distance(cases.hd95), words.score(cases.nsd)))
+    header = (cases.column, "slices", "Dice", "float model", "IoU", "HD95 mm, 3-D", "surface Dice, 3-D")
+    return [Text(""), Text(f"{name}, by {cases.column}"), _table(header, rows)]
 
 
 def _strata_blocks(name: str, accuracy: Accuracy) -> list[ConsoleRenderable]:

@@ -150,7 +150,9 @@ class Case:
             statistics = self._volume_statistics(task)
         where = f"{self.images[0]}{f' (slice {index})' if self.volume else ''}"
         volume = self.name if self.volume else ""
-        return Plane(pixels.values, self.spacing, name, where, volume, pixels.bits_stored, statistics)
+        grid = self._image_stacks()[0].grid
+        thickness = grid.thickness if self.volume and grid is not None and grid.even else None
+        return Plane(pixels.values, self.spacing, name, where, volume, pixels.bits_stored, statistics, index, thickness)
 
     def mask_pixels(self, index: int, task: SegmentationTask) -> list[Pixels]:
         """One plane of each of its masks' files, as stored.

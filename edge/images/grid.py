@@ -42,10 +42,12 @@ class Grid:
     Attributes:
         affine: ``[4, 4]``, (plane, row, column, 1) to millimetres in LPS.
         shape: planes, rows, columns.
+        even: whether planes are all as far apart as the affine says; False where a slice is missing.
     """
 
     affine: Affine
     shape: tuple[int, int, int]
+    even: bool = True
 
     @property
     def spacing(self) -> tuple[float, float]:

@@ -128,7 +128,9 @@ def _in_full(report: Report, head: str) -> Iterator[str]:
         yield _row(_full_cells(row))
     yield ""
     told = words.evidence([row.accuracy for row in scored if row.accuracy is not None])
-    yield f"{told} HD95 in pixels: shown, never judged. Estimates are not measurements."
+    units = {row.accuracy.hd95.unit for row in scored if row.accuracy and row.accuracy.hd95}
+    unit = "millimetres" if units == {"mm"} else "pixels"
+    yield f"{told} HD95 of outlines in each image, in {unit}: shown, never judged. Estimates are not measurements."
     yield ""
 
 

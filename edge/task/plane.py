@@ -31,6 +31,8 @@ class Plane:
         volume: the volume or patient it belongs to, "" for a picture of its own.
         bits_stored: where the file says that fewer bits are used than the type has (12 of uint16).
         statistics: of its whole volume, where the task asks for ``scope = "volume"``.
+        index: which plane of its volume it is.
+        thickness: millimetres from plane to plane; None where the file does not say, or they are unevenly spaced.
     """
 
     values: NDArray[Any]
@@ -40,6 +42,8 @@ class Plane:
     volume: str = ""
     bits_stored: int | None = None
     statistics: Statistics | None = None
+    index: int = 0
+    thickness: float | None = None
 
     def __post_init__(self) -> None:
         if self.values.dtype.name not in DTYPES or self.values.ndim not in (2, 3) or 0 in self.values.shape:

@@ -36,8 +36,8 @@ def test_numbers_follow_from_the_counts(shifted, reference) -> None:
     assert accuracy.precision == pytest.approx(scores.precision(shifted.counts).mean())
     assert accuracy.parity_db == 41.5
     assert 0 < accuracy.agreement < 1
-    noise = np.square(shifted.outputs.clip(-6, 6).astype(float) - reference.outputs.clip(-6, 6)).sum()
-    power = np.square(reference.outputs.clip(-6, 6).astype(float)).sum()
+    noise = np.square(np.clip(shifted.outputs, -6, 6).astype(float) - np.clip(reference.outputs, -6, 6)).sum()
+    power = np.square(np.clip(reference.outputs, -6, 6).astype(float)).sum()
     assert accuracy.sqnr_db == pytest.approx(10 * np.log10(power / noise), abs=1e-6)
 
 

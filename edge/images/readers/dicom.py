@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -39,11 +39,13 @@ class Series:
         frames: from the first plane to the last.
         affine: ``[4, 4]``, (frame, row, column) to millimetres in LPS; None where the files do not say.
         notes: what is odd about it, one sentence each.
+        even: every slice is as far from the next; False where one is missing.
     """
 
     frames: tuple[Frame, ...]
     affine: Affine | None
     notes: tuple[str, ...]
+    even: bool = True
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -66,7 +68,7 @@ def open_dicom(path: Path, layout: Layout) -> Stack:
         if series.affine is None:
             return Stack(path, depth, lambda p: _decoded(series.frames[p]), volume, notes=series.notes)
         view = choose_view(series.affine, series.shape, layout.axis if volume else None)
-        grid = view.grid(series.affine, series.shape)
+        grid = replace(view.grid(series.affine, series.shape), even=series.even)
 
     def stack(read: Callable[[int], Pixels], close: Callable[[], None]) -> Stack:
         return Stack(path, grid.shape[0], read, volume, grid, view.axis, series.notes, close=close)
@@ -112,7 +114,6 @@ def _placed(path: Path, frames: Sequence[Frame], notes: Sequence[str]) -> Series
     affine[:3, 1], affine[:3, 2] = along_column * first.spacing[0], along_row * first.spacing[1]
     affine[:3, 3] = places[0]
     affine[:3, 0] = normal * (first.thickness or 1.0)
-    said = list(notes)
     if len(ordered) > 1:
         gaps = np.diff(places @ normal)
         usual = float(np.median(gaps))
@@ -122,9 +123,10 @@ def _placed(path: Path, frames: Sequence[Frame], notes: Sequence[str]) -> Series
                 f"{path}: holds several slices at one position ({twice.path.name} is one); keep one phase "
                 "or repetition in the folder"
             )
-        said += _gaps(ordered, gaps, usual)
-        affine[:3, 0] = (places[-1] - places[0]) / (len(ordered) - 1) if not said else normal * usual
-    return Series(tuple(ordered), affine, tuple(said))
+        uneven = _gaps(ordered, gaps, usual)
+        affine[:3, 0] = (places[-1] - places[0]) / (len(ordered) - 1) if not uneven else normal * usual
+        return Series(tuple(ordered), affine, (*notes, *uneven), not uneven)
+    return Series(tuple(ordered), affine, tuple(notes))
 
 
 def _gaps(ordered: Sequence[Frame], gaps: NDArray[np.float64], usual: float) -> list[str]:
@@ -210,7 +212,7 @@ def _stored(dataset: Any, frame: Frame) -> NDArray[Any]:
 
 
 def _blame(path: Path, dataset: Any, error: RuntimeError) -> None:
-    """A decoder that is not there is the machine's fault where the extra brings it, the file's where nothing does."""
+    """Whether the file is damaged, or its decoder is not there: those of the extra, or GDCM for lossless JPEG."""
     name = dataset.file_meta.TransferSyntaxUID.name
     text = first_line(error)
     if "missing dependencies" not in str(error) and "plugins" not in str(error):
@@ -219,8 +221,9 @@ def _blame(path: Path, dataset: Any, error: RuntimeError) -> None:
         raise MachineError(
             f"{path}: is {name} and its decoder is not installed; pip install 'segedge[medical]'"
         ) from None
-    raise InputError(
-        f"is {name}, which no decoder here reads; store it uncompressed (dcmdjpeg, gdcmconv --raw)"
+    raise MachineError(
+        f"{path}: is {name} and its decoder is not installed; pip install python-gdcm, or store it uncompressed "
+        "(dcmdjpeg, gdcmconv --raw)"
     ) from None
 
 
