@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..images.image_set import ImageSet
-    from ..images.plane import Plane
+    from ..task.plane import Plane
     from ..task.task import SegmentationTask
     from .counts import Labels
     from .distance import Surfaces

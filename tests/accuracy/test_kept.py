@@ -15,7 +15,7 @@ from edge.accuracy.compare import compare
 from edge.accuracy.kept import KeptLabels, KeptOutputs, save_outputs
 from edge.errors import MachineError
 from edge.images.image_set import ImageSet
-from edge.images.plane import Plane
+from edge.task.plane import Plane
 from edge.task.task import SegmentationTask
 
 SIDE = 96
