@@ -86,7 +86,8 @@ def accuracy_text(rows: Sequence[tuple[str, Accuracy, Verdict]]) -> str:
     cells = [(name, *_accuracy_cells(accuracy), _passed(verdict.passed)) for name, accuracy, verdict in rows]
     header = ("engine", "Dice", "kept", "IoU kept", "agreement", "SQNR", "parity", "gate")
     full = [(name, *_full_cells(accuracy)) for name, accuracy, _ in rows]
-    full_header = ("engine", "pooled Dice", "pooled IoU", f"HD95 {_unit(rows)}", "undefined", "detectable", "worst loss")
+    distance = f"HD95 {_unit(rows)}"
+    full_header = ("engine", "pooled Dice", "pooled IoU", distance, "undefined", "detectable", "worst loss")
     reasons = [Text(f"{name}: {reason}") for name, _, verdict in rows for reason in verdict.reasons]
     evidence = [Text(words.evidence([accuracy for _, accuracy, _ in rows]))] if rows else []
     parts = (_class_blocks, _strata_blocks, _case_blocks)
