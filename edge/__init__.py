@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from edge.api.report import report as report
     from edge.api.segment import segment as segment
     from edge.api.sign import sign as sign
+    from edge.api.sweep import sweep as sweep
     from edge.api.targets import targets as targets
     from edge.api.verify import verify as verify
     from edge.errors import InputError as InputError
@@ -48,7 +49,7 @@ __version__ = "0.1.0"
 
 _VERBS = (
     "boards", "build", "bundle", "calibrate", "check", "deploy", "estimate", "export", "fuse", "init", "inspect",
-    "load_engine", "load_model", "profile", "quantize", "report", "segment", "sign", "targets", "verify",
+    "load_engine", "load_model", "profile", "quantize", "report", "segment", "sign", "sweep", "targets", "verify",
 )  # fmt: skip
 _OTHERS = {
     "ImageSet": ("edge.images.image_set", "ImageSet"),

@@ -26,6 +26,7 @@ from edge.api.quantize import quantize
 from edge.api.report import report
 from edge.api.segment import segment
 from edge.api.sign import sign
+from edge.api.sweep import sweep
 from edge.api.targets import targets
 from edge.api.verify import verify
 from edge.cli import show
@@ -50,6 +51,7 @@ COMMANDS: tuple[tuple[Callable[..., Any], Callable[..., int | None], str], ...] 
     (sign, show.show_sign, "sign a run, engine or bundle"),
     (export, show.show_export, "a Triton repository, a model card"),
     (estimate, show.show_estimate, "a floor from the device's table, not measured"),
+    (sweep, show.show_sweep, "a matrix of deployments; Dask"),
     (boards, show.show_boards, "boards.toml: list, check, add"),
     (targets, show.show_targets, "the devices there are"),
     (init, show.show_init, "a task.toml to start from"),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from edge.quantization.plan import PrecisionPlan
     from edge.quantization.ranges import Ranges
     from edge.report.results import Report
+    from edge.scale.job import SweepResult
     from edge.targets.target import Target
 
 _SLOWEST = 15
@@ -72,6 +73,14 @@ def _show_fleet(run: "FleetRun", output: Output) -> int:
     table = table_text(("board", "status", "chosen", "p50 ms"), rows, left=3)
     output.show(document, f"{table}\n\n{run.page}")
     return PASSED if run.passed else FAILED
+
+
+def show_sweep(found: "Sequence[SweepResult]", output: Output) -> int:
+    """A row a deployment, and 1 unless every one of them passes."""
+    from edge.cli.tables import sweep_text
+
+    output.show([asdict(row) for row in found], sweep_text(found))
+    return PASSED if all(row.status == "passed" for row in found) else FAILED
 
 
 def show_boards(found: "Sequence[BoardRow]", output: Output) -> int:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from edge.pipeline.profile import Profiled
     from edge.report.changes import Change
     from edge.report.results import EngineRow, Report
+    from edge.scale.job import SweepResult
     from edge.targets.target import Target
 
 _UNLIMITED = 10_000
@@ -77,6 +78,20 @@ def targets_text(targets: Iterable[Target], lacking: Mapping[str, str | None]) -
     others = "\n".join(f"{', '.join(names)}: {lack}" for lack, names in reasons.items())
     table = _table(("target", "is", "device", "compiler", "precisions", "JetPack"), rows, left=6)
     return _text(table) + (f"\n\nNot measured here, only simulated:\n{others}" if others else "")
+
+
+def sweep_text(found: Sequence[SweepResult]) -> str:
+    """A row a deployment: its status, and the engine it chose; below, why some have none."""
+    from rich.text import Text
+
+    rows = []
+    for one in found:
+        row = one.engine
+        figures = (words.score(row.dice), words.percent(row.retained), words.milliseconds(row.p50_ms)) if row else ()
+        rows.append((one.name, one.status, one.chosen or words.NONE, *(figures or (words.NONE,) * 3)))
+    faults = [Text(f"{one.name}: {one.fault}") for one in found if one.fault]
+    header = ("deployment", "status", "chosen", "Dice", "kept", "p50 ms")
+    return _text(_table(header, rows, left=3), *faults)
 
 
 def accuracy_text(rows: Sequence[tuple[str, Accuracy, Verdict]]) -> str:

@@ -94,8 +94,8 @@ class Clock:
 
     @contextmanager
     def stage(self, name: str, total: int | None = None) -> Iterator[Advance]:
-        start = time.perf_counter()
         self.progress.stage(name, total)
+        start = time.perf_counter()  # whoever is told may wait for the machine first
         yield self.progress.advance
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 

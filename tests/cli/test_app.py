@@ -33,6 +33,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_discs(root / "discs", SPLITS)
     disc_network().save(root / "discs.onnx")
     Image.open(root / "discs" / "images" / "test00.png").save(root / "image.png")
+    (root / "sweep.toml").write_text(
+        'data = "discs"\nprecisions = ["fp32"]\n[options]\nbudget = 0\nseconds = 0.01\n'
+        '[[networks]]\nmodel = "discs.onnx"\n'
+    )
     return root
 
 

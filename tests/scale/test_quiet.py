@@ -1,0 +1,44 @@
+"""Whatever times is alone on its machine; the rest goes on side by side."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from edge.api.progress import Event
+from edge.scale.quiet import side_by_side
+
+
+def reached(path: Path, stage: str, timeout: float) -> tuple[threading.Event, threading.Thread]:
+    """Another deployment that tries to begin a stage; the event is set once it has."""
+    there = threading.Event()
+
+    def work() -> None:
+        with side_by_side(path) as listen:
+            listen(Event("stage", stage))
+            there.set()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    there.wait(timeout)
+    return there, thread
+
+
+def test_one_times_at_a_time_and_nothing_runs_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with side_by_side(path) as listen:
+        listen(Event("stage", "check"))
+        beside, first = reached(path, "calibrate", 10)
+        assert beside.is_set()
+        first.join()
+        listen(Event("stage", "profile"))
+        calculating, second = reached(path, "check", 0.3)
+        timing, third = reached(path, "search", 0.3)
+        assert not calculating.is_set() and not timing.is_set()
+        listen(Event("step", "profile"))
+        assert not timing.is_set()
+        listen(Event("stage", "report"))
+        assert calculating.wait(10)
+        second.join()
+    assert timing.wait(10)
+    third.join()

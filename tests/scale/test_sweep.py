@@ -1,0 +1,128 @@
+"""Sweeps: two Dask workers find what one process finds, and a second call does only what is missing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from distributed import LocalCluster
+
+import edge
+from edge.errors import InputError, MachineError
+from edge.scale.job import SweepResult
+from edge.scale.sweep import TABLE
+from tests.fixtures.discs import TASK, disc_network, loud_disc_network, write_discs
+
+SWEEP = """
+data = "discs"
+precisions = ["fp32,int8"]
+gates = ["99", "99.9"]
+
+[options]
+budget = 0
+seconds = 0.01
+
+[[networks]]
+model = "discs.onnx"
+
+[[networks]]
+model = "loud.onnx"
+
+[[networks]]
+model = "large.onnx"
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("sweep")
+    write_discs(root / "discs", {"train": 4, "val": 4, "test": 20})
+    disc_network().save(root / "discs.onnx")
+    loud_disc_network().save(root / "loud.onnx")
+    disc_network(replace(TASK, size=(48, 48))).save(root / "large.onnx")
+    (root / "sweep.toml").write_text(SWEEP)
+    return root
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[str]:
+    """A scheduler with two workers, each a process that offers one machine."""
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, resources={"machine": 1}, dashboard_address=None
+    ) as cluster:
+        yield cluster.scheduler_address
+
+
+def numbers(row: Mapping[str, Any]) -> dict[str, Any]:
+    """All of a row that is no time and not decided by one."""
+    engines = [{key: value for key, value in engine.items() if key != "p50_ms"} for engine in row["engines"]]
+    return {**row, "engines": engines, "chosen": None, "kept": None}
+
+
+@pytest.mark.slow
+def test_two_workers_find_what_one_process_finds(place: Path, scheduler: str) -> None:
+    command = [sys.executable, "-m", "edge.cli.app", "sweep", "sweep.toml", "--out", "far", "--scheduler", scheduler]
+    done = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stderr.splitlines() if "/6 " in line]
+    assert [line.partition("/")[0] for line in lines] == ["1", "2", "3", "4", "5", "6"]
+    assert all(" passed: " in line for line in lines)
+    edge.sweep(place / "sweep.toml", place / "near")
+    far, near = (json.loads((place / out / TABLE).read_text())["rows"] for out in ("far", "near"))
+    assert len(far) == 6 and list(map(numbers, far)) == list(map(numbers, near))
+    assert (place / "far" / "sweep.html").stat().st_size > 10_000
+
+    (place / "far" / "loud-fp32+int8-99" / "report.json").unlink()
+    notes: list[str] = []
+    again = edge.sweep(
+        place / "sweep.toml",
+        place / "far",
+        scheduler,
+        progress=lambda event: notes.append(event.text) if event.kind == "note" else None,
+    )
+    assert [row.name for row in again if not row.kept] == ["loud-fp32+int8-99"]
+    assert sum(note.endswith("(kept)") for note in notes) == 5
+
+
+def test_a_network_at_fault_is_a_row(place: Path) -> None:
+    path = place / "fault.toml"
+    path.write_text('data = "discs"\n[[networks]]\nmodel = "none.onnx"\n')
+    (row,) = edge.sweep(path, place / "fault")
+    assert isinstance(row, SweepResult) and row.status == "none" and "none.onnx: no such file" in row.fault
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "names no networks"),
+        ("gate = []\n[[networks]]\nmodel = 'x'", "gate is unknown; known are data, gates"),
+        ("gates = [99]\n[[networks]]\nmodel = 'x'", "gates holds something else than texts"),
+        ("[options]\nout = 'x'\n[[networks]]\nmodel = 'x'", r"\[options\] out is unknown"),
+        ("[[networks]]\nmodel = 'x'", "x has no data"),
+        ("data = 'd'\n[[networks]]\nmodel = 'x'\n[[networks]]\nmodel = 'x'", "two deployments are called x"),
+    ],
+)
+def test_a_matrix_at_fault_is_one_sentence(tmp_path: Path, text: str, sentence: str) -> None:
+    path = tmp_path / "sweep.toml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=sentence):
+        edge.sweep(path, tmp_path / "out")
+
+
+def test_a_scheduler_that_cannot_be_used_is_one_sentence(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.scale.cluster._CONNECT_S", 1)
+    with pytest.raises(InputError, match="is no address; give tcp://"):
+        edge.sweep(place / "sweep.toml", place / "out", "localhost:8786")
+    with pytest.raises(MachineError, match="nobody answers within 1 s; start one with dask scheduler"):
+        edge.sweep(place / "sweep.toml", place / "out", "tcp://127.0.0.1:9")
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
+        pytest.raises(MachineError, match="offers no machine=1"),
+    ):
+        edge.sweep(place / "sweep.toml", place / "out", cluster.scheduler_address)
