@@ -151,7 +151,11 @@ class Terminal:
         line = f"{_label(self._stage):<16} {words.seconds(now - self._began)}"
         if self._latest.left is None:
             return line
-        return f"{line}, about {words.seconds(max(self._latest.left - (now - self._latest_at), 0.0))} left"
+        return f"{line}, {_left(self._latest.left - (now - self._latest_at))}"
+
+
+def _left(seconds: float) -> str:
+    return f"about {words.seconds(seconds)} left" if seconds >= 1 else "nearly done"
 
 
 def _label(event: Event) -> str:
@@ -178,7 +182,7 @@ def _bars(stream: IO[str]) -> Bars:
             ends = task.fields.get("ends")
             if ends is None:
                 return super().render(task)
-            return Text(f"about {words.seconds(max(ends - time.monotonic(), 0.0))} left")
+            return Text(_left(ends - time.monotonic()))
 
     class Patient(Bars):
         """Shows a stage only once it has run for a while: short ones would only flicker."""
