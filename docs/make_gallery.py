@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from make_screenshot import photograph
+
 from edge.report.headline import badges, headline
 from edge.report.store import read_report
 

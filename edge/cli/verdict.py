@@ -39,6 +39,8 @@ def _lines(run: Run) -> Iterator[tuple[str, str]]:
 def _word(report: Report, row: EngineRow) -> str:
     if row.name == report.chosen:
         return "PASS"
+    if row.path is None:
+        return "unbuilt"
     return "passes" if row.gate.passed else "fails"
 
 

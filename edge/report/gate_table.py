@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edge.accuracy.gate import Check
-from edge.report import words
 from edge.report.results import EngineRow
+
+_NAMES = {"parity_db": "parity with the graph, dB"}
+"""Criteria whose key in ``report.json`` is no phrase."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,13 @@ def gate_table(row: EngineRow) -> tuple[GateLine, ...]:
 def _line(check: Check) -> GateLine:
     sign = "≤" if check.at_most else "≥"
     show = _decibels if "dB" in check.criterion or check.bar >= 2 else _share
-    asked, margin = f"{sign} {show(check.bar)}", words.signed(check.margin)
-    return GateLine(check.criterion, asked, show(check.value), margin, check.passed)
+    name = _NAMES.get(check.criterion, check.criterion)
+    asked, margin = f"{sign} {show(check.bar)}", _signed(show(check.margin))
+    return GateLine(name, asked, show(check.value), margin, check.passed)
+
+
+def _signed(text: str) -> str:
+    return text if text.startswith("−") else f"+{text}"
 
 
 def _share(value: float) -> str:

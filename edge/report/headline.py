@@ -61,7 +61,7 @@ def _faster(report: Report, row: EngineRow) -> str:
     base = words.baseline(report)
     if base is None or base is row:
         return ""
-    factor = 1 / row.against_fp32.ratio if row.against_fp32 else words.speedup(row, base)
+    factor = words.speedup(row, base)
     if factor is None:
         return ""
     return "as fast as FP32" if abs(factor - 1) < 0.02 else f"{factor:.1f}× the speed of FP32"
@@ -103,6 +103,9 @@ def _why_not(row: EngineRow, chosen: EngineRow | None) -> str:
     ours, theirs = words.p50(chosen) if chosen else None, words.p50(row)
     if ours is None or theirs is None or chosen is None:
         return "passes, but was not timed"
-    if theirs > ours:
-        return f"passes; takes {theirs / ours:.2f} times as long as {chosen.name}"
+    longer = theirs / ours
+    if row.against_fp32 is not None and chosen.against_fp32 is not None:
+        longer = row.against_fp32.ratio / chosen.against_fp32.ratio
+    if longer > 1:
+        return f"passes; takes {longer:.2f} times as long as {chosen.name}"
     return f"passes; as fast as {chosen.name} within what was measured"

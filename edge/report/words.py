@@ -163,7 +163,12 @@ def baseline(report: Report) -> EngineRow | None:
 
 
 def speedup(row: EngineRow, base: EngineRow | None) -> float | None:
-    """How many times faster the row's median is than the baseline's; None where either was not measured."""
+    """How many times as fast as the baseline the row is; None where either was not measured.
+
+    The paired ratio where both were timed in turn, so that every place that says it says the same; else of medians.
+    """
+    if base is not None and row.against_fp32 is not None and base.precision == "fp32":
+        return 1 / row.against_fp32.ratio
     ours, theirs = p50(row), p50(base) if base else None
     return None if ours is None or theirs is None else theirs / ours
 
@@ -232,9 +237,11 @@ def findings(report: Report) -> tuple[str, ...]:
     simulated = [row.name for row in report.engines if row.simulated]
     if simulated:
         found.append(f"Accuracy of {listed(simulated)} was simulated here; the device itself may differ.")
-    failed = [row.name for row in report.engines if not row.gate.passed]
-    if failed and chosen is not None:
-        found.append(f"Fails the gate: {listed(failed)}; the table of the others says why.")
+    failed = [row.name for row in report.engines if row.path is not None and not row.gate.passed]
+    absent = [row.name for row in report.engines if row.path is None]
+    for fault, engines in (("Fails the gate", failed), ("Not built", absent)):
+        if engines and chosen is not None:
+            found.append(f"{fault}: {listed(engines)}; the table of the others says why.")
     return (*found, *(note for note in report.notes if not note.startswith(SEARCH)))
 
 
