@@ -17,6 +17,7 @@ from edge.images.readers.stack import Pixels, whole_numbers
 from edge.task.decide import IGNORED
 from edge.task.task import SegmentationTask
 
+_BACKGROUND = frozenset(("background", "bg", "none", "void"))
 Segments = Sequence[tuple[int, str]]
 
 
@@ -49,20 +50,38 @@ def _exclusive(pixels: Pixels, task: SegmentationTask) -> NDArray[np.uint8]:
     if task.mask_values:
         return _mapped(values, pixels, task)
     ignored = values == task.ignore if task.ignore is not None else None
+    _require_background(values, ignored, task)
     labels = _two_levels(values, ignored) if len(task.classes) <= 2 else _indices(values, ignored, task)
     if ignored is not None:
         labels[ignored] = IGNORED
     return labels
 
 
+def _require_background(values: NDArray[np.int64], ignored: NDArray[np.bool_] | None, task: SegmentationTask) -> None:
+    """Refuse masks with a level for every class and one for none, where the task names no background."""
+    count = len(task.classes)
+    if task.classes[0].strip("_ ").casefold() in _BACKGROUND:
+        return
+    levels = np.unique(values if ignored is None else values[~ignored])
+    if count > 1 and levels.min(initial=0) == 0 and levels.max(initial=0) == count:
+        first, names = task.classes[0], ", ".join(task.classes)
+        raise InputError(
+            f"holds 0 to {count}, one level more than the task has classes, and by softmax the first of them ({first}) "
+            f"is the background; if {names} exclude each other, name the background before them; if they are regions "
+            'that overlap, say labels = "overlapping" and activation = "sigmoid", and give one map for each'
+        )
+
+
 def _two_levels(values: NDArray[np.int64], ignored: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
     seen = values if ignored is None else values[~ignored]
     levels = np.unique(seen)
     if len(levels[levels != 0]) > 1:
-        hint = "add ignore = 255 to the task, if 255 marks what is not to be counted; else " if 255 in levels else ""
+        fix = "make it 0 and one other value"
+        if 255 in levels:  # by making it 255 or 0 the truth would change
+            fix = "add ignore = 255 to the task, if 255 marks what is not to be counted"
         raise InputError(
-            f"{len(levels)} grey levels in the mask of a two-level task; {hint}make it 0 and one other value, or say "
-            "what each stands for by mask_values"
+            f"{len(levels)} grey levels in the mask of a two-level task; {fix}, or say what each stands for by "
+            "mask_values"
         )
     return np.asarray(values != 0, dtype=np.uint8)
 
@@ -71,10 +90,12 @@ def _indices(values: NDArray[np.int64], ignored: NDArray[np.bool_] | None, task:
     seen = values if ignored is None else values[~ignored]
     low, high = int(seen.min(initial=0)), int(seen.max(initial=0))
     if high >= len(task.classes) or low < 0:
-        hint = "add ignore = 255 to the task, if that marks what is not to be counted; else " if high == 255 else ""
+        fix = "store class indices from 0"
+        if high == 255:
+            fix = "add ignore = 255 to the task, if that marks what is not to be counted"
         raise InputError(
             f"class index {high if low >= 0 else low} in the mask, but the task names {len(task.classes)} classes; "
-            f"{hint}store class indices from 0, or say what each value stands for by mask_values"
+            f"{fix}, or say what each value stands for by mask_values"
         )
     return np.where(values < 0, 0, values).astype(np.uint8)
 

@@ -29,21 +29,26 @@ def require_spoken_of(plane: Plane, task: SegmentationTask) -> None:
     if not allowed and plane.channels <= max(int(name) for name in task.channels):
         raise InputError(f"{plane.where}: holds {plane.channels} channels, but the task picks {list(task.channels)}")
     if task.eight_bit and plane.values.dtype != np.uint8:
-        raise InputError(f"{plane.where}: holds {plane.holds}, but its task knows 8-bit values only; {paste(plane)}")
+        raise InputError(
+            f"{plane.where}: holds {plane.holds}, but its task knows 8-bit values only; {paste(plane, task.normalize)}"
+        )
     if task.channels == "grey" and plane.channels == 3 and plane.values.dtype == np.float32:
         raise InputError(f'{plane.where}: holds float32 colours, which have no luma; add channels = "rgb" to [task]')
 
 
-def paste(plane: Plane) -> str:
-    """The lines that speak of what a plane holds."""
+def paste(plane: Plane, normalize: str = "fixed") -> str:
+    """The lines that speak of what a plane holds, for a task that normalizes so."""
     low, high = float(plane.values.min()), float(plane.values.max())
     if plane.bits_stored is not None and low >= 0.0:
         low, high = 0.0, float((1 << plane.bits_stored) - 1)
     if not low < high:
         high = low + 1.0
+    limits = f"range = [{low:g}, {high:g}] (or window = {{ center = 40, width = 400 }} for CT)"
+    if normalize == "fixed":
+        return f"add to its task: [task.intensity] {limits}, as in training"
     return (
-        f"add to its task: [task.intensity] range = [{low:g}, {high:g}] "
-        "(or window = { center = 40, width = 400 } for CT), as in training"
+        f'add to its task: [task.intensity] scope = "image" ({normalize} of the values as they are), or {limits} where '
+        "values were cut off before it, as in training"
     )
 
 

@@ -66,14 +66,27 @@ def test_empty_and_full_masks_are_fine(tmp_path: Path) -> None:
 def test_more_levels_than_classes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"m\.png: 3 grey levels in the mask of a two-level task"):
         read_mask(save(tmp_path / "m.png", np.array([[0, 128, 255]], np.uint8)), BINARY)
-    with pytest.raises(InputError, match=r"n\.png: class index 3 in the mask, but the task names 3 classes"):
-        read_mask(save(tmp_path / "n.png", np.array([[0, 1, 3]], np.uint8)), THREE)
+    with pytest.raises(InputError, match=r"n\.png: class index 4 in the mask, but the task names 3 classes"):
+        read_mask(save(tmp_path / "n.png", np.array([[0, 1, 4]], np.uint8)), THREE)
     coloured = np.zeros((2, 2, 3), np.uint8)
     coloured[0, 0] = (0, 2, 0)
     with pytest.raises(InputError, match="class index 512"):
         read_mask(save(tmp_path / "c.png", coloured), THREE)
     with pytest.raises(InputError, match="holds values that are not whole numbers, so it is no mask"):
         read_mask(save(tmp_path / "f.tif", np.full((2, 2), 0.5, np.float32)), THREE)
+
+
+@pytest.mark.parametrize("classes", [("whole", "core"), ("whole", "core", "edema")])
+def test_levels_for_every_class_and_one_for_none_are_regions_or_lack_a_background(
+    classes: tuple[str, ...], tmp_path: Path
+) -> None:
+    task = replace(THREE, classes=classes)
+    levels = np.arange(len(classes) + 1, dtype=np.uint8)[None]
+    with pytest.raises(InputError) as refused:
+        read_mask(save(tmp_path / "m.png", levels), task)
+    assert "by softmax the first of them (whole) is the background" in str(refused.value)
+    assert 'labels = "overlapping" and activation = "sigmoid"' in str(refused.value)
+    assert read_mask(save(tmp_path / "n.png", levels[:, :2]), task).tolist() == [[0, 1]]
 
 
 # --------------------------------------------------------------------------------------- what values stand for

@@ -1,0 +1,32 @@
+"""What a refusal tells to paste leads to the numbers of the training."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from edge.errors import InputError
+from edge.images.plane import as_plane
+from edge.task.intensity import Intensity
+from edge.task.task import SegmentationTask
+
+TWELVE_BIT = np.random.default_rng(0).integers(200, 3700, (8, 8)).astype(np.uint16)
+
+
+def test_a_task_that_stretches_each_image_is_told_to_stretch_its_own_values() -> None:
+    task = SegmentationTask(size=(8, 8), channels="grey", normalize="minmax", classes=("blob",), activation="sigmoid")
+    with pytest.raises(InputError, match=r'\[task\.intensity\] scope = "image" \(minmax of the values as they are\)'):
+        task.preprocess(as_plane(TWELVE_BIT))
+    told = replace(task, intensity=Intensity(scope="image"))
+    low, high = float(TWELVE_BIT.min()), float(TWELVE_BIT.max())
+    expected = (TWELVE_BIT - low) / (high - low + 1e-6)
+    np.testing.assert_allclose(told.preprocess(as_plane(TWELVE_BIT))[0], expected, atol=1e-6)
+
+
+def test_a_task_of_fixed_figures_is_told_the_range() -> None:
+    task = SegmentationTask(size=(8, 8), channels="grey", classes=("blob",), activation="sigmoid")
+    low, high = int(TWELVE_BIT.min()), int(TWELVE_BIT.max())
+    with pytest.raises(InputError, match=rf"\[task\.intensity\] range = \[{low}, {high}\]"):
+        replace(task, mean=(0.5,), std=(0.25,)).preprocess(as_plane(TWELVE_BIT))
