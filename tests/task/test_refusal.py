@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from edge.images.plane import as_plane
 
 from edge.errors import InputError
-from edge.images.plane import as_plane
 from edge.task.intensity import Intensity
 from edge.task.task import SegmentationTask
 
