@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from edge.images.plane import as_plane
 
 from edge.errors import InputError
 from edge.task.intensity import Intensity
+from edge.task.plane import as_plane
 from edge.task.task import SegmentationTask
 
 TWELVE_BIT = np.random.default_rng(0).integers(200, 3700, (8, 8)).astype(np.uint16)
