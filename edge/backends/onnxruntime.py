@@ -139,10 +139,7 @@ def reference(model: Model, threads: int | None = None) -> OnnxRuntimeRunner:
     Raises:
         InputError: ONNX Runtime refuses the graph.
     """
-    session = _session(_serialized(model), threads, optimize=False, where=model.source or model.name)
-    return OnnxRuntimeRunner(
-        session, model.output_name, threads or physical_cores(), False, where=model.source or model.name
-    )
+    return _runner(model, threads, optimize=False)
 
 
 def optimized(model: Model, threads: int | None = None) -> OnnxRuntimeRunner:
@@ -151,10 +148,13 @@ def optimized(model: Model, threads: int | None = None) -> OnnxRuntimeRunner:
     Raises:
         InputError: ONNX Runtime refuses the graph.
     """
-    session = _session(_serialized(model), threads, optimize=True, where=model.source or model.name)
-    return OnnxRuntimeRunner(
-        session, model.output_name, threads or physical_cores(), True, where=model.source or model.name
-    )
+    return _runner(model, threads, optimize=True)
+
+
+def _runner(model: Model, threads: int | None, optimize: bool) -> OnnxRuntimeRunner:
+    where = model.source or model.name
+    session = _session(_serialized(model), threads, optimize=optimize, where=where)
+    return OnnxRuntimeRunner(session, model.output_name, threads or physical_cores(), optimize, where=where)
 
 
 class Intermediates:

@@ -8,7 +8,6 @@ by one that finds all of it there. What is asked of something that is not here (
 from __future__ import annotations
 
 import os
-import platform
 import re
 import shutil
 from contextlib import ExitStack
@@ -23,11 +22,11 @@ from ..backends.runner import Layer, Runner
 from ..errors import InputError, MachineError
 from ..files import recover_json, replaced_folder, sha256_bytes, sha256_table, write_bytes, write_json
 from ..latency.statistics import Measured
-from ..machine.cores import affinity
 from ..machine.machine import ROOT, read_machine
 from ..machine.rails import Power
 from .clock import measure_idle, time_runners
 from .engines import RECORD, CachedEngine, build_engine, from_record
+from .report import environment
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,22 +72,7 @@ class BoardBench:
 
     def environment(self) -> dict[str, Any]:
         """The ``environment`` entry of a report."""
-        machine, identity = read_machine(self._root), self.identity
-        return {
-            "cpu": machine.model,
-            "isa": list(machine.isa),
-            "gpu": identity.gpu if identity.gpu != machine.model else None,
-            "device": machine.model,
-            "threads": len(affinity()),
-            "versions": {self._backend: identity.version, "numpy": np.__version__},
-            "python": platform.python_version(),
-            "os": f"{platform.system()} {platform.release()}, {machine.architecture}",
-            "power_mode": machine.power_mode,
-            "clocks_fixed": machine.clocks_fixed,
-            "load": round(os.getloadavg()[0], 2),
-            "jetpack": machine.jetpack,
-            "machine": machine.to_json(),
-        }
+        return environment(read_machine(self._root), self.identity, self._backend)
 
     def put(self, data: bytes) -> None:
         """Keep a blob under its SHA-256; of too many, those that were not used for longest go."""

@@ -73,31 +73,32 @@ def engine_row(
     }
 
 
-def environment(
-    manifest: Manifest, machine: Machine, identity: Identity, power: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """The ``environment`` entry of a report."""
-    table = machine.to_json()
+def environment(machine: Machine, identity: Identity, backend: str) -> dict[str, Any]:
+    """The ``environment`` entry of a report, as far as the board itself knows it."""
     return {
         "cpu": machine.model,
         "isa": list(machine.isa),
         "gpu": identity.gpu if identity.gpu != machine.model else None,
         "device": machine.model,
         "threads": len(affinity()),
-        "versions": {
-            "segedge": manifest.versions.get("segedge", "unknown"),
-            manifest.backend: identity.version,
-            "numpy": np.__version__,
-        },
+        "versions": {backend: identity.version, "numpy": np.__version__},
         "python": platform.python_version(),
         "os": f"{platform.system()} {platform.release()}, {machine.architecture}",
         "power_mode": machine.power_mode,
         "clocks_fixed": machine.clocks_fixed,
         "load": round(os.getloadavg()[0], 2),
         "jetpack": machine.jetpack,
-        "machine": table,
-        "idle_power": dict(power) if power else None,
+        "machine": machine.to_json(),
     }
+
+
+def bundle_environment(
+    manifest: Manifest, machine: Machine, identity: Identity, power: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """The same beside the version that packed the bundle and what the board draws at rest."""
+    known = environment(machine, identity, manifest.backend)
+    versions = {"segedge": manifest.versions.get("segedge", "unknown"), **known["versions"]}
+    return {**known, "versions": versions, "idle_power": dict(power) if power else None}
 
 
 def assemble(

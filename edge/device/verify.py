@@ -29,7 +29,7 @@ from .manifest import Manifest, check_folder
 from .pictures import Pictures, bundled, bundled_reference, supplied
 from .preflight import Preflight, preflight, require_target
 from .proof import Job, Options, Say, check, choose, time_engines
-from .report import ENGINE, REPORT, assemble, engine_row, environment, failed_row, write_engine, write_run
+from .report import ENGINE, REPORT, assemble, bundle_environment, engine_row, failed_row, write_engine, write_run
 from .runtime import require_runtime, runtime_agreement, runtime_verdict
 from .seal import Seal
 
@@ -129,7 +129,7 @@ def verify(folder: Path, work: Path, out: Path, options: Options, say: Say) -> d
         pictures,
         rows,
         {**reference_scores(reference), "backend": _reference_backend(job)},
-        environment(manifest, machine, identity, asdict(idle) if idle else None),
+        bundle_environment(manifest, machine, identity, asdict(idle) if idle else None),
         clock,
         {
             "names": list(pictures.names),

@@ -125,12 +125,17 @@ class Editor:
         passes.ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(self.model)
 
     def _fresh(self, hint: str) -> str:
-        name, count = hint, 1
-        while name in self._names:
-            count += 1
-            name = f"{hint}_{count}"
-        self._names.add(name)
-        return name
+        return fresh_name(hint, self._names)
+
+
+def fresh_name(hint: str, taken: set[str | None]) -> str:
+    """A name that nothing has yet, which is taken from now on."""
+    name, count = hint, 1
+    while name in taken:
+        count += 1
+        name = f"{hint}_{count}"
+    taken.add(name)
+    return name
 
 
 def ints(node: ir.Node, name: str, default: Sequence[int]) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from edge.errors import InputError
+from edge.graph.editor import fresh_name
 from edge.graph.model import Model
 
 FLOAT, HALF = ir.DataType.FLOAT, ir.DataType.FLOAT16
@@ -224,12 +225,7 @@ class _Editor:
 
     def fresh(self, hint: str) -> str:
         """A name that nothing has yet."""
-        name, count = hint, 1
-        while name in self._names:
-            count += 1
-            name = f"{hint}_{count}"
-        self._names.add(name)
-        return name
+        return fresh_name(hint, self._names)
 
     def weight(self, array: NDArray[np.generic], hint: str) -> ir.Value:
         """A new weight."""
