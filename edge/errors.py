@@ -40,7 +40,7 @@ class InputError(EdgeError):
     exit_code = 2
 
 
-class UselessReferenceError(EdgeError):
+class UselessReferenceError(InputError):
     """The float network itself segments nothing worth keeping, so no engine can be judged by it (exit code 1)."""
 
     exit_code = 1

@@ -75,8 +75,8 @@ class CheckResult:
         return f"<CheckResult {', '.join(rows)}>"
 
     def _repr_html_(self) -> str:
-        from edge.api.summary import html_table
         from edge.report import words
+        from edge.report.table import html_table
 
         if self.scores is not None:
             return html_table("float model", tuple(self.scores), [tuple(map(words.score, self.scores.values()))])

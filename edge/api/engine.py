@@ -63,7 +63,7 @@ class LoadedEngine:
         Raises:
             InputError: the array is no such image.
         """
-        return self.task.segment(self._run, _require_image(image))
+        return self.task.segment(self._run, _require_image(image, self.task))
 
     def probabilities(self, image: NDArray[Any]) -> NDArray[np.float32]:
         """Probability of every class at every pixel of one image.
@@ -81,7 +81,7 @@ class LoadedEngine:
         """
         from edge.api.probabilities import probabilities
 
-        return probabilities(self._run, self.task, _require_image(image))
+        return probabilities(self._run, self.task, _require_image(image, self.task))
 
     def close(self) -> None:
         """Free the device; the engine is not to be used after that."""
@@ -101,8 +101,10 @@ class LoadedEngine:
         return self._runner.run(batch)
 
 
-def _require_image(image: NDArray[Any]) -> NDArray[Any]:
+def _require_image(image: NDArray[Any], task: SegmentationTask) -> NDArray[Any]:
     array = np.asarray(image)
     if array.dtype.kind not in "uif" or array.ndim not in (2, 3) or not array.size:
         raise InputError(f"image: is {list(array.shape)} {array.dtype}; give [h, w, 3] RGB or [h, w] grey, uint8")
+    if array.ndim == 3 and array.shape[0] == task.in_channels != array.shape[2]:
+        raise InputError(f"image: is {list(array.shape)}, channels first; give image.transpose(1, 2, 0)")
     return array

@@ -2,18 +2,18 @@
 
 from typing import Annotated, Any
 
-from edge.api.options import Argument, PathLike
+from edge.api.options import Argument, RunLike
 
 
 def inspect(
-    file: Annotated[PathLike, Argument("FILE", "model, engine, run, bundle, ranges, plan or image set")],
+    file: Annotated[RunLike, Argument("FILE", "model, engine, run, bundle, ranges, plan or image set")],
 ) -> dict[str, Any]:
     """What a file or folder is.
 
     Example: edge inspect runs/unet/engines/int8
 
     Args:
-        file: anything that a command reads or writes.
+        file: anything that a command reads or writes; a run in memory is its folder.
 
     Returns:
         ``kind``, and the facts that go with it.
@@ -22,6 +22,7 @@ def inspect(
         InputError: nothing there, damaged, or not one of ours.
     """
     from edge.api.given import as_path
+    from edge.api.run import Run
     from edge.pipeline.inspect import describe
 
-    return describe(as_path("file", file))
+    return describe(file.folder if isinstance(file, Run) else as_path("file", file))

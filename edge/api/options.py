@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from edge.backends.engine import Engine
     from edge.graph.model import Model
     from edge.images.image_set import ImageSet
+    from edge.quantization.ranges import Ranges
     from edge.task.task import SegmentationTask
 
 PathLike = str | Path
@@ -27,6 +28,10 @@ DataLike = Union[str, Path, "ImageSet", Iterable[Sequence[Any]]]
 """A folder, a set, or ``(image, mask[, split[, name]])`` tuples; see :func:`edge.images.arrays.array_set`."""
 TaskLike = Union[str, Path, Mapping[str, Any], "SegmentationTask"]
 """A ``task.toml``, its table, or a task."""
+RangesLike = Union[str, Path, "Ranges"]
+"""A file from ``edge calibrate``, or what it returns."""
+RunLike = Union[str, Path, "Run"]
+"""A run folder, or a run in memory."""
 EngineLike = Union[str, Path, "Engine", "LoadedEngine", "Run"]
 """An engine folder, a run folder (its chosen engine), or either in memory."""
 

@@ -2,7 +2,15 @@
 
 from typing import TYPE_CHECKING, Annotated
 
-from edge.api.options import DequantizeOption, ModelArgument, Option, PathLike, TaskOption, WeightsOption
+from edge.api.options import (
+    DequantizeOption,
+    ModelArgument,
+    Option,
+    PathLike,
+    RangesLike,
+    TaskOption,
+    WeightsOption,
+)
 
 if TYPE_CHECKING:
     from edge.quantization.plan import PrecisionPlan
@@ -10,7 +18,7 @@ if TYPE_CHECKING:
 
 def quantize(
     model: ModelArgument,
-    ranges: Annotated[PathLike, Option("from edge calibrate, of this very graph", "ranges.json")],
+    ranges: Annotated[RangesLike, Option("from edge calibrate, of this very graph", "ranges.json")],
     out: Annotated[PathLike, Option("the graph with Q/DQ", "FILE.onnx")],
     scheme: Annotated[
         str,
@@ -29,7 +37,7 @@ def quantize(
 
     Args:
         model, weights, task, dequantize: as for :func:`edge.deploy`.
-        ranges: file from :func:`edge.calibrate`, of this very graph.
+        ranges: what :func:`edge.calibrate` returned or wrote, of this very graph.
         out: file for the graph.
         scheme: whose rules to write by.
         plan: file that says which layers to leave float; by the scheme's rules where none is given.
@@ -42,13 +50,14 @@ def quantize(
     """
     from edge.api.given import as_optional_path, as_path, as_task
     from edge.pipeline.single import quantize_to_file
+    from edge.quantization.ranges import Ranges
 
     return quantize_to_file(
         model,
         as_optional_path("weights", weights),
         as_task(task),
         dequantize,
-        as_path("ranges", ranges),
+        ranges if isinstance(ranges, Ranges) else as_path("ranges", ranges),
         scheme,
         as_optional_path("plan", plan),
         as_path("out", out),

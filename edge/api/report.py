@@ -1,17 +1,13 @@
 """Merge the reports of several runs into one."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Union
+from typing import TYPE_CHECKING, Annotated, Any
 
-from edge.api.options import Argument, Option, PathLike
+from edge.api.options import Argument, Option, PathLike, RunLike
 from edge.api.progress import Listener, Reporter
 
 if TYPE_CHECKING:
-    from edge.api.run import Run
     from edge.report.results import Report
-
-RunLike = Union[str, Path, "Run"]
 
 
 def report(

@@ -52,7 +52,8 @@ class Run:
         return f"<Run {self.folder} {report.status}: {shown}>"
 
     def _repr_html_(self) -> str:
-        from edge.api.summary import html_table, run_rows
+        from edge.api.summary import run_rows
+        from edge.report.table import html_table
 
         header, rows = run_rows(self.report)
         return html_table(f"{self.folder}: {self.report.status}", header, rows)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from html import escape
 from typing import TYPE_CHECKING
 
 from edge.report import words
@@ -41,10 +39,3 @@ def run_rows(report: Report) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
             )
         )
     return ("engine", "p50 ms", "× FP32", "Dice", "gate"), rows
-
-
-def html_table(title: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table with a title, every cell escaped."""
-    head = "".join(f"<th>{escape(name)}</th>" for name in header)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<table><caption>{escape(title)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

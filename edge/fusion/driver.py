@@ -56,7 +56,7 @@ class Refused:
     relative_error: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Fused:
     """A rewritten model and the account.
 
@@ -73,6 +73,10 @@ class Fused:
     max_error: float
     refused: tuple[Refused, ...] = ()
     milliseconds: tuple[tuple[tuple[str, ...], float], ...] = ()
+
+    def __repr__(self) -> str:
+        done = ", ".join(f"{one.rewrite} {one.times}x" for one in self.applied) or "nothing to rewrite"
+        return f"<Fused {self.model.name}: {done}; largest difference {self.max_error:.1g}>"
 
 
 def safe_rewrites() -> tuple[str, ...]:

@@ -32,7 +32,7 @@ MULTIPLIES = ("Conv", "ConvTranspose", "MatMul", "Gemm")
 _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Model:
     """An ONNX graph plus its task. Stages take one and return a new one; nothing changes it in place.
 
@@ -53,6 +53,10 @@ class Model:
     facts: Mapping[str, Any] | None = None
     notes: tuple[str, ...] = ()
     author: Model | None = None
+
+    def __repr__(self) -> str:
+        height, width = self.task.size
+        return f"<Model {self.name}: {len(self.proto.graph.node)} nodes, opset {self.opset}, {width}x{height}>"
 
     @property
     def quantized(self) -> bool:

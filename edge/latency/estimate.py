@@ -79,7 +79,7 @@ class LayerEstimate:
     bound: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Estimate:
     """A network at a device's peaks.
 
@@ -99,6 +99,9 @@ class Estimate:
     layers: tuple[LayerEstimate, ...]
     assumptions: tuple[str, ...]
     source: str
+
+    def __repr__(self) -> str:
+        return f"<Estimate {self.target} {self.precision}: at least {self.ms:.3g} ms in {len(self.layers)} layers>"
 
     def error(self, measured_ms: float) -> float:
         """Estimate / measurement - 1: -0.5 means that the real engine takes twice the estimate."""

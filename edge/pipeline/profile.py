@@ -39,7 +39,7 @@ class Extras:
     sweep: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Profiled:
     """What ``edge profile`` found.
 
@@ -60,6 +60,16 @@ class Profiled:
     stages: Stages | None = None
     layers: tuple[Layer, ...] = ()
     sweep: tuple[Throughput, ...] = ()
+
+    def __repr__(self) -> str:
+        times = ", ".join(f"{name} {one.p50:.4g} ms" for name, one in self.latencies.items())
+        return f"<Profiled {times}{f', ratio {self.ratio.ratio:.3f}' if self.ratio else ''}>"
+
+    def _repr_html_(self) -> str:
+        from edge.report.table import html_table
+
+        rows = [(name, *(f"{ms:.4g}" for ms in (m.p50, m.p90, m.p99)), m.n) for name, m in self.latencies.items()]
+        return html_table("compute, milliseconds", ("engine", "p50", "p90", "p99", "runs"), rows)
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the single run times."""

@@ -269,7 +269,7 @@ def quantize_to_file(
     weights: Path | None,
     task: TaskSource | None,
     dequantize: bool,
-    ranges: Path,
+    ranges: Path | Ranges,
     scheme: str,
     plan: Path | None,
     out: Path,
@@ -277,9 +277,10 @@ def quantize_to_file(
     """Write a Q/DQ graph by a plan, or by the scheme's own rules."""
     loaded = require_float(load_model(model, weights, task, dequantize=dequantize))
     rules = find_scheme(scheme)
-    learned = read_ranges(ranges)
+    learned = ranges if isinstance(ranges, Ranges) else read_ranges(ranges)
     if learned.graph_sha256 != loaded.sha256:
-        raise InputError(f"{ranges}: was learned on another graph than {loaded.source}; calibrate this very graph")
+        where = "ranges" if isinstance(ranges, Ranges) else ranges
+        raise InputError(f"{where}: was learned on another graph than {loaded.source}; calibrate this very graph")
     used = read_plan(plan) if plan else plan_int8(loaded, rules)
     quantize(loaded, learned, used, rules).save(out)
     return used

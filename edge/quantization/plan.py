@@ -13,7 +13,7 @@ SCHEMA = "edge.plan/1"
 INT8, FLOAT = "int8", "float"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PrecisionPlan:
     """Precision of every node that could run in INT8.
 
@@ -24,6 +24,9 @@ class PrecisionPlan:
 
     nodes: Mapping[str, str]
     reasons: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"<PrecisionPlan {len(self.int8)} of {len(self.nodes)} nodes in INT8>"
 
     @property
     def int8(self) -> frozenset[str]:

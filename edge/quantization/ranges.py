@@ -66,7 +66,7 @@ class Convergence:
     worst: tuple[float, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Ranges:
     """Ranges of a graph's tensors.
 
@@ -81,6 +81,9 @@ class Ranges:
     images: int
     graph_sha256: str
     convergence: Convergence
+
+    def __repr__(self) -> str:
+        return f"<Ranges of {len(self.tensors)} tensors over {self.images} images, graph {self.graph_sha256[:8]}>"
 
     def __getitem__(self, tensor: str) -> TensorRange:
         """The range of a tensor.

@@ -202,7 +202,7 @@ class Convergence:
     worst: tuple[float, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """A whole run.
 
@@ -233,6 +233,10 @@ class Report:
     calibration: Convergence | None = None
     notes: tuple[str, ...] = ()
     created: str | None = None
+
+    def __repr__(self) -> str:
+        chosen = self.chosen or "no engine chosen"
+        return f"<Report {self.model.name} for {self.target.get('name')}, {self.status}: {chosen}>"
 
     def engine(self, name: str) -> EngineRow:
         """The row of that name.

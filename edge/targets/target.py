@@ -46,7 +46,7 @@ class JetPack:
     also: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Target:
     """A device and the compiler that serves it.
 
@@ -67,6 +67,9 @@ class Target:
     safe_rewrites: tuple[str, ...]
     facts: Mapping[str, Fact]
     jetpacks: tuple[JetPack, ...]
+
+    def __repr__(self) -> str:
+        return f"<Target {self.name}: {self.title}, {self.backend}>"
 
     @property
     def kind(self) -> str:

@@ -92,7 +92,7 @@ def read_series(path: Path) -> Series:
     """
     frames, notes = read_frames(path)
     if not frames:
-        raise InputError(f"{path}: holds no DICOM images; give the folder of one series")
+        raise InputError(f"{path}: holds no DICOM images; a folder is one series, pictures are given file by file")
     _require_one_series(path, frames)
     if frames[0].position is None or frames[0].orientation is None or frames[0].spacing is None:
         ordered = sorted(frames, key=lambda f: (f.number, f.path.name, f.index))

@@ -1,0 +1,59 @@
+"""Results in a line, for ``repr`` and notebooks; what a verb returned is taken by the next one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edge
+from edge.api.run import Run
+from tests.fixtures.discs import disc_network
+
+LONGEST = 200
+
+
+def test_every_result_says_itself_in_a_line(run: Run, arrays: list[tuple], tmp_path: Path) -> None:
+    model = disc_network()
+    ranges = edge.calibrate(model, arrays)
+    plan = edge.quantize(model, ranges, tmp_path / "q.onnx")
+    shown = {
+        repr(model): "<Model discs: 5 nodes, opset 20, 32x32>",
+        repr(ranges): "<Ranges of 6 tensors over 6 images",
+        repr(plan): "<PrecisionPlan 3 of 3 nodes in INT8>",
+        repr(edge.estimate(model, "jetson-orin-nano-8gb")): "<Estimate jetson-orin-nano-8gb int8: at least ",
+        repr(edge.fuse(model, target="rtx-ada")): "<Fused discs: ",
+        repr(run.report): f"<Report discs for cpu, passed: {run.report.chosen}>",
+        repr(edge.targets()[0]): "<Target ",
+    }
+    for line, start in shown.items():
+        assert line.startswith(start) and "\n" not in line and len(line) < LONGEST, line
+
+
+def test_a_profile_is_a_table_in_a_notebook(run: Run) -> None:
+    found = edge.profile(run, seconds=0.02)
+    assert repr(found).startswith("<Profiled ") and " ms" in repr(found) and len(repr(found)) < LONGEST
+    assert "<th>p50</th>" in found._repr_html_()
+
+
+def test_a_run_in_memory_is_described_as_its_folder(run: Run) -> None:
+    assert edge.inspect(run) == edge.inspect(run.folder)
+
+
+def test_ranges_of_another_graph_are_refused_in_memory_too(arrays: list[tuple], tmp_path: Path) -> None:
+    ranges, other = edge.calibrate(disc_network(), arrays), disc_network()
+    other.proto.graph.node[0].name = "renamed"
+    with pytest.raises(edge.InputError, match="ranges: was learned on another graph"):
+        edge.quantize(other, ranges, tmp_path / "q.onnx")
+
+
+def test_channels_first_is_told_how_to_turn(run: Run) -> None:
+    with edge.load_engine(run) as engine, pytest.raises(edge.InputError, match=r"channels first; give image.transpose"):
+        engine.segment(np.zeros((3, 40, 48), np.uint8))
+
+
+def test_a_useless_model_is_an_input_s_fault(arrays: list[tuple], tmp_path: Path) -> None:
+    blind = [(image, 1 - mask, split, name) for image, mask, split, name in arrays]
+    with pytest.raises(edge.InputError, match="nothing could be retained"):
+        edge.deploy(disc_network(), blind, out=tmp_path / "run")
