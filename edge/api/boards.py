@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
+from edge.api.checked import checked
 from edge.api.options import Argument
 from edge.api.progress import Listener, Reporter
 
@@ -30,6 +31,7 @@ class BoardRow:
     fault: str | None = None
 
 
+@checked
 def boards(
     action: Annotated[str | Sequence[str], Argument("list | check | add NAME USER@HOST", "what to do")],
     progress: Listener | None = None,

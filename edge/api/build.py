@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated
 
+from edge.api.checked import checked
 from edge.api.options import (
     BackendOption,
     CountOption,
@@ -26,6 +27,7 @@ STAGES = ("images", "load", "fuse", "calibrate", "build")
 """Stages of building one engine, in order; ``search`` comes for a mixed one."""
 
 
+@checked
 def build(
     model: ModelArgument,
     data: DataOption,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Union
 
+from edge.api.checked import checked
 from edge.api.options import Argument as _Argument
 from edge.api.options import JetpackOption, Option, PathLike, TargetOption
 from edge.api.progress import Listener, Reporter
@@ -25,6 +26,7 @@ class Bundle:
     bytes: int
 
 
+@checked
 def bundle(
     run: Annotated[Union[str, Path, "Run"], _Argument("RUN", "run folder of edge deploy for this target")],
     target: TargetOption,

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated
 
+from edge.api.checked import checked
 from edge.api.options import (
     CountOption,
     DataOption,
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from edge.quantization.ranges import Ranges
 
 
+@checked
 def calibrate(
     model: ModelArgument,
     data: DataOption,

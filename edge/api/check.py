@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
+from edge.api.checked import checked
 from edge.api.options import (
     Argument,
     DataOption,
@@ -92,6 +93,7 @@ class CheckResult:
         return html_table("check", ("engine", "Dice", "kept", "gate"), rows)
 
 
+@checked
 def check(
     subjects: Annotated[
         Subject | Sequence[Subject], Argument("ENGINE... | MODEL", "engine or run folders, or one model")

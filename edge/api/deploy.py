@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
+from edge.api.checked import checked
 from edge.api.options import (
     BackendOption,
     CountOption,
@@ -50,6 +51,7 @@ STAGES = (
 """Stages of a deployment, in order; ``sweep`` comes only where it is asked for."""
 
 
+@checked
 def deploy(
     model: ModelArgument,
     data: DataOption,

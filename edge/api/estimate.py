@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated
 
+from edge.api.checked import checked
 from edge.api.options import (
     DequantizeOption,
     ModelArgument,
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from edge.latency.estimate import Estimate
 
 
+@checked
 def estimate(
     model: ModelArgument,
     target: TargetOption,

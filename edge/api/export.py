@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Union
 
+from edge.api.checked import checked
 from edge.api.options import Argument, Option, PathLike
 from edge.api.progress import Listener, Reporter
 from edge.errors import InputError
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 FORMS = ("triton", "model-card")
 
 
+@checked
 def export(
     form: Annotated[str, Argument("FORM", "triton or model-card")],
     run: Annotated[Union[str, Path, "Run"], Argument("RUN", "run folder of edge deploy")],

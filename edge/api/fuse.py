@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated
 
+from edge.api.checked import checked
 from edge.api.options import (
     DequantizeOption,
     ModelArgument,
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from edge.fusion import Fused
 
 
+@checked
 def fuse(
     model: ModelArgument,
     out: Annotated[PathLike | None, Option("the rewritten graph", "FILE.onnx", required=True)] = None,

@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from edge.api.checked import checked
 from edge.api.options import Argument, Option, PathLike
 
 if TYPE_CHECKING:
     from edge.pipeline.starter import Starter
 
 
+@checked
 def init(
     model: Annotated[PathLike, Argument("MODEL", "file.onnx, model folder, or package.module:callable")],
     data: Annotated[PathLike | None, Option("image set to look at", "SET")] = None,

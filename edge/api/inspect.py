@@ -2,9 +2,11 @@
 
 from typing import Annotated, Any
 
+from edge.api.checked import checked
 from edge.api.options import Argument, RunLike
 
 
+@checked
 def inspect(
     file: Annotated[RunLike, Argument("FILE", "model, engine, run, bundle, ranges, plan or image set")],
 ) -> dict[str, Any]:

@@ -3,13 +3,17 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from edge.api.options import EngineLike, PathLike
+from edge.api.checked import checked
+from edge.api.options import EngineLike, PathLike, ThreadsOption
 
 if TYPE_CHECKING:
     from edge.api.engine import LoadedEngine
 
 
-def load_engine(engine: EngineLike, threads: int | None = None, trusted_key: Sequence[PathLike] = ()) -> "LoadedEngine":
+@checked
+def load_engine(
+    engine: EngineLike, threads: ThreadsOption = None, trusted_key: Sequence[PathLike] = ()
+) -> "LoadedEngine":
     """Load an engine, ready to run; close it, or use it as a context manager.
 
     Args:

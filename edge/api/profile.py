@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
+from edge.api.checked import checked
 from edge.api.options import (
     EngineArgument,
     EngineLike,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from edge.pipeline.profile import Profiled
 
 
+@checked
 def profile(
     engine: EngineArgument,
     seconds: SecondsOption = 10.0,

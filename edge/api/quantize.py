@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated
 
+from edge.api.checked import checked
 from edge.api.options import (
     DequantizeOption,
     ModelArgument,
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from edge.quantization.plan import PrecisionPlan
 
 
+@checked
 def quantize(
     model: ModelArgument,
     ranges: Annotated[RangesLike, Option("from edge calibrate, of this very graph", "ranges.json")],

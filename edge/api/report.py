@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
+from edge.api.checked import checked
 from edge.api.options import Argument, Option, PathLike, RunLike
 from edge.api.progress import Listener, Reporter
 
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from edge.report.results import Report
 
 
+@checked
 def report(
     runs: Annotated[RunLike | Sequence[RunLike], Argument("RUN...", "run folders")],
     out: Annotated[PathLike, Option(".json and .md go beside it", "FILE.html")] = "report.html",
@@ -33,9 +35,12 @@ def report(
     """
     from edge.api.given import as_path
     from edge.api.run import Run
+    from edge.errors import InputError
     from edge.report.write import write_merged
 
     many: list[Any] = list(runs) if isinstance(runs, list | tuple) else [runs]
+    if not many:
+        raise InputError("runs: is empty; give one run at least")
     folders = [given.folder if isinstance(given, Run) else as_path("runs", given) for given in many]
     Reporter(progress, ("report",)).stage("report")
     return write_merged(folders, as_path("out", out))

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
+from edge.api.checked import checked
 from edge.api.options import Argument, EngineArgument, Option, PathLike, ThreadsOption, TrustedOption
 from edge.api.progress import Listener, Reporter
 
 
+@checked
 def segment(
     engine: EngineArgument,
     images: Annotated[

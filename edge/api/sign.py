@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Annotated
 
+from edge.api.checked import checked
 from edge.api.options import Argument, Option, PathLike, RunLike
 
 
+@checked
 def sign(
     thing: Annotated[RunLike, Argument("THING", "run, engine or bundle")],
     key: Annotated[PathLike, Option("private key", "FILE", required=True)],

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
+from edge.api.checked import checked
 from edge.api.options import Argument, Option, PathLike, SchedulerOption
 from edge.api.progress import Listener, Reporter
 
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from edge.scale.job import SweepResult
 
 
+@checked
 def sweep(
     matrix: Annotated[PathLike, Argument("SWEEP.toml", "networks, targets, precisions and gates")],
     out: Annotated[PathLike, Option("folder of the run folders, sweep.html and sweep-results.json", "DIR")] = (

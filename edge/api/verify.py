@@ -2,11 +2,13 @@
 
 from typing import Annotated
 
+from edge.api.checked import checked
 from edge.api.options import Argument, OnOption, Option, PathLike, SecondsOption, SmallOption, TrustedOption
 from edge.api.progress import Listener, Reporter
 from edge.api.run import Run
 
 
+@checked
 def verify(
     bundle: Annotated[PathLike, Argument("BUNDLE", "archive, or the folder it was unpacked into")],
     out: Annotated[PathLike | None, Option("run folder (default runs/NAME-verified)", "RUN")] = None,

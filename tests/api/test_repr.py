@@ -20,7 +20,7 @@ def test_every_result_says_itself_in_a_line(run: Run, arrays: list[tuple], tmp_p
     plan = edge.quantize(model, ranges, tmp_path / "q.onnx")
     shown = {
         repr(model): "<Model discs: 5 nodes, opset 20, 32x32>",
-        repr(ranges): "<Ranges of 6 tensors over 6 images",
+        repr(ranges): "<Ranges of 3 tensors over 6 images",
         repr(plan): "<PrecisionPlan 3 of 3 nodes in INT8>",
         repr(edge.estimate(model, "jetson-orin-nano-8gb")): "<Estimate jetson-orin-nano-8gb int8: at least ",
         repr(edge.fuse(model, target="rtx-ada")): "<Fused discs: ",
