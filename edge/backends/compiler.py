@@ -36,6 +36,7 @@ class BoardCandidate:
         typed: whether the graph's own types give the precision (FP16 tensors and scales); None where it does not say.
         candidate: False for a graph that only serves as reference.
         nodes: names of the graph's nodes, for compilers that leave some of theirs anonymous.
+        wide: names of those that compute in FP32 whatever the rest runs in.
     """
 
     name: str
@@ -48,6 +49,7 @@ class BoardCandidate:
     typed: bool | None = None
     candidate: bool = True
     nodes: tuple[str, ...] = ()
+    wide: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from edge.bundle.stripped import holds_half
 from edge.device.frames import Frame
 from edge.errors import InputError, MachineError
 from edge.files import sha256_bytes, sha256_file, write_bytes
+from edge.graph.wide import wide_nodes
 from edge.latency.statistics import Measured, summarize
 from edge.storage.codec import decode
 
@@ -128,6 +129,7 @@ class Board:
             "precision": candidate.precision,
             "rest": candidate.rest,
             "typed": holds_half(candidate.model),
+            "wide": wide_nodes(candidate.model),
             "nodes": [node.name for node in candidate.model.proto.graph.node],
         }
         question = {"candidate": row, "graph": digest, "output": candidate.model.task.output_name}

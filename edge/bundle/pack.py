@@ -33,6 +33,7 @@ from edge.device.preflight import generation
 from edge.errors import InputError
 from edge.files import sha256_bytes
 from edge.graph.model import Model
+from edge.graph.wide import wide_nodes
 from edge.lowering import lower
 from edge.targets.target import UNKNOWN, Target
 
@@ -197,6 +198,7 @@ def _add_graph(
         "reasons": dict(reasons),
         "typed": holds_half(graph),
         "candidate": True,
+        "wide": list(wide_nodes(graph)),
     }
 
 

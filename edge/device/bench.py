@@ -97,7 +97,8 @@ class BoardBench:
             InputError: the compiler refuses it.
             MachineError: this board cannot build.
         """
-        key = sha256_table([graph, output, candidate.rest, candidate.typed, candidate.precision, asdict(self.identity)])
+        asked = [graph, output, candidate.rest, candidate.typed, list(candidate.wide), candidate.precision]
+        key = sha256_table([*asked, asdict(self.identity)])
         try:
             return key, self._kept(key)
         except Lacking:

@@ -167,6 +167,7 @@ def _key(manifest: Manifest, candidate: BoardCandidate, identity: Identity) -> d
         "precision": candidate.precision,
         "rest": candidate.rest,
         "typed": candidate.typed,
+        **({"wide": list(candidate.wide)} if candidate.wide else {}),
         **asdict(identity),
     }
 

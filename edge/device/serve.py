@@ -301,6 +301,7 @@ def _candidate(row: Mapping[str, Any]) -> BoardCandidate:
         reasons={},
         typed=row.get("typed"),
         nodes=tuple(row.get("nodes", ())),
+        wide=tuple(row.get("wide", ())),
     )
 
 

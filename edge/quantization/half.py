@@ -88,6 +88,17 @@ def stays_float(model: Model, keep: Container[str] = ()) -> dict[str, str]:
     return {node.name or "": reason for node, reason in _reasons(graph.graph, keep).items()}
 
 
+def computed_wide(model: Model, keep: Container[str] = ()) -> dict[str, str]:
+    """Of :func:`stays_float` what computes: neither Q/DQ pairs, nor casts, nor what makes indices or shapes."""
+    graph = _typed(model)
+    reasons = _reasons(graph.graph, keep)
+    return {
+        node.name or "": reason
+        for node, reason in reasons.items()
+        if reason not in (_INDEX, _MADE) and node.op_type not in (QUANTIZE, DEQUANTIZE, "Cast")
+    }
+
+
 def _typed(model: Model) -> ir.Model:
     import onnx_ir.passes.common as passes
 

@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 
 from edge.backends.engine import Candidate
 from edge.graph.model import Model
+from edge.graph.wide import mark_wide
 from edge.lowering import find_parser, lower, require_supported
 from edge.quantization.bias import correct_biases
-from edge.quantization.half import stays_float, to_half
+from edge.quantization.half import computed_wide, stays_float, to_half
 from edge.quantization.half_range import beyond_half, over_lowered
 from edge.quantization.half_steps import in_half_steps
 from edge.quantization.plan import PrecisionPlan
@@ -162,10 +163,17 @@ class TensorRtDialect:
         if asked.rest != "fp16":
             return written
         wide = beyond_half(asked.model, asked.ranges)
-        if not find_parser(self.tensorrt).typed:
-            half = to_half(source, wide)
-            return replace(written, simulation=in_half_steps(half), typed=half)
         kept = over_lowered(wide, lowered)
+        if not find_parser(self.tensorrt).typed:  # flags decide, but for what would overflow
+            half = to_half(source, wide)
+            held = computed_wide(lowered, kept)
+            return replace(
+                written,
+                model=mark_wide(lowered, held),
+                reasons={**asked.reasons, **held},
+                simulation=in_half_steps(half),
+                typed=half,
+            )
         cast = to_half(lowered, kept)
         require_supported(cast, self.tensorrt)
         steps = in_half_steps(cast)

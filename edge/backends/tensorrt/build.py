@@ -5,6 +5,7 @@ The module object is an argument, so one code serves all of them; what differs c
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 from typing import Any, Sequence
@@ -65,6 +66,7 @@ def build_plan(
         raise InputError("TensorRT {} cannot read the graph: {}".format(trt.__version__, "; ".join(faults)[:500]))
     config = _configure(trt, builder, settings, capabilities)
     _require_static(network)
+    unheld = _hold_to_float(trt, network, settings.wide)
     cache = None
     if settings.timing_cache:
         cache = config.create_timing_cache(timing_cache)
@@ -75,7 +77,7 @@ def build_plan(
     if plan is None:
         raise InputError(f"TensorRT {trt.__version__} cannot build the graph: {log.last()}")
     kept = bytes(config.get_timing_cache().serialize()) if cache is not None else None
-    return Built(bytes(plan), kept, seconds, tuple(log.warnings))
+    return Built(bytes(plan), kept, seconds, (*unheld, *log.warnings))
 
 
 def make_object(kind: Any, log: Any) -> Any:
@@ -132,6 +134,27 @@ def _configure(trt: Any, builder: Any, settings: Settings, capabilities: Sequenc
         for index, name in enumerate(capabilities):
             config.set_compute_capability(_member(trt, "ComputeCapability", name), index)
     return config
+
+
+def _hold_to_float(trt: Any, network: Any, names: Sequence[str]) -> list[str]:
+    """Constrain the layers of some nodes to FP32, results included: FP16 would overflow there.
+
+    The parser names a layer after its node, and further ones of the same node with a number behind.
+
+    Returns:
+        A warning for each node that has no layer.
+    """
+    missing = set(names)
+    for layer in (network.get_layer(index) for index in range(network.num_layers)) if names else ():
+        name = layer.name if layer.name in names else re.sub(r"_\d+$", "", layer.name)
+        if name not in names:
+            continue
+        missing.discard(name)
+        layer.precision = trt.float32
+        for index in range(layer.num_outputs):
+            if layer.get_output(index).dtype in (trt.float32, trt.float16):
+                layer.set_output_type(index, trt.float32)
+    return [f"{name}: no layer is named after it, so it could not be held to FP32" for name in sorted(missing)]
 
 
 def _require_static(network: Any) -> None:

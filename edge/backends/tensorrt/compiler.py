@@ -47,6 +47,7 @@ class TensorRtCompiler(Compiler):
             int8=candidate.precision in ("int8", "mixed"),
             fp16=candidate.rest == "fp16",
             workspace=workspace,
+            wide=tuple(candidate.wide),
         )
         settings = find_settings(str(trt.__version__), wish, self.flavour)
         kept = timings.read_bytes() if timings.is_file() else b""

@@ -17,6 +17,7 @@ from edge.backends.tensorrt.runner import PlanRunner
 from edge.backends.tensorrt.settings import BuildRequest, find_settings
 from edge.errors import InputError, MachineError
 from edge.graph.model import Model
+from edge.graph.wide import wide_nodes
 from edge.machine.cuda import Cuda, open_cuda
 from edge.targets.target import Target
 
@@ -51,6 +52,7 @@ def wish_for(candidate: Candidate, workspace: int = WORKSPACE) -> BuildRequest:
         int8=any(node.op_type in _QUANTIZE for node in graph.node),
         fp16=candidate.rest == "fp16",
         workspace=workspace,
+        wide=wide_nodes(candidate.model),
     )
 
 

@@ -26,6 +26,7 @@ _LIFE: dict[str, tuple[Version, Version]] = {
     "NetworkDefinitionCreationFlag.STRONGLY_TYPED": ((10, 0), _UNREAD),
     "BuilderFlag.FP16": ((8, 5), (11, 0)),
     "BuilderFlag.INT8": ((8, 5), (11, 0)),
+    "BuilderFlag.OBEY_PRECISION_CONSTRAINTS": ((8, 5), (11, 0)),
     "OnnxParserFlag.NATIVE_INSTANCENORM": ((8, 6), _UNREAD),
     "IBuilderConfig.builder_optimization_level": ((8, 6), _UNREAD),
     "ICudaEngine.device_memory_size": ((8, 5), (10, 1)),
@@ -44,12 +45,14 @@ class BuildRequest:
         int8: whether it has quantize and dequantize nodes.
         fp16: whether what is not quantized shall run in FP16.
         workspace: bytes the builder may use for scratch memory.
+        wide: names of nodes that compute in FP32 whatever flags allow; a typed graph says that itself.
     """
 
     typed: bool
     int8: bool
     fp16: bool
     workspace: int
+    wide: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ class Settings:
         memory_size: name of the engine's scratch size.
         io_list: name of the inspector's list of inputs and outputs.
         host_code: whether the runtime has to be told that engines bring no host code.
+        wide: names of nodes whose layers are held to FP32.
     """
 
     network_flags: tuple[str, ...]
@@ -80,6 +84,7 @@ class Settings:
     memory_size: str
     io_list: str
     host_code: bool
+    wide: tuple[str, ...] = ()
 
 
 def parse_version(text: str) -> Version:
@@ -125,6 +130,8 @@ def find_settings(version: str, wish: BuildRequest, flavour: str = ENTERPRISE) -
     strong = wish.typed or not can_flag
     flags: tuple[str, ...] = ("FP16",) if wish.fp16 else ()
     flags += ("INT8",) if wish.int8 else ()
+    wide = () if strong else wish.wide
+    flags += ("OBEY_PRECISION_CONSTRAINTS",) if wide else ()
     on: tuple[str, ...] = () if strong else flags
     return Settings(
         network_flags=("STRONGLY_TYPED",) if strong else ("EXPLICIT_BATCH",),
@@ -138,6 +145,7 @@ def find_settings(version: str, wish: BuildRequest, flavour: str = ENTERPRISE) -
         memory_size=_first(number, "ICudaEngine.", ("device_memory_size", "device_memory_size_v2")),
         io_list="Bindings" if has(number, "inspector list named Bindings") else "I/O Tensors",
         host_code=has(number, "IRuntime.engine_host_code_allowed"),
+        wide=wide,
     )
 
 
