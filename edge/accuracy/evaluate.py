@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -92,6 +92,29 @@ class Evaluation:
             save_outputs(stream, self.names, self.outputs)
 
 
+@dataclass(frozen=True)
+class Shown:
+    """One image, ready for the network.
+
+    Attributes:
+        name: of the image.
+        where: its file, for messages.
+        input: ``[channels, height, width]`` float32; of a tiled image, its middle tile.
+        labels: from the network and what it made of ``input`` to a label map at the image's own size.
+        truth: its mask; None takes what the network finds for the truth.
+        spacing: millimetres from row to row and from column to column.
+        place: where it lies in its volume.
+    """
+
+    name: str
+    where: str
+    input: Array
+    labels: Callable[[Run, Array], Labels]
+    truth: Labels | None
+    spacing: tuple[float, float] | None = None
+    place: Slice | None = None
+
+
 def evaluate(
     run: Run,
     images: ImageSet,
@@ -115,39 +138,77 @@ def evaluate(
     """
     if not len(images):
         raise InputError(f"{images.root}: no images to score; add some to this split")
+
+    def shown() -> Iterator[Shown]:
+        for sample in images:
+            plane, truth = sample.pair(task)
+            yield shown_plane(plane, truth, task, sample.name, str(sample.image))
+
+    return evaluate_shown(run, shown(), task, _columns(images), advance, against)
+
+
+def shown_plane(plane: Plane, truth: Labels | None, task: SegmentationTask, name: str, where: str) -> Shown:
+    """An image at its own size, placed by the task."""
+
+    def labels(run: Run, output: Array) -> Labels:
+        return task.segment(run, plane) if task.fit == "tile" else task.labels(output, plane.shape)
+
+    return Shown(name, where, task.preprocess(plane), labels, truth, plane.spacing, _slice(plane))
+
+
+def evaluate_shown(
+    run: Run,
+    images: Iterable[Shown],
+    task: SegmentationTask,
+    columns: Mapping[str, tuple[str, ...]],
+    advance: Callable[[], object] | None = None,
+    against: Array | Sequence[Array] | None = None,
+) -> Evaluation:
+    """Run and score images one at a time.
+
+    Args:
+        images: at least one.
+        columns: column of the manifest to one value per image.
+        run, task, advance, against: as for :func:`evaluate`.
+
+    Raises:
+        InputError, MachineError: as :func:`evaluate`.
+    """
     outputs, labels, truths, noise = KeptOutputs(), KeptLabels(), KeptLabels(), Noise(logit_clip(task))
+    names: list[str] = []
     counts: list[Counts] = []
-    planes: list[tuple[tuple[float, float] | None, Slice | None]] = []
-    for index, sample in enumerate(images):
-        plane, truth = sample.pair(task)
-        output = run(task.preprocess(plane)[None])
+    places: list[tuple[tuple[float, float] | None, Slice | None]] = []
+    for index, image in enumerate(images):
+        output = run(image.input[None])
         if output.ndim != 4 or output.shape[:2] != (1, task.maps):
             shape = "x".join(map(str, output.shape))
             raise InputError(
-                f"{sample.image}: the network returned {shape} for a task of {task.maps} classes; correct the task"
+                f"{image.where}: the network returned {shape} for a task of {task.maps} classes; correct the task"
             )
         if against is None:
             outputs.append(output[0])
         else:
             require_same_shape(output[0].shape, against[index].shape)
             noise.add(against[index], output[0])
-        found = task.segment(run, plane) if task.fit == "tile" else task.labels(output[0], plane.shape)
+        found = image.labels(run, output[0])
+        truth = found if image.truth is None else image.truth
+        names.append(image.name)
         labels.append(found)
         truths.append(truth)
-        planes.append((plane.spacing, _slice(plane)))
+        places.append((image.spacing, image.place))
         counts.append(count(found, truth, task))
         if advance is not None:
             advance()
     return Evaluation(
         task,
-        tuple(sample.name for sample in images),
+        tuple(names),
         stack(counts),
         outputs,
         labels,
         truths,
-        _columns(images),
-        tuple(spacing for spacing, _ in planes),
-        tuple(place for _, place in planes),
+        columns,
+        tuple(spacing for spacing, _ in places),
+        tuple(place for _, place in places),
         None if against is None else noise.db,
     )
 
@@ -177,6 +238,7 @@ def evaluation_of(
     task: SegmentationTask,
     names: Sequence[str],
     columns: Mapping[str, Sequence[str]],
+    labels: Sequence[Labels] | None = None,
 ) -> Evaluation:
     """The evaluation of outputs that are already there.
 
@@ -186,8 +248,10 @@ def evaluation_of(
         task: decides what the outputs mean.
         names: of the images.
         columns: column of the manifest to one value per image.
+        labels: at each image's own size; None decides them from the outputs, which is not to be had of tiles.
     """
-    labels = tuple(task.labels(output, (t.shape[-2], t.shape[-1])) for output, t in zip(outputs, truth))
+    if labels is None:
+        labels = tuple(task.labels(output, (t.shape[-2], t.shape[-1])) for output, t in zip(outputs, truth))
     counts = stack(count(ours, t, task) for ours, t in zip(labels, truth))
     values = {name: tuple(column) for name, column in columns.items()}
     return Evaluation(task, tuple(names), counts, outputs, labels, tuple(truth), values)

@@ -26,41 +26,53 @@ _LOCAL_HEADER = 30
 
 
 def expected_files(
-    images: bytes,
-    pixels: NDArray[np.uint8],
-    outputs: NDArray[np.float32],
-    shapes: Sequence[tuple[int, int]],
-    task: SegmentationTask,
+    images: bytes, arrays: Mapping[str, NDArray[Any]], labels: Sequence[NDArray[np.uint8]], task: SegmentationTask
 ) -> dict[str, bytes]:
     """The two files.
 
     Args:
-        images: ``images.npz`` as it is packed, with the one array ``pixels``.
-        pixels: that array, ``[n, height, width, channels]`` uint8 at the network's size.
-        outputs: the float network's, ``[n, maps, height, width]``.
-        shapes: height and width of each image's mask.
-        task: decides what the outputs mean.
+        images: ``images.npz`` as it is packed.
+        arrays: what it holds: ``pixels``, ``[n, height, width, channels]`` uint8 at the network's size, or an array
+            ``[h, w, channels]`` for each image, as decoded.
+        labels: the float network's, at each image's own size.
+        task: whose order the channels of ``pixels`` have.
     """
-    start, step = _start(images, "pixels", pixels), pixels[0].nbytes
-    labels = [task.labels(output, shape) for output, shape in zip(outputs, shapes, strict=True)]
+    placed = "pixels" in arrays
+    order = {"order": "bgr"} if placed and task.channels == "bgr" else {}
+    values = list(arrays["pixels"]) if placed else list(arrays.values())
+    if placed:
+        start = _start(images, "pixels", arrays["pixels"])
+        starts = [start + index * values[0].nbytes for index in range(len(values))]
+    else:
+        starts = [_start(images, name, array) for name, array in arrays.items()]
     ends = np.cumsum([0, *(array.size for array in labels)]).tolist()
-    order = {"order": "bgr"} if task.channels == "bgr" else {}
     rows: list[Mapping[str, Any]] = [
         {
             "name": name,
             "height": image.shape[0],
             "width": image.shape[1],
             "channels": image.shape[2],
-            "pixels": {**_range(IMAGES, start + index * step, image), **order},
-            "labels": {**_range(LABELS, ends[index], mask), "height": mask.shape[0], "width": mask.shape[1]},
+            "pixels": {**_range(IMAGES, start, image), **_type(image), **order},
+            "labels": {**_range(LABELS, end, mask), "height": mask.shape[-2], "width": mask.shape[-1], **_maps(mask)},
         }
-        for index, (name, image, mask) in enumerate(zip(image_names(len(pixels)), pixels, labels, strict=True))
+        for name, image, start, mask, end in zip(
+            image_names(len(values)), values, starts, labels, ends[:-1], strict=True
+        )
     ]
     table = json.dumps({"schema": SCHEMA, "images": rows}, indent=1) + "\n"
     return {EXPECTED: table.encode(), LABELS: b"".join(mask.tobytes() for mask in labels)}
 
 
-def _range(file: str, offset: int, array: NDArray[np.uint8]) -> dict[str, Any]:
+def _type(image: NDArray[Any]) -> dict[str, str]:
+    return {} if image.dtype == np.uint8 else {"dtype": image.dtype.name}
+
+
+def _maps(mask: NDArray[np.uint8]) -> dict[str, int]:
+    """How many maps there are, where labels overlap."""
+    return {"maps": mask.shape[0]} if mask.ndim == 3 else {}
+
+
+def _range(file: str, offset: int, array: NDArray[Any]) -> dict[str, Any]:
     return {"file": file.rpartition("/")[2], "offset": offset, "sha256": sha256_bytes(array.tobytes())}
 
 

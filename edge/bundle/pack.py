@@ -9,15 +9,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edge import __version__
 from edge.accuracy.gate import presets
 from edge.backends.engine import Engine
+from edge.backends.onnxruntime import reference as exact_runner
 from edge.bundle.archive import write_archive
 from edge.bundle.contents import (
     Files,
+    ParityInputs,
     image_files,
     parity_file,
     probe_files,
@@ -28,7 +27,6 @@ from edge.bundle.readme import readme
 from edge.bundle.source import Run, open_run
 from edge.bundle.stripped import holds_half, save_stripped
 from edge.device.manifest import SCHEMA
-from edge.device.pictures import IMAGES
 from edge.device.preflight import generation
 from edge.errors import InputError
 from edge.files import sha256_bytes
@@ -72,12 +70,12 @@ def pack(
     found = open_run(run)
     _require_target(found, target)
     runs_on = _runs_on(found, target, jetpack)
-    files, described, pixels = _data(found, images, data, allow_small)
+    files, described, inputs = _data(found, images, data, allow_small)
     candidates = []
     for engine, graph in found.engines:
-        candidates.append(_candidate(engine, graph, pixels, _reasons(found, engine.name), files))
+        candidates.append(_candidate(engine, graph, inputs, _reasons(found, engine.name), files))
     if not images and not any(row["precision"] == "fp32" for row in candidates):
-        candidates.append(_float_reference(found, runs_on, pixels, files))
+        candidates.append(_float_reference(found, runs_on, inputs, files))
     files.update(portable_files())
     runtime = runtime_files()
     files.update(runtime)
@@ -133,14 +131,12 @@ def _made_for(target: Target, tensorrt: str) -> Any:
     return target.find_jetpack(None)
 
 
-def _data(
-    run: Run, images: bool, data: Path | None, allow_small: bool
-) -> tuple[Files, dict[str, Any], NDArray[np.uint8]]:
-    """Image files, what the manifest says of them, and the pixels that parity is measured on."""
+def _data(run: Run, images: bool, data: Path | None, allow_small: bool) -> tuple[Files, dict[str, Any], ParityInputs]:
+    """Image files, what the manifest says of them, and what parity is measured on."""
     task = run.source.task
     if not images:
-        files, pixels = probe_files(task)
-        return files, {"images": 0, "name": "none", "sha256": sha256_bytes(b"")}, pixels
+        files, inputs = probe_files(task)
+        return files, {"images": 0, "name": "none", "sha256": sha256_bytes(b"")}, inputs
     names, outputs = run.reference()
     chosen = run.images(data)
     if tuple(sample.name for sample in chosen) != names:
@@ -150,10 +146,11 @@ def _data(
             f"{len(chosen)} evaluation images are too few for a bundle (at least {FEWEST_IMAGES}); add images to the "
             "test split, or use --no-images"
         )
-    files, described = image_files(chosen, names, outputs, task, run.option("--strata"), run.option("--group"))
+    strata, group = run.option("--strata"), run.option("--group")
+    float_run = exact_runner(run.source).run if task.fit == "tile" else None
+    files, described, inputs = image_files(chosen, names, outputs, task, strata, group, float_run)
     described["calibration"] = _calibration(run)
-    with np.load(_stream(files[IMAGES]), allow_pickle=False) as archive:
-        return files, described, archive["pixels"]
+    return files, described, inputs
 
 
 def _calibration(run: Run) -> dict[str, Any] | None:
@@ -162,15 +159,15 @@ def _calibration(run: Run) -> dict[str, Any] | None:
 
 
 def _candidate(
-    engine: Engine, graph: Model, pixels: NDArray[np.uint8], reasons: Mapping[str, str], files: Files
+    engine: Engine, graph: Model, inputs: ParityInputs, reasons: Mapping[str, str], files: Files
 ) -> dict[str, Any]:
-    return _add_graph(engine.name, engine.precision, engine.rest, graph, pixels, reasons, files)
+    return _add_graph(engine.name, engine.precision, engine.rest, graph, inputs, reasons, files)
 
 
-def _float_reference(run: Run, runs_on: Mapping[str, Any], pixels: NDArray[np.uint8], files: Files) -> dict[str, Any]:
+def _float_reference(run: Run, runs_on: Mapping[str, Any], inputs: ParityInputs, files: Files) -> dict[str, Any]:
     """The float graph, built on the device only to compare the others with."""
     graph = lower(run.source, str(runs_on["tensorrt"])) if "tensorrt" in runs_on else run.source
-    row = _add_graph(REFERENCE_NAME, "fp32", "fp32", graph, pixels, {}, files)
+    row = _add_graph(REFERENCE_NAME, "fp32", "fp32", graph, inputs, {}, files)
     return {**row, "candidate": False}
 
 
@@ -179,7 +176,7 @@ def _add_graph(
     precision: str,
     rest: str,
     graph: Model,
-    pixels: NDArray[np.uint8],
+    inputs: ParityInputs,
     reasons: Mapping[str, str],
     files: Files,
 ) -> dict[str, Any]:
@@ -187,7 +184,7 @@ def _add_graph(
     with TemporaryDirectory() as scratch:
         bare = save_stripped(graph, Path(scratch) / "graph.onnx")
         files[f"{folder}/graph.onnx"] = (Path(scratch) / "graph.onnx").read_bytes()
-    files[f"{folder}/parity.npz"] = parity_file(bare, pixels)
+    files[f"{folder}/parity.npz"] = parity_file(bare, inputs)
     return {
         "name": name,
         "precision": precision,
@@ -240,9 +237,3 @@ def _versions(run: Run) -> dict[str, str]:
     known = ("onnx", "onnxruntime", "openvino", "tensorrt", "torch", "numpy")
     versions = run.report.environment.get("versions") or {}
     return {name: str(versions[name]) for name in known if name in versions}
-
-
-def _stream(data: bytes) -> Any:
-    import io
-
-    return io.BytesIO(data)

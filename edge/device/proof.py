@@ -11,11 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, Sequence
 
-import numpy as np
-
 from ..accuracy.checked import Parity, judged
 from ..accuracy.compare import per_image_dice
-from ..accuracy.evaluate import Evaluation, evaluation_of
+from ..accuracy.evaluate import Evaluation, evaluate_shown
 from ..accuracy.gate import Gate
 from ..accuracy.sqnr import parity_db
 from ..backends.compiler import BoardCandidate, Compiler, Identity
@@ -186,8 +184,8 @@ def _contender(name: str, timed: Timed, proof: Mapping[str, Any], kept: CachedEn
 
 def _check(job: Job, kept: CachedEngine, runner: Runner, reference: Evaluation) -> dict[str, Any]:
     task, pictures, candidate = job.task, job.pictures, kept.candidate
-    outputs = np.concatenate([runner.run(image) for image in pictures.inputs(task)])
-    seen = evaluation_of(outputs, reference.truth, task, pictures.names, pictures.columns)
+    shown = pictures.shown(task, reference.truth)
+    seen = evaluate_shown(runner.run, shown, task, pictures.columns, None, reference.outputs)
     strata, group = (column[0] if column else None for column in (pictures.strata, pictures.groups))
     parity = Parity(_parity(job, candidate, runner))
     found = judged(
@@ -219,9 +217,11 @@ def _parity(job: Job, candidate: BoardCandidate, runner: Runner) -> float:
     parity = read_arrays(job.bundle / candidate.parity, ("indices", "outputs"), remedy)
     indices, expected = parity["indices"], parity["outputs"]
     if job.manifest.data["images"]:
-        pixels = bundled(job.bundle, job.manifest).pixels
+        pictures = bundled(job.bundle, job.manifest)
+        count, seen = len(pictures), lambda index: pictures.input(index, job.task)
     else:
         pixels = read_arrays(job.bundle / PROBES, ("pixels",), remedy)["pixels"]
-    if indices.dtype.kind not in "iu" or indices.ndim != 1 or (len(indices) and int(indices.max()) >= len(pixels)):
+        count, seen = len(pixels), lambda index: job.task.normalized(pixels[index])
+    if indices.dtype.kind not in "iu" or indices.ndim != 1 or (len(indices) and int(indices.max()) >= count):
         raise InputError(f"{job.bundle / candidate.parity}: names images that are not there; {remedy}")
-    return parity_db(expected, [runner.run(job.task.normalized(pixels[i])[None])[0] for i in indices])
+    return parity_db(expected, [runner.run(seen(index)[None])[0] for index in indices.tolist()])

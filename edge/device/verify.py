@@ -12,10 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Iterator, Sequence
 
-import numpy as np
-
 from ..accuracy.compare import per_image_dice, reference_scores
-from ..accuracy.evaluate import Evaluation, evaluation_of
+from ..accuracy.evaluate import Evaluation, evaluate_shown, evaluation_of
 from ..accuracy.gate import NONE, Gate, require_enough
 from ..backends.compiler import Compiler, Identity, find_compiler
 from ..errors import EdgeError, InputError, MachineError
@@ -26,7 +24,7 @@ from ..task.task import SegmentationTask
 from .clock import measure_idle
 from .engines import CachedEngine, obtain
 from .manifest import Manifest, check_folder
-from .pictures import Pictures, bundled, bundled_reference, supplied
+from .pictures import Pictures, bundled, bundled_labels, bundled_reference, supplied
 from .preflight import Preflight, preflight, require_target
 from .proof import Job, Options, Say, check, choose, time_engines
 from .report import ENGINE, REPORT, assemble, bundle_environment, engine_row, failed_row, write_engine, write_run
@@ -34,7 +32,7 @@ from .runtime import require_runtime, runtime_agreement, runtime_verdict
 from .seal import Seal
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    pass
 
 
 def look(folder: Path, root: Path = ROOT) -> tuple[Manifest, Machine]:
@@ -194,22 +192,22 @@ def _build_all(job: Job, workspace: int) -> tuple[dict[str, CachedEngine], dict[
 def _reference(job: Job, kept: dict[str, CachedEngine]) -> Evaluation:
     """What the float network makes of the images, with the truth to score against."""
     task, pictures = job.task, job.pictures
-    outputs = bundled_reference(job.bundle) if job.options.images is None else _float_engine(job, kept)
-    truth: Sequence[NDArray[np.uint8]]
-    if pictures.masks is not None:
-        truth = pictures.masks
-    else:  # without masks the float network's own are the truth: Dice is then agreement with it
-        truth = [task.labels(output, shape) for output, shape in zip(outputs, pictures.shapes)]
-    return evaluation_of(outputs, truth, task, pictures.names, pictures.columns)
+    if job.options.images is not None:
+        return _float_engine(job, kept)
+    assert pictures.masks is not None
+    outputs, labels = bundled_reference(job.bundle), bundled_labels(job.bundle, task, len(pictures))
+    return evaluation_of(outputs, pictures.masks, task, pictures.names, pictures.columns, labels)
 
 
-def _float_engine(job: Job, kept: dict[str, CachedEngine]) -> NDArray[np.float32]:
+def _float_engine(job: Job, kept: dict[str, CachedEngine]) -> Evaluation:
+    """Without masks the float network's own are the truth: Dice is then agreement with it."""
     floats = [c for c in job.manifest.candidates if c.precision == "fp32" and c.name in kept]
     if not floats:
         raise InputError("no FP32 engine could be built to compare with; check the bundled images instead")
     job.say(f"{floats[0].name}: running it as the reference")
     with contextlib.closing(kept[floats[0].name].load(job.compiler)) as runner:
-        return np.concatenate([runner.run(image) for image in job.pictures.inputs(job.task)])
+        shown = job.pictures.shown(job.task, job.pictures.masks)
+        return evaluate_shown(runner.run, shown, job.task, job.pictures.columns)
 
 
 def _check_all(

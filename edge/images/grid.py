@@ -104,6 +104,11 @@ class View:
         shown = values if self.order[1] < self.order[2] else values.swapaxes(0, 1)
         return shown[:: -1 if self.flipped[1] else 1, :: -1 if self.flipped[2] else 1]
 
+    def store_plane(self, shown: NDArray[np.generic]) -> NDArray[np.generic]:
+        """One plane as it is shown, its two axes in stored order: the other way of :meth:`show`."""
+        turned = shown[:: -1 if self.flipped[1] else 1, :: -1 if self.flipped[2] else 1]
+        return turned if self.order[1] < self.order[2] else turned.swapaxes(0, 1)
+
     def store(self, volume: NDArray[np.generic]) -> NDArray[np.generic]:
         """``[planes, rows, columns]`` as shown, in stored order; more axes may follow."""
         turned = volume[tuple(slice(None, None, -1 if flip else None) for flip in self.flipped)]

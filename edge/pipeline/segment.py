@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.accuracy.kept import KeptLabels
 from edge.backends.engine import Runner
 from edge.errors import InputError, MachineError
 from edge.files import replaced_file
@@ -118,44 +121,100 @@ def _require_places(images: Sequence[Path], targets: Sequence[Sequence[Path]]) -
             seen[path] = image
 
 
-def _segment(case: Case, runner: Runner, task: SegmentationTask, route: PixelRun | None) -> NDArray[np.uint8]:
-    """``[planes, h, w]`` class indices, or ``[classes, planes, h, w]`` where labels overlap."""
-    planes = [_labels(plane, runner, task, route) for plane in _planes(case, task)]
-    return np.stack(planes, axis=1 if task.overlapping else 0)
+def _segment(case: Case, runner: Runner, task: SegmentationTask, route: PixelRun | None) -> KeptLabels:
+    """Of every plane class indices, or ``[classes, h, w]`` where labels overlap.
+
+    While the network runs, the next plane is decoded and the last one decided, each by a thread of its own.
+    """
+    kept = KeptLabels()
+    with ThreadPoolExecutor(1) as before, ThreadPoolExecutor(1) as after:
+        upcoming = before.submit(_prepared, case, 0, task, route)
+        finished: Future[None] | None = None
+        for index in range(case.depth):
+            plane, given = upcoming.result()
+            if index + 1 < case.depth:
+                upcoming = before.submit(_prepared, case, index + 1, task, route)
+            finish = _run(plane, given, runner, task, route)
+            if finished is not None:
+                finished.result()
+            finished = after.submit(lambda done=finish: kept.append(done()))  # type: ignore[misc]
+        if finished is not None:
+            finished.result()
+    return kept
 
 
-def _planes(case: Case, task: SegmentationTask) -> Iterator[Plane]:
-    for index in range(case.depth):
-        try:
-            yield case.plane(index, case.name, task)
-        except PermissionError as error:
-            raise MachineError(f"{case.images[0]}: cannot be read ({error.strerror}); check its permissions") from None
+def _prepared(
+    case: Case, index: int, task: SegmentationTask, route: PixelRun | None
+) -> tuple[Plane, NDArray[Any] | None]:
+    """A plane, and what the network is given of it; of a plane in tiles, the tiles follow while it runs."""
+    try:
+        plane = case.plane(index, case.name, task)
+    except PermissionError as error:
+        raise MachineError(f"{case.images[0]}: cannot be read ({error.strerror}); check its permissions") from None
+    if route is not None:
+        return plane, task.resized(plane)
+    return plane, None if task.fit == "tile" else task.preprocess(plane)[None]
 
 
-def _labels(plane: Plane, runner: Runner, task: SegmentationTask, route: PixelRun | None) -> NDArray[np.uint8]:
-    """Class indices, or a map for each class, at the image's own size."""
-    if route is None:
-        return task.segment(runner.run, plane)
-    return take_back(route(task.resized(plane)), task.fit, task.size, plane.shape)
+def _run(
+    plane: Plane, given: NDArray[Any] | None, runner: Runner, task: SegmentationTask, route: PixelRun | None
+) -> Callable[[], NDArray[np.uint8]]:
+    """Run the network; what is returned decides class indices, or a map for each class, at the image's own size."""
+    if given is None:
+        labels = task.segment(runner.run, plane)
+        return lambda: labels
+    if route is not None:
+        small = route(given)
+        return lambda: take_back(small, task.fit, task.size, plane.shape)
+    output = runner.run(given)[0]
+    return lambda: task.labels(output, plane.shape)
 
 
-def _masks(case: Case, values: NDArray[np.uint8], task: SegmentationTask, form: Form) -> Iterator[Mask]:
-    def mask(labels: NDArray[np.uint8], names: Sequence[str]) -> Mask:
-        return Mask(labels, tuple(names), case.images[0], case.axis, case.volume)
+@dataclass(frozen=True)
+class _Changed(Sequence[NDArray[np.uint8]]):
+    """Planes, each changed when it is asked for."""
+
+    planes: KeptLabels
+    change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+
+    def __len__(self) -> int:
+        return len(self.planes)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.change(self.planes[index])
+
+
+def _masks(case: Case, values: KeptLabels, task: SegmentationTask, form: Form) -> Iterator[Mask]:
+    def mask(change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]], names: Sequence[str]) -> Mask:
+        return Mask(_Changed(values, change), tuple(names), case.images[0], case.axis, case.volume)
 
     classes = [name for _, name in task.foreground]
     apart = holds_classes_apart(case.images[0], case.volume)
     if not task.overlapping:
         picture = len(task.classes) <= 2 and not case.volume and not apart
-        yield mask(values * 255 if picture else values, classes)
+        yield mask(_brightest if picture else _as_is, classes)
     elif apart:
-        yield mask(values, classes)
+        yield mask(_as_is, classes)
     elif form.one_file:
-        bits = (values << np.arange(len(classes), dtype=np.uint8)[:, None, None, None]).sum(axis=0)
-        yield mask(bits.astype(np.uint8), classes)
+        yield mask(_bits, classes)
     else:
-        for labels, name in zip(values, classes, strict=True):
-            yield mask(labels if case.volume else labels * 255, [name])
+        for index, name in enumerate(classes):
+            bright = _as_is if case.volume else _brightest
+            yield mask(lambda plane, k=index, change=bright: change(plane[k]), [name])  # type: ignore[misc]
+
+
+def _as_is(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return plane
+
+
+def _brightest(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """0 and 255, which a viewer shows."""
+    return plane * np.uint8(255)
+
+
+def _bits(plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """``[classes, h, w]`` as the bits of one value."""
+    return (plane << np.arange(len(plane), dtype=np.uint8)[:, None, None]).sum(axis=0).astype(np.uint8)
 
 
 def _safe(name: str) -> str:

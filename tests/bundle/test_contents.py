@@ -23,7 +23,7 @@ def _groups(root: Path, strata: str | None, group: str | None) -> object:
     (root / "manifest.csv").write_text("\n".join(rows) + "\n")
     images = load_image_set(root)
     names = [sample.name for sample in images]
-    _, data = image_files(images, names, np.zeros((4, 1, 8, 8), np.float32), TASK, strata, group)
+    _, data, _ = image_files(images, names, np.zeros((4, 1, 8, 8), np.float32), TASK, strata, group)
     return data["groups"]
 
 

@@ -35,8 +35,8 @@ def write(mask: Mask, destination: Path) -> None:
             "them; convert it to NIfTI or to pictures"
         )
     view = choose_view(series.affine, series.shape, mask.axis)
-    apart = mask.values if mask.values.ndim == 4 else _one_map_each(mask.values, len(mask.names))
-    stored = np.ascontiguousarray(view.store(np.moveaxis(apart, 0, -1)))
+    apart = np.stack([_one_map_each(plane, len(mask.names)) for plane in mask.values])
+    stored = np.ascontiguousarray(view.store(apart))
     files = list(dict.fromkeys(frame.path for frame in series.frames))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -67,8 +67,10 @@ def _source(path: Path, thickness: float) -> Any:
 
 
 def _one_map_each(values: NDArray[np.uint8], classes: int) -> NDArray[np.uint8]:
-    """``[planes, h, w]`` class indices as ``[classes, planes, h, w]`` of 0 and 1."""
-    return np.stack([values == index for index in range(1, classes + 1)]).astype(np.uint8)
+    """Class indices, or maps that are apart already, as ``[h, w, classes]`` of 0 and 1."""
+    if values.ndim == 3:
+        return np.moveaxis(values, 0, -1)
+    return np.stack([values == index for index in range(1, classes + 1)], axis=-1).astype(np.uint8)
 
 
 def _description(highdicom: Any, number: int, name: str) -> Any:

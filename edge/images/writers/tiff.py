@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import tifffile
 
 from edge.images.writers.mask import Mask
@@ -11,4 +12,4 @@ from edge.images.writers.mask import Mask
 
 def write(mask: Mask, destination: Path) -> None:
     """Write all planes."""
-    tifffile.imwrite(destination, mask.values, photometric="minisblack", compression="zlib")
+    tifffile.imwrite(destination, np.stack(list(mask.values)), photometric="minisblack", compression="zlib")

@@ -1,5 +1,6 @@
 #include "reference.hpp"
 
+#include <array>
 #include <cmath>
 #include <fstream>
 #include <utility>
@@ -16,6 +17,16 @@ namespace fs = std::filesystem;
 constexpr const char* schema = "segedge.reference/1";
 constexpr const char* bundled = "data/reference.json";
 constexpr int largest_side = 1 << 15;
+constexpr int most_channels = 64;
+
+struct Type {
+  const char* name;
+  Dtype dtype;
+  std::size_t bytes;
+};
+
+constexpr std::array<Type, 4> types{
+    {{"uint8", Dtype::uint8, 1}, {"uint16", Dtype::uint16, 2}, {"int16", Dtype::int16, 2}, {"float32", Dtype::float32, 4}}};
 
 std::string sha256_text(const std::string& text) {
   Sha256 digest;
@@ -42,6 +53,15 @@ fs::path located(const fs::path& folder) {
     fail_input((folder / bundled).string() + ": was changed since the bundle was made; unpack it again");
   }
   return (folder / bundled).parent_path();
+}
+
+const Type& type_of(const json::Value& pixels, const fs::path& where) {
+  const json::Value* name = pixels.find("dtype");
+  if (name == nullptr) return types[0];
+  for (const Type& type : types) {
+    if (name->string() == type.name) return type;
+  }
+  fail_input(where.string() + ": lists an image of an unknown type; make the reference again");
 }
 
 int side(const json::Value& table, const char* key, const fs::path& where) {
@@ -95,14 +115,17 @@ Expected Reference::read(std::size_t index) const {
   image.height = side(row, "height", folder_);
   image.width = side(row, "width", folder_);
   image.channels = row.at("channels").integer();
-  if (image.channels != 1 && image.channels != 3) {
+  const Type& type = type_of(pixels, folder_);
+  image.dtype = type.dtype;
+  image.maps = labels.find("maps") == nullptr ? 1 : labels.at("maps").integer();
+  if (image.channels < 1 || image.channels > most_channels || image.maps < 1 || image.maps > most_channels) {
     fail_input(folder_.string() + ": lists an image of an impossible shape; make the reference again");
   }
   image.rows = labels.find("height") == nullptr ? image.height : side(labels, "height", folder_);
   image.columns = labels.find("width") == nullptr ? image.width : side(labels, "width", folder_);
   const auto area = [](int a, int b) { return static_cast<std::size_t>(a) * static_cast<std::size_t>(b); };
-  image.pixels = read_bytes(folder_, pixels, area(image.height, image.width) * static_cast<std::size_t>(image.channels));
-  image.labels = read_bytes(folder_, labels, area(image.rows, image.columns));
+  image.pixels = read_bytes(folder_, pixels, area(image.height, image.width) * static_cast<std::size_t>(image.channels) * type.bytes);
+  image.labels = read_bytes(folder_, labels, area(image.rows, image.columns) * static_cast<std::size_t>(image.maps));
   const json::Value* order = pixels.find("order");
   if (order != nullptr && order->string() == "bgr" && image.channels == 3) {
     for (std::size_t i = 0; i + 2 < image.pixels.size(); i += 3) std::swap(image.pixels[i], image.pixels[i + 2]);

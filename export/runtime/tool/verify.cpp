@@ -18,12 +18,16 @@ struct Verdict {
 
 /// Mean Dice over the foreground classes; both empty counts 1, one empty 0.
 double dice(const std::vector<std::uint8_t>& expected, const Mask& mask, const Task& task) {
-  const int last = task.maps() == 1 ? 1 : task.maps() - 1;
+  const int classes = static_cast<int>(task.classes.size());
+  const int last = task.overlapping || classes == 1 ? classes : classes - 1;
+  const std::size_t pixels = expected.size() / static_cast<std::size_t>(task.mask_maps());
   double total = 0.0;
   for (int c = 1; c <= last; ++c) {
+    const std::size_t first = task.overlapping ? static_cast<std::size_t>(c - 1) * pixels : 0;
+    const int value = task.overlapping ? 1 : c;
     std::size_t both = 0, sum = 0;
-    for (std::size_t i = 0; i < expected.size(); ++i) {
-      const bool a = expected[i] == c, b = mask.labels[i] == c;
+    for (std::size_t i = first; i < first + pixels; ++i) {
+      const bool a = expected[i] == value, b = mask.labels[i] == value;
       both += a && b;
       sum += static_cast<std::size_t>(a) + static_cast<std::size_t>(b);
     }
@@ -38,9 +42,16 @@ Verdict compared(Engine& engine, const Reference& reference) {
   double total = 0.0;
   for (std::size_t index = 0; index < reference.size(); ++index) {
     const Expected image = reference.read(index);
-    require_ok(engine.preprocess(image.view()));
-    require_ok(engine.compute());
-    require_ok(engine.postprocess(image.rows, image.columns, mask));
+    if (image.whole()) {
+      require_ok(engine.segment(image.view(), mask));
+    } else {
+      require_ok(engine.preprocess(image.view()));
+      require_ok(engine.compute());
+      require_ok(engine.postprocess(image.rows, image.columns, mask));
+    }
+    if (mask.labels.size() != image.labels.size()) {
+      fail_input(image.name + ": the engine's mask is of another shape than the reference; make the reference again");
+    }
     const double agreement = dice(image.labels, mask, engine.info().task);
     total += agreement;
     if (agreement < verdict.worst) {
