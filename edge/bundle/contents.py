@@ -75,7 +75,7 @@ def image_files(
     pairs = [sample.pair(task) for sample in chosen]
     planes = [plane for plane, _ in pairs]
     masks = {f"mask-{i:04d}": mask for i, (_, mask) in enumerate(pairs)}
-    references = {"outputs": outputs[[index[sample.name] for sample in chosen]]}
+    references: dict[str, NDArray[Any]] = {"outputs": outputs[[index[sample.name] for sample in chosen]]}
     if task.fit == "tile":
         assert run is not None
         labels = [task.segment(run, plane) for plane in planes]

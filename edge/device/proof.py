@@ -33,6 +33,9 @@ from .pictures import PROBES, Pictures, bundled
 from .seal import Seal
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ..latency.statistics import Samples
     from ..task.task import SegmentationTask
 
@@ -216,12 +219,16 @@ def _parity(job: Job, candidate: BoardCandidate, runner: Runner) -> float:
     remedy = "make the bundle again"
     parity = read_arrays(job.bundle / candidate.parity, ("indices", "outputs"), remedy)
     indices, expected = parity["indices"], parity["outputs"]
+    seen = _parity_inputs(job, remedy)
+    if indices.dtype.kind not in "iu" or indices.ndim != 1 or (len(indices) and int(indices.max()) >= len(seen)):
+        raise InputError(f"{job.bundle / candidate.parity}: names images that are not there; {remedy}")
+    return parity_db(expected, [runner.run(seen[index]())[0] for index in indices.tolist()])
+
+
+def _parity_inputs(job: Job, remedy: str) -> Sequence[Callable[[], NDArray[np.float32]]]:
+    """Each makes one ``[1, channels, height, width]``, of a bundled image or a made-up one."""
     if job.manifest.data["images"]:
         pictures = bundled(job.bundle, job.manifest)
-        count, seen = len(pictures), lambda index: pictures.input(index, job.task)
-    else:
-        pixels = read_arrays(job.bundle / PROBES, ("pixels",), remedy)["pixels"]
-        count, seen = len(pixels), lambda index: job.task.normalized(pixels[index])
-    if indices.dtype.kind not in "iu" or indices.ndim != 1 or (len(indices) and int(indices.max()) >= count):
-        raise InputError(f"{job.bundle / candidate.parity}: names images that are not there; {remedy}")
-    return parity_db(expected, [runner.run(seen(index)[None])[0] for index in indices.tolist()])
+        return [lambda i=i: pictures.input(i, job.task)[None] for i in range(len(pictures))]  # type: ignore[misc]
+    pixels = read_arrays(job.bundle / PROBES, ("pixels",), remedy)["pixels"]
+    return [lambda image=image: job.task.normalized(image)[None] for image in pixels]  # type: ignore[misc]
