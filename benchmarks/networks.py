@@ -16,7 +16,7 @@ from edge.cli.terminal import Terminal
 from edge.files import read_json, write_json
 from edge.pipeline.deploy import run_deploy
 from edge.pipeline.session import Request
-from edge.report import Report
+from edge.report.results import Report
 
 SCHEMA = "edge.networks/1"
 DATA = Path("calibration/dsb2018")

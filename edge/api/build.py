@@ -67,8 +67,8 @@ def build(
     given = dict(locals())
     from edge.api.command import command_line
     from edge.api.given import as_data, as_optional_path, as_task
+    from edge.pipeline.build import build_single, parse_precision
     from edge.pipeline.session import Request
-    from edge.pipeline.single import build_single, parse_precision
 
     request = Request(
         model=model,

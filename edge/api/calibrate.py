@@ -43,7 +43,7 @@ def calibrate(
         InputError: an argument or a file is at fault.
     """
     from edge.api.given import as_data, as_optional_path, as_task
-    from edge.pipeline.single import calibrate_to_file
+    from edge.pipeline.stages import calibrate_to_file
 
     path, checkpoint = as_optional_path("out", out), as_optional_path("weights", weights)
     return calibrate_to_file(

@@ -138,7 +138,7 @@ def check(
         MachineError: this machine cannot run an engine.
     """
     from edge.api.given import as_data, as_optional_path, as_task, trusted_engine
-    from edge.pipeline import single
+    from edge.pipeline.check import check_engines, score_model
 
     named = list(subjects) if isinstance(subjects, list | tuple) else [subjects]
     earlier = as_optional_path("baseline", baseline)
@@ -150,12 +150,10 @@ def check(
         if len(named) != 1:
             raise InputError("several subjects without --reference; give one model, or engines with --reference MODEL")
         subject: Any = named[0]
-        return CheckResult(
-            (), *single.score_model(subject, images, split, checkpoint, given_task, dequantize, reporter)
-        )
+        return CheckResult((), *score_model(subject, images, split, checkpoint, given_task, dequantize, reporter))
     known = [trusted_engine("subjects", cast(EngineLike, subject), trusted_key) for subject in named]
     before = [] if earlier is None else [trusted_engine("baseline", earlier, trusted_key)]
-    rows = single.check_engines(
+    rows = check_engines(
         [folder for folder, _ in (*known, *before)], images, split, reference, checkpoint, given_task, dequantize,
         str(gate), strata, group, allow_small, reporter,
     )  # fmt: skip

@@ -42,7 +42,7 @@ def estimate(
         InputError: an argument or a file is at fault, or nothing is known of the device's peaks.
     """
     from edge.api.given import as_optional_path, as_task
-    from edge.pipeline.single import estimate_model
+    from edge.pipeline.stages import estimate_model
 
     checkpoint = as_optional_path("weights", weights)
     return estimate_model(model, checkpoint, as_task(task), dequantize, target, precision, Reporter(progress))

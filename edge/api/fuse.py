@@ -48,7 +48,7 @@ def fuse(
         InputError: an argument or a file is at fault.
     """
     from edge.api.given import as_optional_path, as_task
-    from edge.pipeline.single import fuse_to_file
+    from edge.pipeline.stages import fuse_to_file
 
     path, checkpoint = as_optional_path("out", out), as_optional_path("weights", weights)
     return fuse_to_file(model, checkpoint, as_task(task), dequantize, target, path, threads, Reporter(progress))

@@ -51,7 +51,7 @@ def quantize(
         InputError: an argument or a file is at fault, or ranges of another graph.
     """
     from edge.api.given import as_optional_path, as_path, as_task
-    from edge.pipeline.single import quantize_to_file
+    from edge.pipeline.stages import quantize_to_file
     from edge.quantization.ranges import Ranges
 
     return quantize_to_file(

@@ -50,11 +50,10 @@ def segment(
         MachineError: this machine cannot run the engine, or a mask cannot be written.
     """
     from edge.api.given import as_path, as_paths, trusted_engine
-    from edge.pipeline.segment import Form
-    from edge.pipeline.single import segment_with
+    from edge.pipeline.segment import Form, segment_with_engine
 
     form, reporter = Form(axis, one_file), Reporter(progress)
     folder, vouched = trusted_engine("engine", engine, trusted_key)
-    masks = segment_with(folder, as_paths("images", images), as_path("out", out), threads, reporter, form)
+    masks = segment_with_engine(folder, as_paths("images", images), as_path("out", out), threads, reporter, form)
     reporter.say(vouched)
     return masks

@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
-import onnx_ir
 from google.protobuf.message import DecodeError
 
 from edge.errors import InputError
@@ -21,6 +20,9 @@ from edge.graph.soundness import require_facts, require_sound, require_tensors
 from edge.safety.guard import parse_json, parsing, require_regular
 from edge.safety.watchdog import native_call
 from edge.task.task import METADATA_KEY, SegmentationTask
+
+if TYPE_CHECKING:
+    import onnx_ir
 
 _FACTS_KEY = "segedge.facts"
 _QUANTIZED = frozenset(
@@ -88,10 +90,14 @@ class Model:
 
     def to_ir(self) -> onnx_ir.Model:
         """A fresh ``onnx_ir`` copy of the graph, free to edit."""
+        import onnx_ir  # brings a library of symbols, which most commands never need
+
         return onnx_ir.from_proto(self.proto)
 
     def with_ir(self, graph: onnx_ir.Model) -> Model:
         """The same task over an edited graph."""
+        import onnx_ir
+
         return replace(self, proto=onnx_ir.to_proto(graph))
 
     def save(self, path: Path) -> Path:

@@ -36,9 +36,10 @@ from edge.quantization.graph import quantizable
 from edge.quantization.half_range import watched
 from edge.quantization.ranges import Ranges
 from edge.quantization.schemes import plan_int8
-from edge.report import Report, best_pictures, worst_pictures, write_report
-from edge.report.results import EngineRow
+from edge.report.details import best_pictures, worst_pictures
+from edge.report.results import EngineRow, Report
 from edge.report.store import OUTPUTS, REPORT
+from edge.report.write import write_report
 from edge.search.authored import only_authored, with_authored
 from edge.search.bench import Array, Effort, PixelRoute, Pixels, Refusal
 from edge.search.candidates import Proposal, SearchRequest, propose

@@ -48,7 +48,7 @@ def _engine(path: Path) -> Description:
 
 
 def _run(path: Path) -> Description:
-    from edge.report import read_report
+    from edge.report.store import read_report
 
     report = read_report(path)
     return {

@@ -20,7 +20,7 @@ from edge.latency.statistics import Measured, Ratio, ratio
 from edge.latency.sweep import Throughput
 from edge.pipeline.session import Job
 from edge.quantization.ranges import Ranges
-from edge.report import Report, image_scores, quantiles
+from edge.report.details import image_scores, quantiles
 from edge.report.results import (
     Convergence,
     Data,
@@ -31,6 +31,7 @@ from edge.report.results import (
     FusionStep,
     ModelFacts,
     Reference,
+    Report,
     Status,
 )
 from edge.search.bench import Refusal

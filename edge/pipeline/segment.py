@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,21 +18,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.accuracy.kept import KeptLabels
-from edge.backends.engine import Runner
+from edge.backends import find_backend
+from edge.backends.engine import Runner, read_engine
 from edge.errors import InputError, MachineError
 from edge.files import replaced_file
 from edge.images.case import Case
-from edge.images.readers import stem
+from edge.images.pictures import read_image
+from edge.images.readers import always_one, stem
 from edge.images.readers.stack import Layout
 from edge.images.shelf import Shelf
 from edge.images.writers import holds_classes_apart, suffix_of, write_mask
 from edge.images.writers.mask import Mask
-from edge.latency.pixels import PixelRun
+from edge.latency.pixels import PROOF_IMAGES, PixelRun, in_engine
+from edge.pipeline.progress import Progress
 from edge.task.fit import take_back
 from edge.task.plane import Plane
 from edge.task.task import SegmentationTask
 
 _MOST_BITS = 8
+MANY_IMAGES = 500
+"""Compiling once more, with the task inside, takes as long as the host's share of some hundred images."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,29 @@ class Form:
 
     axis: str | None = None
     one_file: bool = False
+
+
+def segment_with_engine(
+    engine: Path,
+    images: Sequence[Path],
+    out: Path,
+    threads: int | None,
+    progress: Progress,
+    form: Form | None = None,
+) -> list[Path]:
+    """Masks of images by one engine; where there are many, with its task inside, if that gives the same masks."""
+    opened = read_engine(engine)
+    progress.stage("segment", len(images))
+    with ExitStack() as stack:
+        runner = stack.enter_context(closing(find_backend(opened.backend).load(opened, threads)))
+        route = None
+        if len(images) >= MANY_IMAGES and opened.task.fit != "tile" and all(map(always_one, images)):
+            shown = [opened.task.resized(read_image(path)) for path in images[:PROOF_IMAGES]]
+            inside = in_engine(opened, runner, shown, threads)
+            progress.detail(f"task inside the engine: {inside.reason or f'same masks on {inside.images} images, used'}")
+            if inside.runner is not None:
+                route = stack.enter_context(closing(inside.runner)).run
+        return segment_images(runner, opened.task, images, out, route, progress.advance, form)
 
 
 def segment_images(

@@ -21,7 +21,7 @@ pytest.importorskip("monai")
 SMALL = ("UNet", "UNet-residual", "BasicUNet", "DynUNet", "AttentionUnet", "SegResNet")
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", [SMALL[0], *(pytest.param(name, marks=pytest.mark.slow) for name in SMALL[1:])])
 def test_a_network_of_monai_goes_through_every_stage(name: str) -> None:
     network = next(one for one in NETWORKS if one.name == f"monai/{name}")
     model = load_model(warmed(network), task=network.task)

@@ -48,6 +48,7 @@ def deploy(board: SshBoard, place: Path, out: str, *more: str) -> subprocess.Com
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_fleet_goes_on_without_the_boards_that_do_not_answer(board: SshBoard, place: Path) -> None:
     done = edge(board, place, "boards", "add", "desk", board.address)
     assert done.returncode == 0, done.stderr
@@ -67,6 +68,7 @@ def test_a_fleet_goes_on_without_the_boards_that_do_not_answer(board: SshBoard, 
     assert done.returncode == 3 and done.stderr.count("\n") == 1 and not (place / "alone").exists()
 
 
+@pytest.mark.slow
 def test_a_board_gives_what_this_machine_gives(board: SshBoard, place: Path) -> None:
     for out, more in (("here", ()), ("there", ("--on", board.address))):
         done = deploy(board, place, out, *more)

@@ -27,6 +27,7 @@ DRIVER = Path(next(iter(tensorrt.__path__))) / "board.py"
 slow = pytest.mark.slow
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tree", "target", "jetpack", "version", "sm"),
     [

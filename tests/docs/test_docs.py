@@ -98,7 +98,7 @@ def test_a_report_is_photographed(tmp_path: Path) -> None:
         pytest.skip("no Chromium here")
     from PIL import Image
 
-    from edge.report import write_report
+    from edge.report.write import write_report
     from tests.fixtures.report_example import example
 
     write_report(example().report, tmp_path, example().pictures)

@@ -125,8 +125,8 @@ def _pictures(place: Path) -> list[Surface]:
 
 def _folders(place: Path) -> list[Surface]:
     from edge.backends.engine import read_engine
-    from edge.report import write_merged
     from edge.report.store import read_report
+    from edge.report.write import write_merged
 
     engine = make_engine(place / "engine", TASK).folder
     run = place / "run"

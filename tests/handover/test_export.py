@@ -34,6 +34,7 @@ def call(*words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(line, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_the_openvino_repository_gives_the_engine_s_masks(run: Run, tmp_path: Path) -> None:
     import openvino
 

@@ -30,6 +30,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_is_logged_whole(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = (root / "store").as_uri()
     done = deploy(root, root / "runs/discs", f"mlflow:{store}")

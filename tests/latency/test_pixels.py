@@ -22,11 +22,10 @@ from edge.images.image_set import load_image_set
 from edge.images.readers import open_image
 from edge.images.readers.stack import Layout, Stack
 from edge.latency.pixels import PROOF_IMAGES, in_engine, on_host
-from edge.pipeline import single
+from edge.pipeline import segment
 from edge.pipeline.profile import Extras, profile_engines
 from edge.pipeline.progress import NullProgress
-from edge.pipeline.segment import segment_images
-from edge.pipeline.single import segment_with
+from edge.pipeline.segment import segment_images, segment_with_engine
 from edge.search.build import build_engine
 from edge.targets.target import find_target
 from tests.fixtures.small_unet import ROOT, TASK, small_unet
@@ -99,8 +98,8 @@ def test_many_images_are_segmented_inside_the_engine(
         def detail(self, message: str) -> None:
             lines.append(message)
 
-    monkeypatch.setattr(single, "MANY_IMAGES", 5)
-    found = segment_with(engine.folder, paths, tmp_path / "many", None, Told())
+    monkeypatch.setattr(segment, "MANY_IMAGES", 5)
+    found = segment_with_engine(engine.folder, paths, tmp_path / "many", None, Told())
     assert lines == [f"task inside the engine: same masks on {PROOF_IMAGES} images, used"]
     for one, two in zip(expected, found, strict=True):
         assert np.array_equal(np.asarray(Image.open(one)), np.asarray(Image.open(two)))

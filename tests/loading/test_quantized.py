@@ -18,7 +18,7 @@ from edge.loading.quantized import announced, dequantized, on_products
 from edge.quantization.calibrate import calibrate
 from edge.quantization.schemes import find_scheme, plan_int8
 from edge.quantization.write import quantize
-from edge.report import read_report
+from edge.report.store import read_report
 from edge.task.noise import noise_batch
 from tests.fixtures.discs import TASK, disc_network, write_discs
 
@@ -92,6 +92,7 @@ def test_pairs_stay_on_operands_of_convolutions_alone() -> None:
     np.testing.assert_array_equal(reference(kept).run(image), reference(source).run(image))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strip", [False, True])
 def test_a_deployment_of_a_quantized_file(strip: bool, tmp_path: Path) -> None:
     root = write_discs(tmp_path / "set", {"train": 4, "val": 4, "test": 20})

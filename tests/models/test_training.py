@@ -97,6 +97,7 @@ sys.exit(train.main(sys.argv[2:]))
 """
 
 
+@pytest.mark.slow
 def test_a_signal_ends_the_run_with_the_best_weights(dropped_in: Path, blobs: Path, tmp_path: Path) -> None:
     given = [MODELS, dropped_in, "--data", blobs, "--out", tmp_path]
     ended = subprocess.run([sys.executable, "-c", SIGNALLED, *map(str, given)], capture_output=True, text=True)

@@ -15,7 +15,7 @@ from edge.errors import InputError
 from edge.pipeline.deploy import run_deploy
 from edge.pipeline.progress import NullProgress
 from edge.pipeline.session import Request
-from edge.report import read_report
+from edge.report.store import read_report
 from tests.fixtures.discs import SIZE, disc_network, write_discs
 
 SPLITS = {"train": 6, "val": 4, "test": 22}
@@ -89,6 +89,7 @@ def test_every_engine_says_what_it_costs_besides_its_compute(run: Path) -> None:
     assert "Estimates, not measurements" in (run / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_without_explain_only_the_chosen_engine_is_looked_into(request_: Request, tmp_path: Path) -> None:
     report, _ = run_deploy(replace(request_, explain=False, out=tmp_path / "run"), NullProgress())
     looked_into = {row.name for row in report.engines if row.memory is not None}
@@ -189,6 +190,7 @@ def test_the_report_can_leave_pictures_and_names_out(request_: Request, tmp_path
         assert "test03" not in text and "data:image/png" not in text, name
 
 
+@pytest.mark.slow
 def test_the_same_run_twice_differs_in_time_only(request_: Request, run: Path, tmp_path: Path) -> None:
     run_deploy(replace(request_, out=tmp_path / "again"), NullProgress())
     first, second = (json.loads((path / "report.json").read_text()) for path in (run, tmp_path / "again"))

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from edge.backends.engine import read_engine
-from edge.report import read_report
+from edge.report.store import read_report
 from tests.fixtures.discs import disc_network, write_discs
 from tests.fixtures.tensorrt.install import write_site
 
 
-@pytest.mark.parametrize("version", [pytest.param("8.6.1", marks=pytest.mark.slow), "10.16.1.11"])
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["8.6.1", "10.16.1.11"])
 def test_the_whole_pipeline_is_measured_on_this_machine_s_gpu(version: str, tmp_path: Path) -> None:
     write_discs(tmp_path / "discs", {"train": 4, "val": 4, "test": 22})
     disc_network().save(tmp_path / "discs.onnx")

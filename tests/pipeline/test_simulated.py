@@ -13,7 +13,7 @@ from edge.pipeline.deploy import run_deploy
 from edge.pipeline.progress import NullProgress
 from edge.pipeline.session import Request
 from edge.quantization.plan import read_plan
-from edge.report import Report
+from edge.report.results import Report
 from edge.targets.target import find_target
 from tests.fixtures.discs import loud_disc_network, write_discs
 

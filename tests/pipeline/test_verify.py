@@ -71,6 +71,7 @@ def test_verifies_an_archive_and_merges_its_report(packed, cpu_run, tmp_path):
     assert len(json.loads((tmp_path / "both.json").read_text())["runs"]) == 2
 
 
+@pytest.mark.slow
 def test_results_may_lie_in_the_unpacked_bundle_s_own_folder_and_nowhere_else_in_it(packed, tmp_path):
     folder = tmp_path / "box"
     unpack(packed, folder)
@@ -105,6 +106,7 @@ def test_no_run_replaces_the_bundle_its_work_or_anything_but_a_run(packed, tmp_p
     assert (folder / "manifest.json").is_file() and (tmp_path / "mine" / "thesis.txt").is_file()
 
 
+@pytest.mark.slow
 def test_the_bundle_s_run_folder_may_be_a_link(packed, tmp_path):
     folder, disk = tmp_path / "box", tmp_path / "disk"
     unpack(packed, folder)

@@ -81,6 +81,7 @@ def test_a_deployment_scores_slices_and_cases_in_millimetres(run: Path) -> None:
     assert "By volume" in (run / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_dicom_scores_as_nifti_does(place: Path, run: Path) -> None:
     words = ("check", run / "engines/fp32", "--reference", place / "net.onnx", "--gate", "99", "--json", "--data")
     (nifti,), (dicom,) = (said(edge(*words, place / folder)) for folder in ("nifti", "dicom"))

@@ -12,9 +12,9 @@ import pytest
 
 from edge.accuracy.gate import Verdict
 from edge.latency.statistics import Ratio
-from edge.report import Report, write_report
 from edge.report.changes import CHOSEN, Change, changes, folder_labels, summary
-from edge.report.results import EngineRow
+from edge.report.results import EngineRow, Report
+from edge.report.write import write_report
 from tests.fixtures.report_example import example
 
 
@@ -115,6 +115,7 @@ def test_runs_are_named_by_folder(tmp_path: Path) -> None:
     assert folder_labels([tmp_path / "c", tmp_path / "c"]) == ("c", "c")
 
 
+@pytest.mark.slow
 def test_the_command_tells_and_fails_on_a_regression(tmp_path: Path, old: Report) -> None:
     write_report(old, tmp_path / "released", images=False)
     write_report(changed(old, mixed=timed(old.engine("mixed"), 1.5)), tmp_path / "candidate", images=False)

@@ -10,8 +10,7 @@ from PIL import Image
 from edge.accuracy.counts import count, stack
 from edge.accuracy.evaluate import Evaluation
 from edge.images.image_set import load_image_set
-from edge.report import best_pictures, image_scores, quantiles, worst_pictures
-from edge.report.details import drawable
+from edge.report.details import best_pictures, drawable, image_scores, quantiles, worst_pictures
 from edge.task.task import SegmentationTask
 
 TASK = SegmentationTask(size=(16, 16), classes=("cell",))

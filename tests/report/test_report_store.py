@@ -13,8 +13,9 @@ import jsonschema
 import pytest
 
 from edge.errors import InputError
-from edge.report import Report, read_report, write_merged, write_report
-from edge.report.store import faults, schema
+from edge.report.results import Report
+from edge.report.store import faults, read_report, schema
+from edge.report.write import write_merged, write_report
 from tests.fixtures.report_example import example
 
 

@@ -11,6 +11,12 @@ import pytest
 from tests.fixtures.runtime_kit import ROOT, Steps, build
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "programs" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)  # they build the library first
+
+
 @pytest.fixture(scope="session")
 def programs() -> Path:
     """Folder of ``segedge-run`` and ``tests/segedge-pixels``."""

@@ -6,6 +6,8 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from edge.accuracy.gate import Criteria, load_gate
 from edge.graph.model import Model
 from edge.images.image_set import load_image_set
@@ -17,6 +19,7 @@ from edge.targets.target import find_target
 from tests.fixtures.discs import disc_network, write_discs
 
 
+@pytest.mark.slow
 def test_a_real_search_on_real_engines(tmp_path: Path) -> None:
     model: Model = disc_network()
     data = load_image_set(write_discs(tmp_path / "discs", {"train": 4, "val": 4}))

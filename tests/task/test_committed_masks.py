@@ -27,6 +27,7 @@ BEFORE = {
 SLOW = {"lanet", "lightawnet", "drrmsan"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in BEFORE]
 )

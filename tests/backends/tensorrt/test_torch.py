@@ -39,7 +39,8 @@ data = "made up"
 """
 
 
-@pytest.mark.parametrize("precision", ["fp32", pytest.param("fp16", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_a_module_folder_becomes_an_engine(precision: str, tmp_path: Path) -> None:
     import torch
 
