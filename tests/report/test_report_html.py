@@ -17,10 +17,13 @@ import numpy as np
 import pytest
 
 from edge.latency.power import Energy
-from edge.report import Picture, Report, merge_reports, plots, write_report
+from edge.report import plots
+from edge.report.details import Picture
 from edge.report.html import render
 from edge.report.markdown import markdown
 from edge.report.pictures import MOST_PICTURES, plates
+from edge.report.results import Report
+from edge.report.write import merge_reports, write_report
 from tests.fixtures.report_example import example
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
