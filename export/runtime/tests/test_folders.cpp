@@ -189,8 +189,8 @@ CASE(folders, other_machines_and_backends_are_named) {
   const Folder folder;
   folder.replace("engine.json", "\"backend\": \"openvino\"", "\"backend\": \"abacus\"");
   const auto [message, fault] = folder.refusal();
-  CHECK(check::contains(message, "needs the backend abacus"));
-  CHECK(fault == Fault::machine);
+  CHECK(check::contains(message, "backend 'abacus': unknown"));
+  CHECK(fault == Fault::input);
 }
 
 CASE(networks, damaged_but_with_right_hashes) {
