@@ -28,6 +28,7 @@ from edge.pipeline.session import (
     open_model,
     require_column,
 )
+from edge.report.store import REPORT
 from edge.search.build import GRAPH, compiled_graph
 
 
@@ -45,8 +46,9 @@ def score_model(
     Returns:
         The scores, and why the model is useless as a reference, None where it is not.
     """
-    if isinstance(model, str | Path) and (Path(model) / MANIFEST).is_file():
-        raise InputError(f"{model}: is an engine; add --reference MODEL, the float model to compare it with")
+    for file, kind in ((MANIFEST, "an engine"), (REPORT, "a run")):
+        if isinstance(model, str | Path) and (Path(model) / file).is_file():
+            raise InputError(f"{model}: is {kind}; add --reference MODEL, the float model to compare it with")
     everything = open_images(data, progress)
     images = everything.split(split)
     loaded = open_model(model, weights, task, progress, dequantize=dequantize)

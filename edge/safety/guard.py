@@ -146,7 +146,7 @@ def read_text(path: Path, what: str = "file") -> str:
     """
     if require_regular(path, what) > limits().document_bytes:
         raise exceeded(path, f"has {path.stat().st_size} bytes", "document_bytes")
-    with parsing(path, "UTF-8 text", "save it as UTF-8"):
+    with parsing(path, "UTF-8 text", "give a text file, saved as UTF-8"):
         return read_bytes(path, what).decode("utf-8-sig")
 
 

@@ -55,3 +55,8 @@ def test_a_baseline_is_held_against_every_engine(run: Run, arrays: list[tuple], 
 def test_several_models_are_refused(arrays: list[tuple]) -> None:
     with pytest.raises(edge.InputError, match="several subjects without --reference"):
         edge.check([disc_network(), disc_network()], arrays)
+
+
+def test_a_run_without_a_reference_is_told_what_to_add(run: Run, arrays: list[tuple]) -> None:
+    with pytest.raises(edge.InputError, match="is a run; add --reference MODEL"):
+        edge.check(run.folder, arrays)
