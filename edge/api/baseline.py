@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edge.accuracy.gate import Check, Gate
-from edge.api.check import CheckedEngine
+from edge.api.check_result import CheckedEngine
 
 KEPT = 0.999
 """Least share of the baseline's Dice and IoU, where the gate asks for none."""

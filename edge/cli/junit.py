@@ -9,7 +9,7 @@ from xml.etree import ElementTree as Xml
 from edge.files import write_text
 
 if TYPE_CHECKING:
-    from edge.api.check import CheckResult
+    from edge.api.check_result import CheckResult
 
 
 def write_junit(result: CheckResult, path: Path) -> None:

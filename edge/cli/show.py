@@ -17,7 +17,7 @@ from edge.errors import InputError, UselessReferenceError
 if TYPE_CHECKING:
     from edge.api.boards import BoardRow
     from edge.api.bundle import Bundle
-    from edge.api.check import CheckResult
+    from edge.api.check_result import CheckResult
     from edge.api.run import FleetRun, Run
     from edge.backends.engine import Engine
     from edge.fusion import Fused

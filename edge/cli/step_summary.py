@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from edge.report import words
 
 if TYPE_CHECKING:
-    from edge.api.check import CheckResult
+    from edge.api.check_result import CheckResult
 
 VARIABLE = "GITHUB_STEP_SUMMARY"
 """GitHub names the file in it; nothing is written where it is not set."""

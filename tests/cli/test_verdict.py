@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.api.check import CheckedEngine, CheckResult
+from edge.api.check_result import CheckedEngine, CheckResult
 from edge.api.run import Run
 from edge.cli.junit import write_junit
 from edge.cli.output import FAILED, PASSED, Output
