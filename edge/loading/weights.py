@@ -81,13 +81,24 @@ def _read_torch(path: Path) -> Any:
     require_regular(path, "weights file")
     try:
         # A damaged zip raises RuntimeError, EOFError, KeyError and more.
-        with parsing(path, "loadable as weights", "save it again"):
+        with parsing(path, "loadable as weights", "save it again"), torch.serialization.safe_globals(_numbers()):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise InputError(
             f"{path}: holds pickled Python objects, which can run code when loaded; where you trust it, save its "
             "state_dict as safetensors (safetensors.torch.save_file) and give that"
         ) from None
+
+
+def _numbers() -> list[Any]:
+    """NumPy's scalars, which hold numbers and run nothing: training logs beside the weights are full of them."""
+    import numpy as np
+
+    kinds = (np.float16, np.float32, np.float64, np.int32, np.int64, np.uint8, np.bool_)
+    scalar = np.float64(0).__reduce__()[0]
+    # NumPy 1 keeps it in numpy.core, NumPy 2 in numpy._core; a file names the place of the one that wrote it.
+    places = [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
+    return [*places, np.dtype, *{type(np.dtype(kind)) for kind in kinds}]
 
 
 def _state_dict(path: Path, loaded: Any) -> dict[str, Tensor]:

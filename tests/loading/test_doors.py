@@ -183,7 +183,11 @@ def test_an_nnunet_result(tmp_path: Path) -> None:
     options.update(conv_op=torch.nn.Conv2d, norm_op=torch.nn.InstanceNorm2d, nonlin=torch.nn.LeakyReLU)
     torch.manual_seed(0)
     network = unet.PlainConvUNet(1, num_classes=3, deep_supervision=True, **options)
-    checkpoint = {"network_weights": network.state_dict(), "current_epoch": 3, "trainer_name": "nnUNetTrainer"}
+    checkpoint = {
+        "network_weights": network.state_dict(), "current_epoch": 3, "trainer_name": "nnUNetTrainer",
+        "logging": {"mean_fg_dice": [np.float64(0.5)], "train_losses": [np.float32(0.1)]}, "_best_ema": np.float64(0.5),
+        "init_args": {"device": torch.device("cuda"), "fold": 0}, "inference_allowed_mirroring_axes": (0, 1),
+    }  # fmt: skip
     torch.save(checkpoint, tmp_path / "fold_0" / "checkpoint_final.pth")
     model = load_model(f"nnunet:{tmp_path}")
     task = model.task
@@ -193,6 +197,7 @@ def test_an_nnunet_result(tmp_path: Path) -> None:
     np.testing.assert_allclose(values[0, 0], [(-60 - 40) / 50, 0.0, (140 - 40) / 50], atol=1e-5)
     network.decoder.deep_supervision = False
     require_same(model, network)
+    assert load_model(f"nnunet:{tmp_path / 'fold_0'}").sha256 == model.sha256
 
 
 def test_plans_that_name_any_other_class_are_refused(tmp_path: Path) -> None:
@@ -216,3 +221,31 @@ def test_a_missing_framework_names_its_install_line(
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MachineError, match=rf"pip install 'segedge\[{extra}\]'"):
         load_model(f"{door}:{tmp_path}")
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("nnunet:{0}", r"is no nnU-Net result \(no plans\.json\)"),
+        ("monai:{0}", r"is no MONAI bundle \(no configs/inference\.json\)"),
+        ("hf:nvidia/segformer-b0", "hf:nvidia/segformer-b0: no such folder, and nothing is downloaded here"),
+        ("hf:{0}", r"is no Hugging Face folder \(no config\.json\)"),
+        ("nnunet:", "nnunet:: names nothing; write nnunet:FOLDER"),
+        ("smp:", "smp:: names nothing; write smp:Unet/resnet34"),
+    ],
+)
+def test_a_wrong_folder_is_told_by_what_it_lacks(
+    spec: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.loading.doors.nnunet.framework", lambda *_: None)
+    monkeypatch.setattr("edge.loading.doors.monai_bundle.framework", lambda *_: None)
+    with pytest.raises(InputError, match=message):
+        load_model(spec.format(tmp_path))
+
+
+def test_a_bundle_with_yaml_is_told_how_it_becomes_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.loading.doors.monai_bundle.framework", lambda *_: None)
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "inference.yaml").write_text("network_def: {}")
+    with pytest.raises(InputError, match=r"its configs are YAML; write inference\.json"):
+        load_model(f"monai:{tmp_path}")

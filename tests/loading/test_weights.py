@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edge.errors import InputError
@@ -66,3 +67,17 @@ def test_a_checkpoint_alone_says_how_to_name_its_network(suffix: str, tmp_path: 
     torch.save(network().state_dict(), path)
     with pytest.raises(InputError, match=r"weights without their network; give .* package.module:callable, with --w"):
         load_model(str(path))
+
+
+def test_numbers_of_a_training_log_beside_the_weights_are_read_and_code_is_not(tmp_path: Path) -> None:
+    network = torch.nn.Conv2d(1, 1, 1)
+    log = {"dice": [np.float64(0.5), np.float32(0.25)], "step": np.int64(3), "best": np.bool_(True)}
+    torch.save({"state_dict": network.state_dict(), "logging": log}, tmp_path / "w.pt")
+    assert torch.equal(load_weights(tmp_path / "w.pt", network)["weight"], network.weight)
+    torch.save({"state_dict": network.state_dict(), "callback": _Callback()}, tmp_path / "code.pt")
+    with pytest.raises(InputError, match="holds pickled Python objects, which can run code when loaded"):
+        load_weights(tmp_path / "code.pt", network)
+
+
+class _Callback:
+    """What no checkpoint may bring."""

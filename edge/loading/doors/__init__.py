@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 
+from edge.errors import InputError
 from edge.graph.model import Model
 from edge.task.task import SegmentationTask
 
@@ -33,9 +34,15 @@ DOORS: Mapping[str, str] = {
 
 
 def find_door(spec: str) -> tuple[Door, str] | None:
-    """The door that a model's name asks for and what is behind it; None for any other name."""
+    """The door that a model's name asks for and what is behind it; None for any other name.
+
+    Raises:
+        InputError: nothing is named behind the door.
+    """
     prefix, _, named = spec.partition(":")
-    if prefix not in DOORS or not named:
+    if prefix not in DOORS:
         return None
+    if not named:
+        raise InputError(f"{spec}: names nothing; write {prefix}:{'Unet/resnet34' if prefix == 'smp' else 'FOLDER'}")
     door: Door = import_module(DOORS[prefix]).load
     return door, named

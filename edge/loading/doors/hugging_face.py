@@ -26,6 +26,11 @@ def load(named: str, weights: Path | None, task: SegmentationTask | None) -> Mod
     """
     require_torch()
     folder = Path(named)
+    if not folder.exists():
+        raise InputError(
+            f"hf:{named}: no such folder, and nothing is downloaded here; save_pretrained(FOLDER) writes one, and "
+            f"huggingface-cli download NAME --local-dir FOLDER fetches one"
+        )
     config = table(folder / "config.json", _WHAT)
     architecture = str((config.get("architectures") or ["nothing"])[0])
     if not architecture.endswith(_SUFFIX):

@@ -32,10 +32,25 @@ def load(named: str, weights: Path | None, task: SegmentationTask | None) -> Mod
     require_torch()
     nets = framework("monai.networks.nets", "monai")
     folder = Path(named)
-    config = table(first_file(folder / "configs", ("inference.json", "train.json"), "config"), _WHAT)
+    config = table(_config(folder), _WHAT)
     network = _network(config, nets, folder)
     file = weights or first_file(folder / "models", ("model.safetensors", "model.pt"), "weights")
     return load_module(network, file, task or _task(config, folder), folder.name, f"monai:{named}")
+
+
+def _config(folder: Path) -> Path:
+    """The bundle's own words on its network.
+
+    Raises:
+        InputError: no such folder, or its config is YAML.
+    """
+    names = ("inference.json", "train.json")
+    found = next((folder / "configs" / name for name in names if (folder / "configs" / name).is_file()), None)
+    if found is not None:
+        return found
+    if list((folder / "configs").glob("*.y*ml")):
+        raise InputError(f"{folder}: its configs are YAML; write {names[0]} (ConfigParser.export_config_file does)")
+    raise InputError(f"{folder}: is no MONAI bundle (no configs/{names[0]}); check the path")
 
 
 def _network(config: dict[str, Any], nets: Any, folder: Path) -> Any:

@@ -30,7 +30,7 @@ def load(named: str, weights: Path | None, task: SegmentationTask | None) -> Mod
     """
     require_torch()
     framework(f"{_PACKAGE}.architectures.unet", "nnunet")
-    folder = Path(named)
+    folder = _result(Path(named))
     plans, dataset = table(folder / "plans.json", _WHAT), table(folder / "dataset.json", _WHAT)
     configuration = plans.get("configurations", {}).get("2d")
     if not configuration:
@@ -39,6 +39,22 @@ def load(named: str, weights: Path | None, task: SegmentationTask | None) -> Mod
     file = weights or first_file(folder, _WEIGHTS, "weights")
     task = task or _task(configuration, plans, dataset, folder)
     return load_module(network, file, task, str(plans.get("dataset_name", folder.name)), f"nnunet:{named}")
+
+
+def _result(folder: Path) -> Path:
+    """The folder with the plans: the one that is named, the one that a fold's lies in, or its only 2-D result.
+
+    Raises:
+        InputError: several results to choose from.
+    """
+    if (folder / "plans.json").is_file():
+        return folder
+    if (folder.parent / "plans.json").is_file():
+        return folder.parent
+    found = sorted(path.parent for path in folder.glob("*__2d/plans.json"))
+    if len(found) > 1:
+        raise InputError(f"{folder}: holds several results; name one: {', '.join(path.name for path in found)}")
+    return found[0] if found else folder
 
 
 def _network(configuration: dict[str, Any], plans: dict[str, Any], dataset: dict[str, Any], folder: Path) -> Any:
@@ -73,7 +89,10 @@ def _named(name: str, allowed: tuple[str, ...], folder: Path) -> Any:
 def _labels(dataset: dict[str, Any], folder: Path) -> list[str]:
     labels = dataset["labels"]
     if any(isinstance(value, list) for value in labels.values()):
-        raise InputError(f"{folder}: its labels are overlapping regions; give their task with --task task.toml")
+        raise InputError(
+            f"{folder}: its labels are regions that overlap ({', '.join(labels)}); give a task with "
+            'labels = "overlapping" and activation = "sigmoid" by --task task.toml, and one mask for each'
+        )
     return [name for name, _ in sorted(labels.items(), key=lambda item: int(item[1])) if name != "ignore"]
 
 
