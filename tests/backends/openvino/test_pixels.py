@@ -158,11 +158,11 @@ def test_a_task_that_does_not_fit_is_refused(spoil: Callable[[Model], Model], fa
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 @pytest.mark.parametrize("network", ["unet", "litenext"])
-def test_every_test_image_of_the_trained_networks(network: str, precision: str, tmp_path: Path) -> None:
+def test_every_third_test_image_of_the_trained_networks(network: str, precision: str, tmp_path: Path) -> None:
     model, scheme, splits = load_model(str(ROOT / "models" / network)), find_scheme("openvino"), load_image_set(DSB2018)
     if precision == "int8":
         seen = (model.task.preprocess(s.pixels())[None] for s in splits.split("train").spread(8))
         model = quantize(model, calibrate(model, seen), plan_int8(model, scheme), scheme)
-    shown = [model.task.resized(s.pixels()) for s in splits.split("test")]
-    assert len(shown) == 66
+    shown = [model.task.resized(s.pixels()) for s in splits.split("test").spread(22)]
+    assert len(shown) == 22
     assert different(built(model, tmp_path, precision), shown) == 0
