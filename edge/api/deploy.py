@@ -42,9 +42,10 @@ STAGES = (
     "search",
     "build",
     "check",
-    "layers",
     "profile",
     "attribute",
+    "pixels",
+    "layers",
     "costs",
     "report",
 )

@@ -59,6 +59,7 @@ PORTABLE = (
     "device/serve.py",
     "device/verify.py",
     "latency/__init__.py",
+    "latency/race.py",
     "latency/statistics.py",
     "latency/timing.py",
     "latency/winner.py",

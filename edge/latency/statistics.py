@@ -155,6 +155,12 @@ def ratio(samples_a: Samples | Sequence[Samples], samples_b: Samples | Sequence[
     return Ratio(float(np.median(ratios)), (float(low), float(high)), len(ratios))
 
 
+def paired(a: Sequence[Samples], b: Sequence[Samples]) -> Ratio:
+    """:func:`ratio` over the rounds that both took part in, where one may have left an interleaved run before."""
+    rounds = min(len(a), len(b))
+    return ratio(list(a[:rounds]), list(b[:rounds]))
+
+
 def _paired_blocks(
     a: Samples | Sequence[Samples], b: Samples | Sequence[Samples]
 ) -> tuple[Sequence[Samples], Sequence[Samples]]:

@@ -22,6 +22,7 @@ from ..backends.runner import Timing
 from ..machine.cores import affinity
 from ..machine.machine import ROOT
 from ..machine.watch import watched
+from .race import LEAST_ROUNDS, Equal, Race
 from .statistics import Latency, Measured, Ratio, ratio, summarize
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ MIN_RUNS = 100
 TIMED_REGION = "host array in, host array out"
 """What one timed run of an engine is."""
 
-MIN_ROUNDS = 10
 _WINDOW_S = 0.1
 _WINDOW_RUNS = 3
 _STEADY_WINDOWS = 3
@@ -65,14 +65,6 @@ class Warmup:
     steady: bool
 
 
-@dataclass(frozen=True)
-class Least:
-    """What was asked of the timed part: so many seconds *and* so many runs."""
-
-    seconds: float
-    runs: int
-
-
 def measure(
     run: Run, seconds: float = 10.0, min_runs: int = MIN_RUNS, conditions: Mapping[str, Any] | None = None
 ) -> Measured:
@@ -90,7 +82,7 @@ def measure(
     parts: Parts = {}
     with _undisturbed(), watched(warnings):
         block = _block(run, seconds, min_runs, parts)
-    shown = _conditions(conditions, warmup, Least(seconds, min_runs), parts)
+    shown = _conditions(conditions, warmup, Equal(seconds, min_runs), parts)
     return summarize([block], warmup.runs, shown, _warnings(warmup, warnings))
 
 
@@ -113,6 +105,7 @@ def interleave(
     conditions: Mapping[str, Mapping[str, Any]] | None = None,
     advance: Callable[[], object] = lambda: None,
     root: Path = ROOT,
+    undecided_seconds: float | None = None,
 ) -> dict[str, Measured]:
     """Time several calls in turn, block by block, in alternating order.
 
@@ -126,27 +119,32 @@ def interleave(
         conditions: name to what is recorded with it.
         advance: called for each second that was timed, between blocks; :func:`timed_seconds` says how often.
         root: where ``proc`` and ``sys`` lie.
+        undecided_seconds: makes it a :class:`~.race.Race`: the clearly slower leave early, so that they have fewer
+            blocks than the others, and those that tie are timed on, up to so many seconds each.
     """
     told = 0
-    least = Least(seconds, min_runs)
-    warmups = {name: warm_up(run, max(seconds, _SHORTEST_WARMUP_S)) for name, run in runs.items()}
+    rule = Equal(seconds, min_runs) if undecided_seconds is None else Race(seconds, min_runs, undecided_seconds)
+    window = min(_WINDOW_S, seconds / LEAST_ROUNDS)
+    warmups = {name: warm_up(run, max(seconds, _SHORTEST_WARMUP_S), window) for name, run in runs.items()}
     blocks: dict[str, list[Samples]] = {name: [] for name in runs}
     parts: dict[str, Parts] = {name: {} for name in runs}
     warnings: list[str] = []
     with _undisturbed(), watched(warnings, root):
+        racing = tuple(runs)
         for turn in count():
-            if turn >= MIN_ROUNDS and all(_enough(b, seconds, min_runs) for b in blocks.values()):
-                break
-            for name in list(runs)[:: 1 if turn % 2 == 0 else -1]:
+            for name in racing[:: 1 if turn % 2 == 0 else -1]:
                 runs[name]()
-                blocks[name].append(_block(runs[name], min(_WINDOW_S, seconds / MIN_ROUNDS), 1, parts[name]))
+                blocks[name].append(_block(runs[name], window, 1, parts[name]))
             told = _tell(advance, told, min(timed_seconds(seconds, len(runs)), _spent(blocks)))
+            racing = rule.running(blocks)
+            if not racing:
+                break
     return {
         name: summarize(
             blocks[name],
             warmups[name].runs,
             {
-                **_conditions((conditions or {}).get(name), warmups[name], least, parts[name]),
+                **_conditions((conditions or {}).get(name), warmups[name], rule, parts[name]),
                 "interleaved_with": [other for other in runs if other != name],
             },
             _warnings(warmups[name], warnings),
@@ -155,12 +153,12 @@ def interleave(
     }
 
 
-def warm_up(run: Run, limit_s: float) -> Warmup:
-    """Run until three windows (each 0.1 s and three runs or more) have medians within 3 %, or the limit is reached."""
+def warm_up(run: Run, limit_s: float, window_s: float = _WINDOW_S) -> Warmup:
+    """Run until three windows (each so long, of three runs or more) have medians within 3 %, or to the limit."""
     medians: list[float] = []
     runs, start = 0, time.perf_counter()
     while True:
-        window = _block(run, _WINDOW_S, _WINDOW_RUNS, {})
+        window = _block(run, window_s, _WINDOW_RUNS, {})
         runs += len(window)
         medians.append(float(np.median(window)))
         last, spent = medians[-_STEADY_WINDOWS:], time.perf_counter() - start
@@ -201,17 +199,13 @@ def _tell(advance: Callable[[], object], told: int, spent: int) -> int:
     return max(told, spent)
 
 
-def _enough(blocks: list[Samples], seconds: float, min_runs: int) -> bool:
-    return sum(map(len, blocks)) >= min_runs and sum(float(b.sum()) for b in blocks) >= 1e3 * seconds
-
-
-def _conditions(given: Mapping[str, Any] | None, warmup: Warmup, least: Least, parts: Parts) -> dict[str, Any]:
+def _conditions(given: Mapping[str, Any] | None, warmup: Warmup, rule: Equal | Race, parts: Parts) -> dict[str, Any]:
     medians = {name: float(np.median(times)) for name, times in parts.items()}
     return {
         **({"parts_ms": medians} if medians else {}),
         "affinity": affinity(),
         **(given or {}),
-        "at_least": f"{least.seconds:g} s and {least.runs} runs",
+        "at_least": rule.sentence(),
         "steady": warmup.steady,
         "warmup_seconds": round(warmup.seconds, 3),
     }

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 TOLERANCE = 0.01
 RULE = "then the higher Dice retained, the higher agreement, and the smaller engine decide, in that order"
-MOST_STRETCHES = 4
-"""Further interleaved runs of those that tie; their intervals have halved by then."""
+MOST_STRETCHES = 2
+"""Further interleaved runs of those that tie."""
 
 _DIGITS = 4  # of scores: what lies beyond is the luck of single pixels
 
@@ -96,11 +96,12 @@ def settled(contenders: Sequence[Contender], again: Again) -> Standing:
     """Compare engines round by round; while a tie can still be decided, take further rounds of those that tie.
 
     Args:
-        contenders: as for :func:`standing`.
+        contenders: at least one; those with fewer blocks than another were shown slower before and do not count.
         again: names to the run times of one more interleaved run of these alone; a name may be missing.
     """
-    known = {one.name: one for one in contenders}
-    found = standing(contenders)
+    last = max(len(one.blocks) for one in contenders)  # who has fewer was shown slower and left the race
+    known = {one.name: one for one in contenders if len(one.blocks) == last}
+    found = standing(list(known.values()))
     for _ in range(MOST_STRETCHES):
         if len(found.undecided) < 2:
             break

@@ -7,27 +7,22 @@ asks of the target goes to the job's bench, what it finds out is in the report i
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from edge.accuracy.attribution import LayerLoss, attribute
 from edge.accuracy.check import Standard, judged_reference
 from edge.accuracy.checked import Checked
 from edge.accuracy.evaluate import Evaluation
-from edge.backends.engine import Candidate, Engine, Layer
+from edge.backends.engine import Candidate, Engine
 from edge.errors import MachineError
 from edge.files import replaced_folder, sha256_file
 from edge.fusion import Fused
 from edge.graph.model import Model
-from edge.latency.costs import Costs
-from edge.latency.pixels import PROOF_IMAGES
-from edge.latency.statistics import Measured
 from edge.latency.sweep import Throughput
-from edge.latency.timing import timed_seconds
 from edge.pipeline.choose import Passing, choose
 from edge.pipeline.estimates import estimator
-from edge.pipeline.explain import explained
+from edge.pipeline.measure import MeasuredEngine, look_into, race, shown_images, tie_effort
 from edge.pipeline.progress import Progress
 from edge.pipeline.report_rows import assemble, engine_row, refused_row
 from edge.pipeline.session import Job, Request, prepare
@@ -41,42 +36,13 @@ from edge.report.results import EngineRow, Report
 from edge.report.store import OUTPUTS, REPORT
 from edge.report.write import write_report
 from edge.search.authored import only_authored, with_authored
-from edge.search.bench import Array, Effort, PixelRoute, Pixels, Refusal
+from edge.search.bench import Refusal
 from edge.search.candidates import Proposal, SearchRequest, propose
 from edge.search.rewrites import NO_RANGES, fuse_for_target
 
 FUSION_SECONDS = 30.0
 _FUSION_SHARE = 0.25  # of the budget: rewrites gain less than INT8 does
 ENGINES, PLAN, MEMORY = "engines", "plan.json", "search.json"
-_ATTRIBUTION_IMAGES = 4
-_MIN_RUNS = 100
-_QUANTIZED = ("int8", "mixed")
-
-
-@dataclass(frozen=True)
-class MeasuredEngine:
-    """An engine and all that was found out about it.
-
-    Attributes:
-        candidate: what was built.
-        engine: on disk.
-        checked: its accuracy and the gate's verdict.
-        layers: the compiler's account, with the plan's reasons.
-        latency: milliseconds for each image, interleaved with the other engines of the run; None where it is unknown.
-        pixels: uint8 pixels to mask with the task inside the engine, from the same interleaved run; None where the
-            engine does not pass or the task cannot go in with the same masks.
-        lost: where a quantized graph lost accuracy, layer by layer.
-        costs: from a file to its mask, memory and energy.
-    """
-
-    candidate: Candidate
-    engine: Engine
-    checked: Checked
-    layers: tuple[Layer, ...]
-    latency: Measured | None = None
-    pixels: Measured | None = None
-    lost: tuple[LayerLoss, ...] = ()
-    costs: Costs = field(default_factory=Costs)
 
 
 def run_deploy(request: Request, progress: Progress) -> tuple[Report, Path]:
@@ -116,9 +82,9 @@ def _deploy(job: Job, reference: Evaluation, folder: Path) -> Report:
     refusals = list(proposal.found.refusals)
     built = _build(job, proposal, folder, refusals)
     checked = _check(job, built, reference, refusals)
-    timed = _timed(job, checked, _layers(job, checked))
+    timed = race(job, checked)
     chosen, tie = _choose(job, timed)
-    engines = _explained(job, timed, chosen, fused)
+    engines = look_into(job, timed, chosen, fused)
     rows = _rows(job, engines, fused, folder, chosen, _sweep(job, engines, chosen))
     rows += [refused_row(refusal, job.target.backend, job.request.gate) for refusal in refusals]
     evaluations = {one.engine.name: one.checked.evaluation for one in engines}
@@ -228,89 +194,13 @@ def _check(job: Job, built: Sequence[Built], reference: Evaluation, refusals: li
     return found
 
 
-def _layers(job: Job, checked: Sequence[CheckedEngine]) -> dict[str, tuple[Layer, ...]]:
-    with job.clock.stage("layers", len(checked)) as advance:
-        found = {}
-        for candidate, engine, _ in checked:
-            found[engine.name] = explained(job.bench.layers(candidate), candidate)
-            advance()
-    return found
-
-
-def _timed(job: Job, checked: Sequence[CheckedEngine], layers: Mapping[str, tuple[Layer, ...]]) -> list[MeasuredEngine]:
-    """Every engine with its times, as far as the bench can tell them."""
-    times = _times(job, checked)
-    return [
-        MeasuredEngine(candidate, engine, one, layers[engine.name], *times.get(engine.name, (None, None)))
-        for candidate, engine, one in checked
-    ]
-
-
-def _explained(job: Job, timed: Sequence[MeasuredEngine], chosen: str | None, fused: Fused) -> list[MeasuredEngine]:
-    """The engines, with costs and losses of those that somebody will ask about."""
-    asked = [one for one in timed if job.request.explain or one.engine.name == chosen]
-    if not asked:  # none passes: where the quantized ones lost it is the question
-        asked = [one for one in timed if one.engine.precision in _QUANTIZED]
-    lost = _attribute(job, asked, fused)
-    costs = {}
-    with job.clock.stage("costs", len(asked)) as advance:
-        for one in asked:
-            name = one.engine.name
-            costs[name] = job.bench.costs(one.candidate, job.splits.evaluation, job.request.latency_seconds)
-            advance()
-    return [
-        replace(one, lost=lost.get(one.engine.name, ()), costs=costs.get(one.engine.name, Costs())) for one in timed
-    ]
-
-
-def _attribute(job: Job, asked: Sequence[MeasuredEngine], fused: Fused) -> dict[str, tuple[LayerLoss, ...]]:
-    """Where each quantized graph lost accuracy; graphs that several engines share are looked at once."""
-    quantized = {one.candidate.plain.sha256: one.candidate.plain for one in asked if one.engine.precision in _QUANTIZED}
-    inputs = list(job.inputs(job.splits.search.spread(_ATTRIBUTION_IMAGES)))
-    found = {}
-    with job.clock.stage("attribute", len(quantized)) as advance:
-        for digest, graph in quantized.items():
-            found[digest] = attribute(fused.model, graph, inputs)
-            advance()
-    return {one.engine.name: found[digest] for one in asked if (digest := one.candidate.plain.sha256) in found}
-
-
-def _times(job: Job, checked: Sequence[CheckedEngine]) -> dict[str, tuple[Measured, Measured | None]]:
-    """All engines interleaved in one run, on a real image: the only fair comparison on a machine that others share.
-
-    Returns:
-        Engine name to its compute alone, and to pixels to mask with the task inside; empty where nothing is known.
-    """
-    shown, inputs = _shown(job)
-    effort = _effort(job)
-    passing = frozenset(engine.name for _, engine, one in checked if one.verdict.passed)
-    candidates = [candidate for candidate, _, _ in checked]
-    with job.clock.stage("profile", timed_seconds(effort.seconds, len(candidates) + len(passing))) as advance:
-        rows = job.bench.times(candidates, inputs, effort, PixelRoute(passing, shown), advance) if candidates else None
-    if rows is None:
-        return {}
-    pairs = zip(candidates, rows, strict=True)
-    return {c.name: (row.compute, row.pixels) for c, row in pairs if not isinstance(row, Refusal)}
-
-
-def _shown(job: Job) -> tuple[tuple[Pixels, ...], list[Array]]:
-    """The images that are timed, as pixels of the network's size, and the first as the network takes it."""
-    task = job.model.task
-    shown = tuple(task.resized(sample.plane(task)) for sample in job.splits.evaluation.spread(PROOF_IMAGES))
-    return shown, [task.normalized(shown[0])[None]]
-
-
-def _effort(job: Job) -> Effort:
-    return Effort(job.request.latency_seconds, _MIN_RUNS)
-
-
 def _choose(job: Job, engines: Sequence[MeasuredEngine]) -> tuple[str | None, str]:
     passing = [
         Passing(one.candidate, one.checked.accuracy, one.engine.bytes, one.latency.blocks)
         for one in engines
-        if one.checked.verdict.passed and one.latency is not None
+        if one.passed and one.latency is not None
     ]
-    return choose(passing, job.bench, _shown(job)[1], _effort(job), job.clock)
+    return choose(passing, job.bench, shown_images(job)[1], tie_effort(job), job.clock)
 
 
 def _rows(

@@ -37,6 +37,14 @@ def explained(layers: Iterable[Layer], candidate: Candidate) -> tuple[Layer, ...
     return tuple(replace(layer, reason=reason(layer)) for layer in layers)
 
 
+def planned(candidate: Candidate) -> tuple[Layer, ...]:
+    """What a plan left float and why, where nobody asked the compiler for its account: names are the source nodes'."""
+    kinds = {node.name: node.op_type for node in candidate.model.proto.graph.node}
+    return tuple(
+        Layer(name, kinds.get(name, ""), candidate.rest, reason=reason) for name, reason in candidate.reasons.items()
+    )
+
+
 def _quantized(candidate: Candidate) -> list[str]:
     """Nodes that read an INT8 grid on both sides: a weight and an activation, or two activations."""
     nodes = candidate.model.proto.graph.node

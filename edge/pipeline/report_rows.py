@@ -16,7 +16,7 @@ from edge.fusion import Fused
 from edge.graph.macs import count_macs
 from edge.images.image_set import ImageSet
 from edge.latency.costs import Costs
-from edge.latency.statistics import Measured, Ratio, ratio
+from edge.latency.statistics import Measured, Ratio, paired
 from edge.latency.sweep import Throughput
 from edge.pipeline.session import Job
 from edge.quantization.ranges import Ranges
@@ -78,10 +78,8 @@ def engine_row(
 
 
 def _against(latency: Measured | None, baseline: Measured | None) -> Ratio | None:
-    """The paired ratio of two engines; None where they were not timed in turn."""
-    if latency is None or baseline is None or len(latency.blocks) != len(baseline.blocks):
-        return None
-    return ratio(latency.blocks, baseline.blocks)
+    """The paired ratio of two engines over the rounds they had together; None where one was not timed."""
+    return None if latency is None or baseline is None else paired(latency.blocks, baseline.blocks)
 
 
 def refused_row(refusal: Refusal, backend: str, gate: str) -> EngineRow:

@@ -188,7 +188,12 @@ def _image_lines(report: Report, links: Mapping[str, str]) -> list[ImageLine]:
 
 
 def _layers(report: Report) -> list[LayerTable]:
-    return [layer_table(row) for row in report.engines if row.layers]
+    """Of engines that were looked into: of the others a report only holds what their plan left float."""
+    return [
+        layer_table(row)
+        for row in report.engines
+        if row.layers and (row.simulated or any(layer.ms is not None for layer in row.layers))
+    ]
 
 
 def _conditions(report: Report) -> Conditions:

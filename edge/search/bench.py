@@ -67,10 +67,17 @@ PROFILES = 3
 
 @dataclass(frozen=True)
 class Effort:
-    """How long to time each candidate: so many seconds *and* so many runs."""
+    """How long to time each candidate.
+
+    Attributes:
+        seconds, runs: at least, both.
+        undecided_seconds: makes it a race (:class:`~edge.latency.race.Race`): the clearly slower are timed less, those
+            that tie up to so many seconds; None times all as long.
+    """
 
     seconds: float
     runs: int
+    undecided_seconds: float | None = None
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,18 @@ class LocalBench(Bench):
             names = _names(candidates)
             runs, conditions = compute_runs({names[index]: one.runner for index, one in loaded.items()}, inputs[0])
             routes = self._pixel_routes(candidates, loaded, pixels or PixelRoute(), runs, conditions, stack)
-            measured = interleave(runs, effort.seconds, effort.runs, conditions, advance) if runs else {}
+            measured = (
+                interleave(
+                    runs,
+                    effort.seconds,
+                    effort.runs,
+                    conditions,
+                    advance,
+                    undecided_seconds=effort.undecided_seconds,
+                )
+                if runs
+                else {}
+            )
         return [
             refused[index]
             if index in refused
