@@ -26,6 +26,7 @@ from edge.quantization.calibrate import calibrate
 from edge.quantization.schemes import find_scheme, plan_int8
 from edge.quantization.write import quantize
 from edge.search.bench import Bench, Effort, Refusal
+from edge.search.deadline import Deadline
 from edge.search.open_bench import open_bench
 from edge.search.rewrites import fastest_float, fuse_for_target
 from edge.targets.target import find_target
@@ -60,7 +61,7 @@ def compare_sets(model: Model, data: Path, sets: int, seconds: float, timed_seco
 def _compared(
     model: Model, bench: Bench, inputs: Sequence[NDArray[np.float32]], sets: int, seconds: float, timed_seconds: float
 ) -> list[Timed]:
-    fused = fuse_for_target(model, _TARGET, bench, inputs, seconds)
+    fused = fuse_for_target(model, _TARGET, bench, inputs, Deadline.after(seconds))
     graphs: dict[str, tuple[tuple[str, ...], Model]] = {}
     for names, _ in fused.milliseconds:
         graph, applied = rewritten(model, names)

@@ -26,6 +26,7 @@ from edge.files import write_json
 from edge.graph.model import Model
 from edge.latency.timing import Measured, interleave, ratio
 from edge.machine.environment import environment
+from edge.search.deadline import Deadline
 from edge.search.open_bench import open_bench
 from edge.search.rewrites import fastest_float, fuse_for_target
 from edge.targets.target import Target, find_target
@@ -63,7 +64,7 @@ def fixture(name: str, size: int, target: Target, arguments: argparse.Namespace)
     images = [rng.normal(size=(1, 3, size, size)).astype(np.float32) for _ in range(2)]
     with closing(open_bench(target, threads=arguments.threads)) as bench:
         precision = fastest_float(bench)
-        fused = fuse_for_target(model, target, bench, images, arguments.budget)
+        fused = fuse_for_target(model, target, bench, images, Deadline.after(arguments.budget))
     ours, peer = compare([fused.model, model], images[0], target, precision, arguments.seconds, arguments.threads)
     found = ratio(peer.blocks, ours.blocks)
     return {

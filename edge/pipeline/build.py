@@ -15,6 +15,7 @@ from edge.pipeline.session import (
     Request,
     prepare,
 )
+from edge.search.deadline import Deadline
 from edge.search.bench import CandidateSet, Refusal
 from edge.search.plain_candidates import FLOATS
 from edge.search.rewrites import NO_RANGES
@@ -57,10 +58,12 @@ def build_single(request: Request, progress: Progress) -> Engine:
         for asked in job.precisions:
             if reason := bench.refusal(asked):
                 raise MachineError(f"--precision {asked}: {reason}; choose another precision")
-        fused = fuse_job(job)
+        budget = Deadline.after(job.budget_seconds)
+        fused = fuse_job(job, budget)
+        left = budget.left()
         learn = job.precisions[0] not in FLOATS or bench.dialect.floats_by_ranges
         ranges = calibrate_job(job, fused.model) if learn else NO_RANGES
-        candidate = _first(propose_for(job, fused.model, ranges).found, job.precisions)
+        candidate = _first(propose_for(job, fused.model, ranges, Deadline.after(left)).found, job.precisions)
         with job.clock.stage("build"):
             engine = bench.build(candidate, out)
     finally:

@@ -38,6 +38,7 @@ from edge.report.write import write_report
 from edge.search.authored import only_authored, with_authored
 from edge.search.bench import Refusal
 from edge.search.candidates import Proposal, SearchRequest, propose
+from edge.search.deadline import Deadline
 from edge.search.rewrites import NO_RANGES, fuse_for_target
 
 FUSION_SECONDS = 30.0
@@ -74,10 +75,12 @@ def run_deploy(request: Request, progress: Progress) -> tuple[Report, Path]:
 
 
 def _deploy(job: Job, reference: Evaluation, folder: Path) -> Report:
-    fused = fuse_job(job)
+    budget = Deadline.after(job.request.budget_seconds)
+    fused = fuse_job(job, budget)
+    left = budget.left()  # calibration is no search: its time is not the budget's
     ranges = calibrate_job(job, fused.model)
     ranges.save(folder / "ranges.json")
-    proposal = propose_for(job, fused.model, ranges, folder / MEMORY)
+    proposal = propose_for(job, fused.model, ranges, Deadline.after(left), folder / MEMORY)
     proposal.plan.save(folder / PLAN)
     refusals = list(proposal.found.refusals)
     built = _build(job, proposal, folder, refusals)
@@ -100,15 +103,15 @@ def _deploy(job: Job, reference: Evaluation, folder: Path) -> Report:
     return report
 
 
-def fuse_job(job: Job) -> Fused:
+def fuse_job(job: Job, deadline: Deadline) -> Fused:
     """Rewrite the job's model exactly, with what is fastest on its target; a quantized one stays as it came."""
     if job.model.quantized:
         return Fused(job.model, (), 0.0)
     with job.clock.stage("fuse"):
         proof = list(job.inputs(job.splits.search.spread(2)))
-        seconds = min(FUSION_SECONDS, _FUSION_SHARE * job.request.budget_seconds)
-        job.clock.progress.remaining(seconds)
-        return fuse_for_target(job.model, job.target, job.bench, proof, seconds)
+        ends = deadline.share(_FUSION_SHARE, FUSION_SECONDS)
+        job.clock.progress.remaining(ends.left())
+        return fuse_for_target(job.model, job.target, job.bench, proof, ends)
 
 
 def calibrate_job(job: Job, model: Model) -> Ranges:
@@ -121,16 +124,15 @@ def calibrate_job(job: Job, model: Model) -> Ranges:
         return calibrate(model, job.inputs(job.splits.calibration), tensors, advance=advance)
 
 
-def propose_for(job: Job, model: Model, ranges: Ranges, keep: Path | None = None) -> Proposal:
-    """Candidates for every precision asked for; the search has what fusion left of the budget."""
+def propose_for(job: Job, model: Model, ranges: Ranges, deadline: Deadline, keep: Path | None = None) -> Proposal:
+    """Candidates for every precision asked for."""
     if model.quantized:
         found = only_authored(job.bench, model, job.precisions)
         return Proposal(found, plan_int8(model, job.bench.dialect.scheme))
-    left = max(0.0, job.request.budget_seconds - job.clock.seconds.get("fuse", 0.0))
     wanted = SearchRequest(
         images=job.splits.search,
         criteria=job.criteria,
-        budget_seconds=left,
+        deadline=deadline,
         progress=job.clock.searching,
         keep=keep,
         bias_images=lambda: list(job.inputs(job.splits.calibration)) if job.request.bias_correction else [],

@@ -17,6 +17,7 @@ from edge.latency.peaks import measure_peaks
 from edge.loading import ModelSource, TaskSource, load_model
 from edge.loading.quantized import require_float
 from edge.machine.cores import physical_cores
+from edge.pipeline.deploy import FUSION_SECONDS
 from edge.pipeline.progress import Progress
 from edge.pipeline.session import (
     calibration_set,
@@ -30,6 +31,7 @@ from edge.quantization.plan import PrecisionPlan, read_plan
 from edge.quantization.ranges import Ranges, read_ranges
 from edge.quantization.schemes import find_scheme, plan_int8
 from edge.quantization.write import quantize
+from edge.search.deadline import Deadline
 from edge.search.open_bench import open_bench
 from edge.search.rewrites import fuse_for_target
 from edge.targets.local import is_local, resolve
@@ -52,7 +54,7 @@ def fuse_to_file(
     loaded = require_float(open_model(model, weights, task, progress, dequantize=dequantize))
     progress.stage("fuse")
     with closing(open_bench(found, threads=threads)) as bench:
-        fused = fuse_for_target(loaded, found, bench, _noise(loaded))
+        fused = fuse_for_target(loaded, found, bench, _noise(loaded), Deadline.after(FUSION_SECONDS))
     if out is not None:
         fused.model.save(out)
     return fused

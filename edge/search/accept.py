@@ -7,7 +7,6 @@ by a prefix of it, found by bisection.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -159,8 +158,8 @@ def _sweep(state: SearchState, rest: str, paying: Sequence[Group], reserve: floa
         if (left <= 0 or left < state.harm_seconds) and not state.book.knows_harm(group):
             state.say(f"out of time: harm of {number - 1} of {len(wanted)} groups is known")
             return
-        start = time.monotonic()
+        start = state.now()
         state.harms[group] = state.book.harm(group)
         ran = 1 if state.harm_seconds else 2  # the first one runs the float engine too
-        state.harm_seconds = (time.monotonic() - start) / ran
+        state.harm_seconds = (state.now() - start) / ran
         state.tell(f"sensitivity {number}/{len(wanted)}")

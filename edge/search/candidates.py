@@ -20,6 +20,7 @@ from edge.quantization.schemes import plan_int8
 from edge.quantization.write import quantize
 from edge.search.bench import Bench, CandidateSet, Refusal
 from edge.search.cache import MeasurementCache, asked_of
+from edge.search.deadline import Deadline
 from edge.search.plain_candidates import MIXED, float_rests, plain_candidates
 from edge.search.plan_measurements import PlanMeasurements
 from edge.search.result import SearchResult
@@ -37,7 +38,7 @@ class SearchRequest:
     Attributes:
         images: the search images (val). Never the test split.
         criteria: what an engine is judged by, the same as of the verdict.
-        budget_seconds: nothing is begun that is expected to end after it.
+        deadline: nothing is begun that is expected to end after it.
         progress: see :data:`~edge.search.state.Progress`.
         keep: file for what is measured; a second search with the same inputs reads it, an interrupted one goes on.
         bias_images: calibration images, ``[1, channels, height, width]`` float32 each, to correct biases on; none
@@ -46,7 +47,7 @@ class SearchRequest:
 
     images: ImageSet
     criteria: Criteria
-    budget_seconds: float = 300.0
+    deadline: Deadline
     progress: Progress | None = None
     keep: Path | None = None
     bias_images: Callable[[], Sequence[NDArray[np.float32]]] = list
@@ -126,7 +127,7 @@ def search(
     )
     book = PlanMeasurements(model, ranges, wanted.images, wanted.criteria, bench, memory, shifts)
     timing_seconds = _TIMING_SECONDS if bench.measured else 0.0
-    return run_search(book, rests, wanted.budget_seconds, wanted.progress, timing_seconds)
+    return run_search(book, rests, wanted.deadline, wanted.progress, timing_seconds)
 
 
 def _with(plain: CandidateSet, more: Sequence[Candidate], refusals: Sequence[Refusal]) -> CandidateSet:

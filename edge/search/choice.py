@@ -10,7 +10,6 @@ always-safe set; a set that slows is undone.
 from __future__ import annotations
 
 import math
-import time as clock
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from edge.fusion.driver import Fused, fuse, rewritten, safe_rewrites
 from edge.fusion.registry import REWRITES
 from edge.graph.model import Model
+from edge.search.deadline import Deadline
 
 Timer = Callable[[Sequence[Model]], Sequence[float]]
 """Cost of each model on the target, taken in one run; infinite for one that its compiler refuses."""
@@ -31,23 +31,22 @@ _TIE = 0.01
 _MOST_ROUNDS = 4
 # Compiled graphs in memory at a time; each batch holds the reference again, so that drift cancels.
 _BATCH = 8
-SECONDS = 150.0
 
 
-def choose(model: Model, inputs: Sequence[NDArray[np.float32]], time: Timer, seconds: float = SECONDS) -> Fused:
+def choose(model: Model, inputs: Sequence[NDArray[np.float32]], time: Timer, deadline: Deadline) -> Fused:
     """Fuse with the set of rewrites that the target runs fastest.
 
     Args:
         model: static shapes, batch 1.
         inputs: images on which every step of the chosen set is proven.
         time: see :data:`Timer`.
-        seconds: nothing is begun whose like took longer before than what is left of these.
+        deadline: nothing is begun whose like took longer before than what is left until then.
 
     Returns:
         The fused model, or the source untouched where nothing pays; ``milliseconds`` lists every set measured, in
         terms of the source's own time.
     """
-    search = _Search(model, time, clock.monotonic() + seconds)
+    search = _Search(model, time, deadline)
     best = search.run()
     fused = fuse(model, best, inputs) if best is not None else Fused(model, (), 0.0)
     return replace(fused, milliseconds=search.table())
@@ -56,7 +55,7 @@ def choose(model: Model, inputs: Sequence[NDArray[np.float32]], time: Timer, sec
 class _Search:
     """Backward elimination over sets of rewrites. Sets are compared by their time over a reference's."""
 
-    def __init__(self, model: Model, time: Timer, deadline: float) -> None:
+    def __init__(self, model: Model, time: Timer, deadline: Deadline) -> None:
         self.model = model
         self.time = time
         self.deadline = deadline
@@ -141,9 +140,9 @@ class _Search:
 
     def _timed(self, models: Sequence[Model]) -> list[float]:
         """Times over the source's, all from one run; infinite for what the compiler refuses."""
-        start = clock.monotonic()
+        start = self.deadline.clock()
         first, *others = self.time([self.model, *models])
-        self.seconds_each = (clock.monotonic() - start) / (1 + len(models))
+        self.seconds_each = (self.deadline.clock() - start) / (1 + len(models))
         if not math.isfinite(first):  # the source itself is refused: nothing to compare with, but a rewrite may help
             return [0.5 if math.isfinite(ms) else math.inf for ms in others]
         self.source_ms = first
@@ -151,7 +150,7 @@ class _Search:
 
     def _affordable(self) -> int:
         """Graphs that can be built and timed before the deadline; any number while it is not known what one takes."""
-        left = self.deadline - clock.monotonic()
+        left = self.deadline.left()
         if left <= 0:
             return 0
         return int(left / self.seconds_each) if self.seconds_each else _BATCH + 1

@@ -36,7 +36,7 @@ NOTHING: Chosen = frozenset()
 
 HARM_IMAGES = 12
 _PARITY_IMAGES = 3
-_EFFORT = Effort(1.0, 30)
+_EFFORT = Effort(0.5, 20, undecided_seconds=0.5)
 _REFUSED = Harm(noise=1e6, disagreement=1.0)
 
 

@@ -20,7 +20,7 @@ class AcceptedPlan:
         rest: precision of the nodes it leaves float.
         plan: with a reason for every node left float.
         candidate: ready to build.
-        ms: median on the target, interleaved with its rivals.
+        ms: median on the target, interleaved with its rivals, or what its layers came to.
         judged: the gate on the search images.
     """
 
@@ -39,7 +39,8 @@ class SearchResult:
     Attributes:
         plans: fastest first; they passed on the search images, or were there no worse than a float engine that failed.
             Empty where INT8 pays nowhere.
-        float_ms: float precision to its engine's median, from the same interleaved run.
+        float_ms: float precision to its engine's median, from the same interleaved run; the sum of its layers' times
+            where every plan was expected to be so much faster that nothing was timed.
         gains: float precision to group to its measured times.
         harms: group to what it does alone; empty where the sweep was not needed.
         evaluations: full evaluations of the search images that were made now (not remembered).

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,22 +14,23 @@ from edge.backends.onnxruntime import reference
 from edge.errors import InputError
 from edge.fusion import Fused, fuse
 from edge.graph.model import Model
+from edge.latency.statistics import Measured, paired
 from edge.quantization.ranges import Convergence, Ranges
 from edge.search.bench import Bench, Effort, Refusal
 from edge.search.choice import choose
+from edge.search.deadline import Deadline
 from edge.search.dialect import GraphRequest
 from edge.search.plain_candidates import FLOATS
 from edge.targets.target import Target
 
-SECONDS = 60.0
 TOLERATED_DB = 1.5
 PENALTY_PER_DB = 0.2
-_EFFORT = Effort(0.4, 15)
+_EFFORT = Effort(0.3, 12, undecided_seconds=0.3)  # a race: of a dozen graphs most are clearly slower
 NO_RANGES = Ranges({}, 0, "", Convergence((), (), ()))
 
 
 def fuse_for_target(
-    model: Model, target: Target, bench: Bench, inputs: Sequence[NDArray[np.float32]], seconds: float = SECONDS
+    model: Model, target: Target, bench: Bench, inputs: Sequence[NDArray[np.float32]], deadline: Deadline
 ) -> Fused:
     """Rewrite exactly, with the set of rewrites that is fastest on the target.
 
@@ -38,7 +39,7 @@ def fuse_for_target(
         target: its table of safe rewrites is taken where the bench has no times.
         bench: measures.
         inputs: images on which every step is proven.
-        seconds: of measurements.
+        deadline: of measurements.
     """
     if not bench.measured:
         return fuse(model, target.safe_rewrites or None, inputs)
@@ -49,6 +50,7 @@ def fuse_for_target(
         written = {index: made for index, m in enumerate(models) if (made := _written(m, precision, bench)) is not None}
         times = bench.times(list(written.values()), inputs, _EFFORT) or []
         found = dict(zip(written, times, strict=True))
+        relative = _relative([row.compute for row in times if not isinstance(row, Refusal)])
         costs, yardstick = [], 0.0
         for index in range(len(models)):
             row = found.get(index)
@@ -58,10 +60,19 @@ def fuse_for_target(
             loss = -clipped_sqnr_db(exact, row.outputs, model.task)
             # The source comes first: what this precision loses without any rewrite is the yardstick.
             yardstick = loss if index == 0 else yardstick
-            costs.append(row.compute.p50 * _penalty(loss - yardstick))
+            costs.append(relative(row.compute) * _penalty(loss - yardstick))
         return costs
 
-    return choose(model, inputs, cost, seconds)
+    return choose(model, inputs, cost, deadline)
+
+
+def _relative(rows: Sequence[Measured]) -> Callable[[Measured], float]:
+    """Milliseconds of each as a multiple of the fastest's, round by round, whichever rounds it stayed for."""
+    if not rows:
+        return lambda row: row.p50
+    last = max(len(row.blocks) for row in rows)
+    fastest = min((row for row in rows if len(row.blocks) == last), key=lambda row: row.p50)
+    return lambda row: fastest.p50 * paired(row.blocks, fastest.blocks).ratio
 
 
 def _written(model: Model, precision: str, bench: Bench) -> Candidate | None:

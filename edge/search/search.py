@@ -25,12 +25,12 @@ NNCF's accuracy control asks 3 before 2, evaluates after each operation it rever
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from edge.errors import InputError
 from edge.quantization.plan import PrecisionPlan
 from edge.search.accept import Accepted, accept, beaten
+from edge.search.deadline import Deadline
 from edge.search.gains import measure_gains
 from edge.search.plan_measurements import NOTHING, Chosen, PlanMeasurements
 from edge.search.reasons import versus, why_harmful, why_slow
@@ -39,12 +39,13 @@ from edge.search.sensitivity import Group
 from edge.search.state import Progress, SearchState
 
 _WORTHWHILE = 0.98  # of the float engine's time: what a plan must come to as a whole
+_CLEAR = 0.85  # of it: a plan that is expected to take less need not be timed to be kept
 
 
 def run_search(
     book: PlanMeasurements,
     rests: Sequence[str],
-    budget_seconds: float = 300.0,
+    deadline: Deadline,
     progress: Progress | None = None,
     timing_seconds: float = 0.0,
 ) -> SearchResult:
@@ -53,22 +54,22 @@ def run_search(
     Args:
         book: measures and remembers.
         rests: float precisions to leave nodes in.
-        budget_seconds: nothing is begun that is expected to end after it.
+        deadline: nothing is begun that is expected to end after it.
         progress: see :data:`~edge.search.state.Progress`.
         timing_seconds: that timing one engine takes, besides building it.
     """
-    state = SearchState(book, budget_seconds, progress, timing_seconds, time.monotonic())
+    state = SearchState(book, deadline, progress, timing_seconds)
     if state.left() <= 0:
         state.say("out of time before anything was measured")
         return _finish(state, [], [])
     plans = [(rest, chosen) for rest in rests for chosen in (NOTHING, book.everything)]
     book.profile(plans)
-    state.profile_seconds = (time.monotonic() - state.started) / max(1, len(plans))
+    state.profile_seconds = (state.now() - state.started) / max(1, len(plans))
     usable = [rest for rest in rests if measure_gains(state, rest)]
-    start = time.monotonic()
+    start = state.now()
     if usable and state.left() > 0 and not book.judged_before(usable):
         book.evaluate_reference()
-    state.judge_seconds = time.monotonic() - start  # what a verdict takes at least, until one was given
+    state.judge_seconds = state.now() - start  # what a verdict takes at least, until one was given
     accepted: list[Accepted] = []
     for rest in sorted(usable, key=state.least_expected_ms):
         if not state.affords(state.judge_seconds):
@@ -81,7 +82,8 @@ def run_search(
 def _finish(state: SearchState, rests: Sequence[str], accepted: Sequence[Accepted]) -> SearchResult:
     every = [*((rest, NOTHING) for rest in rests), *((row.rest, row.chosen) for row in accepted)]
     affordable = not state.book.measured or state.left() >= state.timing(len(every))  # estimates are at hand
-    timed = bool(accepted) and affordable
+    clear = state.book.measured and all(_is_clear(state, row) for row in accepted)  # a race times them later anyway
+    timed = bool(accepted) and affordable and not clear
     times = state.book.milliseconds(every) if timed else [None] * len(every)
     float_ms = {rest: ms for rest, ms in zip(rests, times, strict=False) if ms is not None}
     plans = []
@@ -90,8 +92,9 @@ def _finish(state: SearchState, rests: Sequence[str], accepted: Sequence[Accepte
             state.say(f"{row.name}: dropped, the compiler refuses it")
             continue
         if ms is None or row.rest not in float_ms:
-            state.say(f"{row.name}: kept, out of time to time it against its float engine")
             ms = state.expected_ms(row.rest, row.chosen)
+            why = _expected(state, row, ms) if clear else "out of time to time it against its float engine"
+            state.say(f"{row.name}: kept, {why}")
         elif _is_slow(state, row, ms, float_ms[row.rest]):
             continue
         plan = _plan(state, row.rest, row.chosen)
@@ -103,13 +106,23 @@ def _finish(state: SearchState, rests: Sequence[str], accepted: Sequence[Accepte
         plans.append(AcceptedPlan(row.name, row.rest, plan, candidate, ms, row.judged))
     return SearchResult(
         plans=tuple(sorted(plans, key=lambda planned: planned.ms)),
-        float_ms=float_ms,
+        float_ms=float_ms or {rest: state.book.total_ms(rest, NOTHING) for rest in rests if clear and accepted},
         gains=state.gains,
         harms=state.harms,
         evaluations=state.book.evaluations,
-        seconds=time.monotonic() - state.started,
+        seconds=state.now() - state.started,
         log=tuple(state.log),
     )
+
+
+def _is_clear(state: SearchState, row: Accepted) -> bool:
+    """Whether a plan is expected to be so much faster than its float engine that timing both would tell nothing."""
+    return state.expected_ms(row.rest, row.chosen) <= _CLEAR * state.book.total_ms(row.rest, NOTHING)
+
+
+def _expected(state: SearchState, row: Accepted, ms: float) -> str:
+    share = ms / state.book.total_ms(row.rest, NOTHING)
+    return f"layer by layer it comes to {share:.0%} of the time in {row.rest}"
 
 
 def _is_slow(state: SearchState, row: Accepted, ms: float, float_ms: float) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from edge.search.deadline import Deadline
 from edge.search.plan_measurements import NOTHING, Chosen, PlanMeasurements
 from edge.search.room import GateResult
 from edge.search.sensitivity import Gain, Group, Harm
@@ -20,22 +20,21 @@ class SearchState:
 
     Attributes:
         book: measures and remembers.
-        budget_seconds: nothing is begun that is expected to end after it.
+        deadline: nothing is begun that is expected to end after it.
         progress: see :data:`Progress`.
         timing_seconds: that timing one engine takes, besides building it.
-        started: by the monotonic clock.
         judge_seconds, profile_seconds, harm_seconds: that one verdict, one profile, one group's harm took last.
         least_ms: float precision to the saving below which a profile cannot tell a gain from noise.
         gains: float precision to group to its measured times.
         harms: group to what it does alone.
         log: what was decided, in order, in words.
+        started: by the deadline's clock.
     """
 
     book: PlanMeasurements
-    budget_seconds: float
+    deadline: Deadline
     progress: Progress | None
     timing_seconds: float
-    started: float
     judge_seconds: float = 0.0
     profile_seconds: float = 0.0
     harm_seconds: float = 0.0
@@ -43,6 +42,10 @@ class SearchState:
     gains: dict[str, dict[Group, Gain]] = field(default_factory=dict)
     harms: dict[Group, Harm] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
+    started: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.started = self.now()
 
     def paying(self, rest: str) -> list[Group]:
         """Groups that INT8 makes faster over this float precision."""
@@ -58,9 +61,9 @@ class SearchState:
 
     def judge(self, rest: str, chosen: Chosen) -> GateResult:
         """The gate's verdict on a plan; its duration is remembered."""
-        start = time.monotonic()
+        start = self.now()
         judged = self.book.judge(rest, chosen)
-        self.judge_seconds = time.monotonic() - start
+        self.judge_seconds = max(self.judge_seconds, self.now() - start)
         verdict = f"passes with {max(0.0, judged.slack):.0%} of the room left" if judged.passed else judged.reasons[0]
         decibels = "" if not judged.sqnr_db else f", {judged.sqnr_db:.1f} dB"
         self.say(f"{rest}: {len(chosen)} groups in INT8{decibels}: {verdict}")
@@ -71,15 +74,17 @@ class SearchState:
         stem = "int8" if chosen == self.book.everything else "mixed"
         return stem if rest == "fp32" else f"{stem}-{rest}"
 
+    def now(self) -> float:
+        """By the deadline's clock."""
+        return self.deadline.clock()
+
     def left(self) -> float:
         """Seconds of the budget."""
-        return self.budget_seconds - (time.monotonic() - self.started)
+        return self.deadline.left()
 
     def affords(self, seconds: float) -> bool:
-        """Whether something that takes so long still ends in time; what never was done before may begin while any time
-        is left."""
-        left = self.left()
-        return left > 0 and left >= seconds
+        """See :meth:`~edge.search.deadline.Deadline.affords`."""
+        return self.deadline.affords(seconds)
 
     def ending(self) -> float:
         """Seconds that timing the plans at the end is expected to take; what is optional leaves them to it."""

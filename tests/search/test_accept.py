@@ -81,21 +81,19 @@ def test_a_worst_image_between_half_its_bar_and_the_bar_still_gets_siblings() ->
     assert first.judged.slack == pytest.approx(-0.8) and 0.0 < safe.judged.slack < 0.5 < safer.judged.slack
 
 
-def test_time_is_kept_for_siblings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_is_kept_for_siblings() -> None:
     bench = SlowBench(dict.fromkeys(GROUPS, 3.0), {}, dict.fromkeys(GROUPS, 1.0), allowed=6.5)
     bench.int8_ms = {group: 2.0 - 0.1 * index for index, group in enumerate(GROUPS)}
-    monkeypatch.setattr("time.monotonic", lambda: bench.now)
     # 10 s for the full plan, 70 for harms, 30 to bisect; two groups more are tried of seven, then the sibling.
     assert [plan.name for plan in search_on(bench, seconds=145.0).plans] == ["mixed", "mixed-safe"]
     assert bench.now == 140.0
 
 
-def test_what_was_not_measured_stays_in_a_quieter_sibling(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_not_measured_stays_in_a_quieter_sibling() -> None:
     bench = SlowBench(dict.fromkeys(GROUPS, 3.0), {}, dict.fromkeys(GROUPS, 0.01), allowed=1.0)
     bench.int8_ms = {group: 2.0 - 0.1 * index for index, group in enumerate(GROUPS)}  # later groups save more
     loud = GROUPS[-2]
     bench.noise[loud] = 0.7
-    monkeypatch.setattr("time.monotonic", lambda: bench.now)
     found = search_on(bench, seconds=50.0)
     assert set(found.harms) == set(GROUPS[-3:])
     safer = next(plan for plan in found.plans if plan.name == "mixed-safe")
@@ -103,10 +101,9 @@ def test_what_was_not_measured_stays_in_a_quieter_sibling(monkeypatch: pytest.Mo
     assert "out of time: harm of 3 of 13 groups is known" in found.log
 
 
-def test_a_short_budget_goes_to_the_largest_savings_and_leaves_time_to_bisect(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_short_budget_goes_to_the_largest_savings_and_leaves_time_to_bisect() -> None:
     bench = SlowBench(dict.fromkeys(GROUPS, 3.0), {}, dict.fromkeys(GROUPS, 1.0), allowed=6.5)
     bench.int8_ms = {group: 2.0 - 0.1 * index for index, group in enumerate(GROUPS)}  # later groups save more
-    monkeypatch.setattr("time.monotonic", lambda: bench.now)
     found = search_on(bench, seconds=70.0)
     # 10 s for the full plan; 30 of the 60 left for the float run and the harm of five groups; three evaluations.
     assert set(found.harms) == set(GROUPS[-5:])

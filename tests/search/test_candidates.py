@@ -14,6 +14,7 @@ from edge.images.image_set import load_image_set
 from edge.quantization.calibrate import calibrate
 from edge.quantization.plan import INT8
 from edge.search.candidates import SearchRequest, search
+from edge.search.deadline import Deadline
 from edge.search.open_bench import open_bench
 from edge.targets.target import find_target
 from tests.fixtures.discs import disc_network, write_discs
@@ -30,7 +31,7 @@ def test_a_real_search_on_real_engines(tmp_path: Path) -> None:
     wanted = SearchRequest(
         data.split("val"),
         Criteria(gate),
-        budget_seconds=60,
+        deadline=Deadline.after(60),
         progress=lambda what, left: said.append(what),
         keep=tmp_path / "search.json",
         bias_images=lambda: inputs,

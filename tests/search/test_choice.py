@@ -11,7 +11,12 @@ from edge.fusion.driver import rewritten
 from edge.graph.macs import count_macs
 from edge.graph.model import Model
 from edge.search.choice import choose
+from edge.search.deadline import Deadline
 from tests.fixtures.graph_builder import Builder
+
+
+def _long() -> Deadline:
+    return Deadline.after(60.0)
 
 
 def _head(b: Builder) -> str:
@@ -27,7 +32,7 @@ def _ops(model: Model) -> list[str]:
 def test_a_set_that_slows_is_undone() -> None:
     b = Builder(3)
     model = b.model(_head(b))
-    result = choose(model, b.inputs(), lambda models: [1.0 + (m.sha256 != model.sha256) for m in models])
+    result = choose(model, b.inputs(), lambda models: [1.0 + (m.sha256 != model.sha256) for m in models], _long())
     assert result.model.sha256 == model.sha256 and not result.applied
 
 
@@ -39,7 +44,7 @@ def test_rewrites_that_pay_only_together_are_found() -> None:
         # Splitting alone costs; with the convolution below the resize it pays.
         return [10.0 if "Concat" in _ops(m) else 5.0 if count_macs(m) < count_macs(model) else 12.0 for m in models]
 
-    result = choose(model, b.inputs(), clock)
+    result = choose(model, b.inputs(), clock, _long())
     assert {a.rewrite for a in result.applied} >= {"concat-conv-as-sum", "pointwise-below-resize"}
     assert result.milliseconds[0][1] == 5.0 and result.max_error < 1e-5
 
@@ -53,7 +58,7 @@ def test_one_bad_companion_is_dropped() -> None:
     def clock(models: Sequence[Model]) -> list[float]:
         return [10.0 + 2.0 * ("Concat" not in _ops(m)) - 3.0 * ("DepthToSpace" in _ops(m)) for m in models]
 
-    result = choose(model, b.inputs(), clock)
+    result = choose(model, b.inputs(), clock, _long())
     assert "Concat" in _ops(result.model) and "DepthToSpace" in _ops(result.model)
 
 
@@ -61,8 +66,8 @@ def test_an_alternative_form_is_kept_only_where_it_is_faster() -> None:
     b = Builder(3)
     bank = b.op("MatMul", b.op("Reshape", b.op("GlobalAveragePool", "x"), b.weight([1, 3], np.int64)), b.random(3, 432))
     model = b.model(b.op("Conv", "x", b.op("Reshape", bank, b.weight([16, 3, 3, 3], np.int64)), pads=[1] * 4))
-    fast = choose(model, b.inputs(), lambda models: [4.0 if "Expand" in _ops(m) else 5.0 for m in models])
-    slow = choose(model, b.inputs(), lambda models: [6.0 if "Expand" in _ops(m) else 5.0 for m in models])
+    fast = choose(model, b.inputs(), lambda models: [4.0 if "Expand" in _ops(m) else 5.0 for m in models], _long())
+    slow = choose(model, b.inputs(), lambda models: [6.0 if "Expand" in _ops(m) else 5.0 for m in models], _long())
     assert [a.rewrite for a in fast.applied] == ["dynamic-conv-by-inputs"]
     assert not slow.applied and "MatMul" in _ops(slow.model)
 
@@ -76,8 +81,8 @@ def test_out_of_time_no_further_graph_is_even_written(monkeypatch: pytest.Monkey
         return rewritten(source, names)
 
     monkeypatch.setattr("edge.search.choice.rewritten", counting)
-    choose(model, b.inputs(), lambda models: [float(count_macs(m)) for m in models], seconds=0.0)
+    choose(model, b.inputs(), lambda models: [float(count_macs(m)) for m in models], Deadline.after(0.0))
     in_no_time = len(written)
     written.clear()
-    choose(model, b.inputs(), lambda models: [float(count_macs(m)) for m in models], seconds=60.0)
+    choose(model, b.inputs(), lambda models: [float(count_macs(m)) for m in models], _long())
     assert in_no_time <= 3 < len(written), "all, what applies and the safe ones, against sets that leave one out"

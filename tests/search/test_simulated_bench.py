@@ -13,6 +13,7 @@ from edge.images.image_set import ImageSet, load_image_set
 from edge.quantization.calibrate import calibrate
 from edge.quantization.ranges import Ranges
 from edge.search.candidates import SearchRequest, search
+from edge.search.deadline import Deadline
 from edge.search.open_bench import open_bench
 from edge.search.result import SearchResult
 from edge.search.simulated_bench import plan_peaks
@@ -33,7 +34,7 @@ def _ranges(model: Model, data: ImageSet) -> Ranges:
 
 
 def _search(model: Model, data: ImageSet, keep: Path | None = None) -> SearchResult:
-    wanted = SearchRequest(data.split("val"), Criteria(load_gate("99.9")), keep=keep)
+    wanted = SearchRequest(data.split("val"), Criteria(load_gate("99.9")), Deadline.after(300.0), keep=keep)
     return search(open_bench(ORIN), ORIN, model, _ranges(model, data), ["fp16"], wanted)
 
 
