@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ class Standard:
         criteria: the gate and its columns.
         allow_small: judge on fewer than 20 images.
         parity_images: how many of the images parity is measured on, twelve at most.
+        exact: of graphs that were run for parity before; see :func:`~edge.accuracy.parity.measure_parity`.
     """
 
     images: ImageSet
@@ -38,6 +39,7 @@ class Standard:
     criteria: Criteria
     allow_small: bool = False
     parity_images: int = PARITY_IMAGES
+    exact: dict[str, Array] = field(default_factory=dict, compare=False, repr=False)
 
 
 def judged_reference(
@@ -85,7 +87,7 @@ def check(
     if graph is not None:
         few, places = images.spread(standard.parity_images), {name: at for at, name in enumerate(reference.names)}
         source = {sample.name: reference.outputs[places[sample.name]] for sample in few}
-        parity = measure_parity(runner, graph, few, parity_bar(precision, rest), source)
+        parity = measure_parity(runner, graph, few, parity_bar(precision, rest), source, standard.exact)
     return judged(
         evaluation,
         reference,

@@ -296,6 +296,20 @@ class Backend(Protocol):
 
 
 @runtime_checkable
+class TrialBackend(Protocol):
+    """A compiler that can run a graph without leaving an engine behind: for the many trials of a search."""
+
+    def trial(self, candidate: Candidate, threads: int | None = None) -> Runner:
+        """Compile in memory.
+
+        Raises:
+            MachineError: this machine cannot run it.
+            InputError: the compiler refuses the graph.
+        """
+        ...
+
+
+@runtime_checkable
 class PixelBackend(Protocol):
     """A compiler that can take the task into the engine."""
 

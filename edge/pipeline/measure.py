@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from edge.accuracy.attribution import LayerLoss, attribute
-from edge.accuracy.check import Checked
+from edge.accuracy.checked import Checked
 from edge.backends.engine import Candidate, Engine, Layer
 from edge.fusion import Fused
 from edge.latency.costs import Costs

@@ -14,7 +14,7 @@ import numpy as np
 
 from edge.accuracy.check import Standard, check
 from edge.accuracy.checked import Checked
-from edge.backends.engine import Backend, Candidate, Engine, Runner
+from edge.backends.engine import Backend, Candidate, Engine, Runner, TrialBackend
 from edge.errors import InputError, MachineError
 from edge.images.image_set import ImageSet
 from edge.latency.costs import Costs, measure_costs
@@ -43,7 +43,9 @@ from edge.targets.target import Target
 
 
 @dataclass(frozen=True)
-class _Loaded:
+class _Kept:
+    """An engine that was built into a folder, and stays loaded."""
+
     engine: Engine
     runner: Runner
 
@@ -63,7 +65,7 @@ class LocalBench(Bench):
     def __init__(self, backend: Backend, target: Target, dialect: Dialect, threads: int | None = None) -> None:
         self.dialect = self.trial_dialect = dialect
         self._backend, self._target, self._threads = backend, target, threads
-        self._kept: dict[str, _Loaded] = {}
+        self._kept: dict[str, _Kept] = {}
         self._stack = ExitStack()
 
     def refusal(self, precision: str) -> str | None:
@@ -77,15 +79,15 @@ class LocalBench(Bench):
             runner = self._stack.enter_context(closing(self._backend.load(engine, self._threads)))
         except InputError as error:
             return _refusal(candidate, error)
-        self._kept[candidate.name] = _Loaded(engine, runner)
+        self._kept[candidate.name] = _Kept(engine, runner)
         return engine
 
     def check(self, candidate: Candidate, standard: Standard, advance: Advance = silent) -> Checked | Refusal:
         """See :class:`~edge.search.bench.Bench`; through the real engine."""
         try:
-            with self._loaded(candidate) as one:
+            with self._loaded(candidate) as runner:
                 kind = candidate.precision, candidate.rest
-                return check(one.runner, one.engine.task, candidate.model, *kind, standard, advance)
+                return check(runner, candidate.model.task, candidate.model, *kind, standard, advance)
         except InputError as error:
             return _refusal(candidate, error)
 
@@ -101,7 +103,7 @@ class LocalBench(Bench):
         with self._all(candidates) as (loaded, refused), ExitStack() as stack:
             outputs = self._outputs(candidates, loaded, refused, inputs)
             names = _names(candidates)
-            runs, conditions = compute_runs({names[index]: one.runner for index, one in loaded.items()}, inputs[0])
+            runs, conditions = compute_runs({names[index]: runner for index, runner in loaded.items()}, inputs[0])
             routes = self._pixel_routes(candidates, loaded, pixels or PixelRoute(), runs, conditions, stack)
             measured = (
                 interleave(
@@ -125,8 +127,8 @@ class LocalBench(Bench):
     def outputs(self, candidate: Candidate, inputs: Sequence[Array]) -> Array | Refusal:
         """See :class:`~edge.search.bench.Bench`."""
         try:
-            with self._loaded(candidate) as one:
-                return np.concatenate([one.runner.run(x) for x in inputs])
+            with self._loaded(candidate) as runner:
+                return np.concatenate([runner.run(x) for x in inputs])
         except InputError as error:
             return _refusal(candidate, error)
 
@@ -135,9 +137,9 @@ class LocalBench(Bench):
         tables: dict[int, list[Profile]] = {}
         with self._all(candidates) as (loaded, refused):
             for _ in range(PROFILES):
-                for index, one in list(loaded.items()):
+                for index, runner in list(loaded.items()):
                     try:
-                        tables.setdefault(index, []).append(one.runner.layers())
+                        tables.setdefault(index, []).append(runner.layers())
                     except InputError as error:
                         refused[index] = _refusal(candidates[index], error)
                         del loaded[index]
@@ -184,38 +186,42 @@ class LocalBench(Bench):
         self._stack.close()
 
     @contextmanager
-    def _loaded(self, candidate: Candidate) -> Iterator[_Loaded]:
+    def _loaded(self, candidate: Candidate) -> Iterator[Runner]:
         """The engine at hand, or one built for this question alone."""
         kept = self._kept.get(candidate.name)
         if kept is not None and kept.engine.graph_sha256 == candidate.model.sha256:
-            yield kept
+            yield kept.runner
+            return
+        if isinstance(self._backend, TrialBackend):
+            with closing(self._backend.trial(candidate, self._threads)) as runner:
+                yield runner
             return
         with tempfile.TemporaryDirectory() as folder:
             engine = self._backend.build(candidate, self._target, Path(folder))
             with closing(self._backend.load(engine, self._threads)) as runner:
-                yield _Loaded(engine, runner)
+                yield runner
 
     def _outputs(
         self,
         candidates: Sequence[Candidate],
-        loaded: dict[int, _Loaded],
+        loaded: dict[int, Runner],
         refused: dict[int, Refusal],
         inputs: Sequence[Array],
     ) -> dict[int, Array]:
         """What each returns; one that cannot run the inputs moves to the refused."""
         found: dict[int, Array] = {}
-        for index, one in list(loaded.items()):
+        for index, runner in list(loaded.items()):
             try:
-                found[index] = np.concatenate([one.runner.run(x) for x in inputs])
+                found[index] = np.concatenate([runner.run(x) for x in inputs])
             except InputError as error:
                 refused[index] = _refusal(candidates[index], error)
                 del loaded[index]
         return found
 
     @contextmanager
-    def _all(self, candidates: Sequence[Candidate]) -> Iterator[tuple[dict[int, _Loaded], dict[int, Refusal]]]:
+    def _all(self, candidates: Sequence[Candidate]) -> Iterator[tuple[dict[int, Runner], dict[int, Refusal]]]:
         """Those that build (and take the inputs) by their place, and the refusals of the others."""
-        loaded: dict[int, _Loaded] = {}
+        loaded: dict[int, Runner] = {}
         refused: dict[int, Refusal] = {}
         with ExitStack() as stack:
             for index, candidate in enumerate(candidates):
@@ -228,7 +234,7 @@ class LocalBench(Bench):
     def _pixel_routes(
         self,
         candidates: Sequence[Candidate],
-        loaded: Mapping[int, _Loaded],
+        loaded: Mapping[int, Runner],
         pixels: PixelRoute,
         runs: dict[str, Callable[[], object]],
         conditions: dict[str, Mapping[str, Any]],
@@ -236,11 +242,12 @@ class LocalBench(Bench):
     ) -> dict[int, str]:
         """Add the runs from pixels to mask; returns their names by the candidate's place."""
         routes: dict[int, str] = {}
-        for index, one in loaded.items():
+        for index, runner in loaded.items():
             name = candidates[index].name
-            if name not in pixels.names:
+            kept = self._kept.get(name)
+            if name not in pixels.names or kept is None:
                 continue
-            inside = in_engine(one.engine, one.runner, pixels.images, self._threads)
+            inside = in_engine(kept.engine, runner, pixels.images, self._threads)
             if inside.runner is not None:
                 key = routes[index] = f"{name}, {IN_ENGINE}"
                 runs[key] = partial(stack.enter_context(closing(inside.runner)).run, pixels.images[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edge.backends.engine import Layer
-from edge.backends.openvino.network import profile_layers, read_network
+from edge.backends.openvino.network import LayerProfiler, read_network
 from edge.quantization.calibrate import calibrate
 from edge.quantization.schemes import SCHEMES, plan_int8
 from edge.quantization.write import quantize
@@ -57,7 +57,7 @@ def test_all_of_a_real_table_is_attributed() -> None:
     scheme = SCHEMES["openvino"]
     graph = quantize(MODEL, calibrate(MODEL, images(2), method="mse"), plan_int8(MODEL, scheme), scheme)
     for model in (MODEL, graph):
-        layers = profile_layers(read_network(model.proto.SerializeToString()), "fp32", 1, runs=3)
+        layers = LayerProfiler(read_network(model.proto.SerializeToString()), "fp32", 1).layers(runs=3)
         times = node_times(layers, model, NODES)
         total = sum(layer.ms or 0.0 for layer in layers)
         assert sum(times.values()) == pytest.approx(total)

@@ -49,7 +49,8 @@ def test_plans_over_both_floats_are_sorted_by_time() -> None:
     for group in GROUPS[:6]:
         bench.int8_ms[group] = 2.1  # pays over FP32, not over BF16
     found = search_on(bench, ("fp32", "bf16"))
-    assert [plan.name for plan in found.plans] == ["mixed-bf16", "int8-bf16", "int8"]
+    assert found.plans[0].name == "mixed-bf16"
+    assert {plan.name for plan in found.plans[1:]} == {"int8-bf16", "int8"}, "as fast as each other"
     assert found.plans[0].ms < found.plans[1].ms
     assert "INT8 is 0.9x bf16 here" in found.plans[0].plan.reasons.values()
 

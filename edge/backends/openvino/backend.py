@@ -19,7 +19,7 @@ from pathlib import Path
 from edge.backends.engine import Candidate, Engine, PixelRunner, require_home
 from edge.backends.openvino.compiler import compile_graph
 from edge.backends.openvino.faults import openvino_faults
-from edge.backends.openvino.network import DEVICE, core, version
+from edge.backends.openvino.network import DEVICE, core, read_network, version
 from edge.backends.openvino.pixels import OpenVinoPixels
 from edge.backends.openvino.runner import (
     CAPABILITIES,
@@ -69,6 +69,21 @@ class OpenVino:
             versions={"openvino": version()},
             runs_on={"device": DEVICE, "architecture": platform.machine(), "capability": CAPABILITIES[candidate.rest]},
         )
+
+    def trial(self, candidate: Candidate, threads: int | None = None) -> OpenVinoRunner:
+        """Compile a graph in memory, once: no folder, no IR that is read back.
+
+        Raises:
+            InputError: OpenVINO refuses the graph.
+            MachineError: OpenVINO is not installed, or this CPU lacks the precision.
+        """
+        require_precision(candidate.rest)
+        graph = candidate.model.proto
+        with openvino_faults(candidate.model.source or candidate.model.name):
+            network = read_network(
+                graph.SerializeToString(), candidate.model.name, [node.name for node in graph.graph.node]
+            )
+            return OpenVinoRunner(network, candidate.rest, threads or physical_cores(), candidate.model.output_name)
 
     def load(self, engine: Engine, threads: int | None = None) -> OpenVinoRunner:
         """Compile the IR for this CPU.

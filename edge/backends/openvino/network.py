@@ -36,7 +36,7 @@ _CONVOLUTIONS = ("Convolution", "Deconvolution")
 _PROFILED_RUNS = 15
 _LEAST_PROFILED_RUNS = 5
 _UNPROFILED_RUNS = 2
-_PROFILE_SECONDS = 1.0
+_PROFILE_SECONDS = 0.5
 
 
 @lru_cache(maxsize=None)
@@ -118,40 +118,43 @@ def count_convolutions(compiled: openvino.CompiledModel) -> ConvCounts:
     return ConvCounts(**counts)
 
 
-def profile_layers(
-    network: openvino.Model,
-    rest: str,
-    threads: int,
-    image: NDArray[np.float32] | None = None,
-    runs: int = _PROFILED_RUNS,
-) -> tuple[Layer, ...]:
-    """Every layer that runs, in order, with the median of its times.
+class LayerProfiler:
+    """A network compiled to count time per layer.
 
     Args:
-        image: input to run on, ``[1, channels, height, width]``; None for seeded noise.
-        runs: counted runs, after a few that are not; fewer where they take over a second.
+        rest: fp32, bf16 or fp16: what runs wherever the graph is not quantized.
+        threads: of the one stream.
     """
-    compiled = compile_network(network, rest, threads, profile=True)
-    if image is None:
-        image = np.random.default_rng(0).standard_normal(tuple(compiled.input(0).shape)).astype(np.float32)
-    request = compiled.create_infer_request()
-    times: dict[str, list[float]] = {}
-    deadline = time.perf_counter() + _PROFILE_SECONDS
-    for run in range(_UNPROFILED_RUNS + runs):
-        if run >= _UNPROFILED_RUNS + _LEAST_PROFILED_RUNS and time.perf_counter() > deadline:
-            break
-        request.infer({0: image}, share_inputs=True, share_outputs=True)
-        if run < _UNPROFILED_RUNS:
-            continue
-        for entry in request.get_profiling_info():
-            if entry.status == entry.Status.EXECUTED:
-                times.setdefault(entry.node_name, []).append(entry.real_time.total_seconds() * 1e3)
-    rows = {row["name"]: row for row in _runtime_nodes(compiled)}
-    return tuple(
-        Layer(row["sources"] or name, row["kind"], row["precision"], statistics.median(samples))
-        for name, samples in times.items()
-        if (row := rows.get(name)) is not None
-    )
+
+    def __init__(self, network: openvino.Model, rest: str, threads: int) -> None:
+        compiled = compile_network(network, rest, threads, profile=True)
+        self._noise = np.random.default_rng(0).standard_normal(tuple(compiled.input(0).shape)).astype(np.float32)
+        self._request = compiled.create_infer_request()
+        self._rows = {row["name"]: row for row in _runtime_nodes(compiled)}
+
+    def layers(self, image: NDArray[np.float32] | None = None, runs: int = _PROFILED_RUNS) -> tuple[Layer, ...]:
+        """Every layer that runs, in order, with the median of its times.
+
+        Args:
+            image: input to run on, ``[1, channels, height, width]``; None for seeded noise.
+            runs: counted runs, after a few that are not; fewer where they take over half a second.
+        """
+        times: dict[str, list[float]] = {}
+        deadline = time.perf_counter() + _PROFILE_SECONDS
+        for run in range(_UNPROFILED_RUNS + runs):
+            if run >= _UNPROFILED_RUNS + _LEAST_PROFILED_RUNS and time.perf_counter() > deadline:
+                break
+            self._request.infer({0: self._noise if image is None else image}, share_inputs=True, share_outputs=True)
+            if run < _UNPROFILED_RUNS:
+                continue
+            for entry in self._request.get_profiling_info():
+                if entry.status == entry.Status.EXECUTED:
+                    times.setdefault(entry.node_name, []).append(entry.real_time.total_seconds() * 1e3)
+        return tuple(
+            Layer(row["sources"] or name, row["kind"], row["precision"], statistics.median(samples))
+            for name, samples in times.items()
+            if (row := self._rows.get(name)) is not None
+        )
 
 
 def _name_operations(network: openvino.Model, known: frozenset[str]) -> None:

@@ -12,7 +12,7 @@ from ...errors import MachineError
 from ...machine.cores import physical_cores
 from ..runner import Layer, Timing, clocked
 from .faults import as_edge_error, openvino_faults
-from .network import DEVICE, compile_network, compiled_conditions, core, profile_layers
+from .network import DEVICE, LayerProfiler, compile_network, compiled_conditions, core
 
 if TYPE_CHECKING:
     import openvino
@@ -87,6 +87,7 @@ class OpenVinoRunner:
         self._port = compiled.output(output) if output else compiled.output(0)
         self._request = compiled.create_infer_request()
         self._compiled: openvino.CompiledModel | None = compiled
+        self._profiler: LayerProfiler | None = None
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """``[n, channels, height, width]`` to ``[n, maps, height, width]``, both float32; one image at a time."""
@@ -106,9 +107,11 @@ class OpenVinoRunner:
     def layers(self) -> tuple[Layer, ...]:
         """What runs, in order, with the median time of each.
 
-        Profiling slows every layer a little, so this compiles apart and never touches the engine that is timed.
+        Profiling slows every layer a little, so this compiles apart, once, and never touches the engine that is timed.
         """
-        return profile_layers(self._network, self._rest, self._threads)
+        if self._profiler is None:
+            self._profiler = LayerProfiler(self._network, self._rest, self._threads)
+        return self._profiler.layers()
 
     def conditions(self) -> dict[str, Any]:
         """Settings as the compiled model reports them, not as they were asked for."""
@@ -118,4 +121,4 @@ class OpenVinoRunner:
 
     def close(self) -> None:
         """Free the compiled network's memory."""
-        self._compiled = self._request = None
+        self._compiled = self._request = self._profiler = None
