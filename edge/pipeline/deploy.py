@@ -12,9 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edge.accuracy.check import Standard, judged_reference
-from edge.accuracy.checked import Checked
-from edge.accuracy.evaluate import Evaluation
-from edge.backends.engine import Candidate, Engine
+from edge.backends.engine import Candidate
 from edge.errors import MachineError
 from edge.files import replaced_folder, sha256_file
 from edge.fusion import Fused
@@ -22,10 +20,11 @@ from edge.graph.model import Model
 from edge.latency.sweep import Throughput
 from edge.pipeline.choose import Passing, choose
 from edge.pipeline.estimates import estimator
-from edge.pipeline.measure import MeasuredEngine, look_into, race, shown_images, tie_effort
+from edge.pipeline.measure import QUANTIZED, MeasuredEngine, look_into, race, shown_images, tie_effort
 from edge.pipeline.progress import Progress
 from edge.pipeline.report_rows import assemble, engine_row, refused_row
 from edge.pipeline.session import Job, Request, prepare
+from edge.pipeline.trial_run import TrialRun
 from edge.quantization.calibrate import calibrate
 from edge.quantization.graph import quantizable
 from edge.quantization.half_range import watched
@@ -36,14 +35,14 @@ from edge.report.results import EngineRow, Report
 from edge.report.store import OUTPUTS, REPORT
 from edge.report.write import write_report
 from edge.search.authored import only_authored, with_authored
-from edge.search.bench import Refusal
 from edge.search.candidates import Proposal, SearchRequest, propose
 from edge.search.deadline import Deadline
+from edge.search.plain_candidates import plain_candidates
 from edge.search.rewrites import NO_RANGES, fuse_for_target
 
 FUSION_SECONDS = 30.0
 _FUSION_SHARE = 0.25  # of the budget: rewrites gain less than INT8 does
-ENGINES, PLAN, MEMORY = "engines", "plan.json", "search.json"
+PLAN, MEMORY = "plan.json", "search.json"
 
 
 def run_deploy(request: Request, progress: Progress) -> tuple[Report, Path]:
@@ -64,31 +63,36 @@ def run_deploy(request: Request, progress: Progress) -> tuple[Report, Path]:
                 reference = judged_reference(job.model, job.splits.evaluation, job.criteria, advance)
             reference.save_outputs(folder / OUTPUTS)
             _remember(out, folder)
+            standard = Standard(job.splits.evaluation, reference, job.criteria, request.allow_small)
+            trials = TrialRun(job, standard, folder)
             try:
-                report = _deploy(job, reference, folder)
-            except (KeyboardInterrupt, MachineError):
+                report = _deploy(job, trials)
+            except (KeyboardInterrupt, MachineError) as fault:
                 _keep_measurements(folder, out)
+                if isinstance(fault, KeyboardInterrupt) and (kept := trials.keep(out)) is not None:
+                    progress.say(f"interrupted: {kept} holds the engine that passed last")
                 raise
     finally:
         job.bench.close()
     return report, out
 
 
-def _deploy(job: Job, reference: Evaluation, folder: Path) -> Report:
+def _deploy(job: Job, trials: TrialRun) -> Report:
+    folder, reference = trials.folder, trials.standard.reference
     budget = Deadline.after(job.request.budget_seconds)
     fused = fuse_job(job, budget)
     left = budget.left()  # calibration is no search: its time is not the budget's
     ranges = calibrate_job(job, fused.model)
     ranges.save(folder / "ranges.json")
+    trials.add(_plain(job, fused.model, ranges))  # an answer first, a better one after the search
     proposal = propose_for(job, fused.model, ranges, Deadline.after(left), folder / MEMORY)
     proposal.plan.save(folder / PLAN)
-    refusals = list(proposal.found.refusals)
-    built = _build(job, proposal, folder, refusals)
-    checked = _check(job, built, reference, refusals)
-    timed = race(job, checked)
+    trials.add(proposal.found.candidates, "mixed")
+    timed = race(job, trials.checked)
     chosen, tie = _choose(job, timed)
     engines = look_into(job, timed, chosen, fused)
     rows = _rows(job, engines, fused, folder, chosen, _sweep(job, engines, chosen))
+    refusals = (*proposal.found.refusals, *trials.refusals)
     rows += [refused_row(refusal, job.target.backend, job.request.gate) for refusal in refusals]
     evaluations = {one.engine.name: one.checked.evaluation for one in engines}
     notes = (*job.splits.notes, *job.bench.notes(), *proposal.log, *((tie,) if tie else ()))
@@ -142,6 +146,14 @@ def propose_for(job: Job, model: Model, ranges: Ranges, deadline: Deadline, keep
     return replace(proposal, found=with_authored(proposal.found, job.bench, job.model, job.precisions))
 
 
+def _plain(job: Job, model: Model, ranges: Ranges) -> Sequence[Candidate]:
+    """What needs no search, INT8 first; nothing of a graph that came quantized."""
+    if model.quantized:
+        return ()
+    found = plain_candidates(job.bench.dialect, job.bench.refusal, model, ranges, job.precisions)
+    return sorted(found.candidates, key=lambda candidate: candidate.precision not in QUANTIZED)
+
+
 def _remember(earlier: Path, folder: Path) -> None:
     """What an earlier run at the same place measured in its search; the search itself knows whether it still holds."""
     kept = _kept(earlier)
@@ -160,40 +172,6 @@ def _keep_measurements(folder: Path, out: Path) -> None:
 
 def _kept(out: Path) -> Path:
     return out.with_name(f".{out.name}.{MEMORY}")
-
-
-Built = tuple[Candidate, Engine]
-CheckedEngine = tuple[Candidate, Engine, Checked]
-
-
-def _build(job: Job, proposal: Proposal, folder: Path, refusals: list[Refusal]) -> list[Built]:
-    """Build every candidate; one that its compiler refuses becomes a row that says so, not the end of the run."""
-    built: list[Built] = []
-    candidates = proposal.found.candidates
-    with job.clock.stage("build", len(candidates)) as advance:
-        for candidate in candidates:
-            engine = job.bench.build(candidate, folder / ENGINES / candidate.name)
-            if isinstance(engine, Refusal):
-                refusals.append(engine)
-            else:
-                built.append((candidate, engine))
-            advance()
-    return built
-
-
-def _check(job: Job, built: Sequence[Built], reference: Evaluation, refusals: list[Refusal]) -> list[CheckedEngine]:
-    """Judge every engine on the evaluation images; one that cannot run them is refused as well."""
-    standard = Standard(job.splits.evaluation, reference, job.criteria, job.request.allow_small)
-    found: list[CheckedEngine] = []
-    with job.clock.stage("check", len(standard.images) * len(built)) as advance:
-        for candidate, engine in built:
-            checked = job.bench.check(candidate, standard, advance)
-            if isinstance(checked, Refusal):
-                refusals.append(checked)
-                shutil.rmtree(engine.folder, ignore_errors=True)
-            else:
-                found.append((candidate, engine, checked))
-    return found
 
 
 def _choose(job: Job, engines: Sequence[MeasuredEngine]) -> tuple[str | None, str]:
