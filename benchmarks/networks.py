@@ -1,7 +1,8 @@
 """Deploy every network and keep what each report says in one small file.
 
 ``python -m benchmarks.networks --out benchmarks/results/networks.json`` runs ``edge deploy`` for each model folder, one
-after the other. ``python -m benchmarks.model_table`` makes the table of ``models/README.md`` from it.
+after the other, with the effort a user gets who names none, and prints how long each took. ``python -m
+benchmarks.model_table`` makes the table of ``models/README.md`` from it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 from edge.cli.terminal import Terminal
 from edge.files import read_json, write_json
 from edge.pipeline.deploy import run_deploy
+from edge.pipeline.effort import DEFAULT, EFFORTS
 from edge.pipeline.session import Request
 from edge.report.results import Report
 
@@ -50,6 +52,8 @@ def summary(report: Report) -> dict[str, Any]:
             for row in report.engines
         },
         "environment": dict(report.environment),
+        "seconds": round(sum(report.timings.values()), 1),
+        "timings": dict(report.timings),
         "command": report.command,
         "created": report.created,
     }
@@ -59,7 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/networks.json"))
     parser.add_argument("--runs", type=Path, default=Path("out/networks"), help="run folders go here")
-    parser.add_argument("--budget", type=float, default=300.0, help="seconds of precision search each, at most")
+    parser.add_argument("--effort", default=DEFAULT, choices=tuple(EFFORTS))
     parser.add_argument("--strata", metavar="COLUMN", help="manifest column to judge by as well")
     parser.add_argument("networks", nargs="*", help="such as litenext; default all under models/ with weights")
     arguments = parser.parse_args()
@@ -70,19 +74,22 @@ def main() -> None:
     ]
     done: Mapping[str, Any] = read_json(arguments.out)["networks"] if arguments.out.is_file() else {}
     networks = dict(done)
+    effort = "" if arguments.effort == DEFAULT else f" --effort {arguments.effort}"
     strata = f" --strata {arguments.strata}" if arguments.strata else ""
     for name in arguments.networks or found:
         request = Request(
             model=f"models/{name}",
             data=DATA,
             out=arguments.runs / name,
-            budget_seconds=arguments.budget,
+            effort=arguments.effort,
+            latency_seconds=EFFORTS[arguments.effort].latency_seconds,
             strata=arguments.strata,
-            command=f"edge deploy models/{name} --data {DATA} --budget {arguments.budget:g}{strata}",
+            command=f"edge deploy models/{name} --data {DATA}{effort}{strata}",
         )
         with Terminal() as terminal:
             report, _ = run_deploy(request, terminal)
-        networks[name] = summary(report)
+        networks[name] = row = summary(report)
+        print(f"{name}: {report.status}, {report.chosen}, {row['seconds']:.0f} s", flush=True)
         write_json(arguments.out, {"schema": SCHEMA, "networks": networks})
 
 

@@ -57,7 +57,7 @@ def paired(
         seed: of the generator; the same input gives the same interval.
     """
     differences = engine - reference
-    sums, sizes = _units(differences, groups)
+    sums, sizes = units(differences, groups)
     means = _resampled_means(sums, sizes, resamples, np.random.default_rng(seed))
     low, one_sided, high = np.quantile(means, (0.025, 0.05, 0.975))
     return Interval(
@@ -69,9 +69,8 @@ def paired(
     )
 
 
-def _units(
-    values: NDArray[np.float64], groups: Sequence[str] | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def units(values: NDArray[np.float64], groups: Sequence[str] | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What is resampled: the sum of the values of each image, or of each group, and how many images it holds."""
     if groups is None:
         return values, np.ones_like(values)
     named = [("group", group) if group else ("image", str(row)) for row, group in enumerate(groups)]

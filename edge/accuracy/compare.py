@@ -18,6 +18,8 @@ from .sqnr import clipped_sqnr_db
 from .volumes import mean_of
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from .scores import Scores
 
 GROUP_COLUMNS = ("group", "patient", "subject", "case", "volume", "slide", "sequence")
@@ -274,10 +276,17 @@ def per_image_dice(engine: Evaluation, reference: Evaluation) -> tuple[ImageScor
 
 def agreement(engine: Evaluation, reference: Evaluation) -> float:
     """Mean Dice of the engine's masks against the reference's masks."""
+    return scores.mean(_agreed(engine, reference))
+
+
+def agreements(engine: Evaluation, reference: Evaluation) -> NDArray[np.float64]:
+    """The same, image by image: ``[images]``."""
+    return scores.per_image(_agreed(engine, reference))
+
+
+def _agreed(engine: Evaluation, reference: Evaluation) -> Scores:
     task, rows = engine.task, zip(engine.labels, reference.labels, engine.truth)
-    return scores.mean(
-        scores.dice(stack(count(ours, theirs, task, counted(truth, task)) for ours, theirs, truth in rows))
-    )
+    return scores.dice(stack(count(ours, theirs, task, counted(truth, task)) for ours, theirs, truth in rows))
 
 
 def _sqnr_db(engine: Evaluation, reference: Evaluation) -> float:

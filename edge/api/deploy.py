@@ -70,7 +70,10 @@ def deploy(
         str, Option("default: an answer soon; thorough: search and time longer", "E", values=effort_names)
     ] = "default",
     budget: Annotated[
-        float | None, Option("seconds for fusion and search together (default: 60; thorough 300)", "SECONDS", least=0)
+        float | None,
+        Option(
+            "seconds for fusion and search together (default: 35, and 4 per GMAC of the network)", "SECONDS", least=0
+        ),
     ] = None,
     bias_correction: Annotated[bool, Option("correct INT8 biases in the search")] = False,
     dequantize: DequantizeOption = False,
@@ -157,7 +160,8 @@ def deploy(
         jetpack=jetpack,
         precisions=as_names("precisions", precisions),
         gate=str(gate),
-        budget_seconds=usual.budget_seconds if budget is None else budget,
+        budget_seconds=budget,
+        effort=effort,
         bias_correction=bias_correction,
         dequantize=dequantize,
         out=as_optional_path("out", out),

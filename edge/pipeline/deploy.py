@@ -79,7 +79,7 @@ def run_deploy(request: Request, progress: Progress) -> tuple[Report, Path]:
 
 def _deploy(job: Job, trials: TrialRun) -> Report:
     folder, reference = trials.folder, trials.standard.reference
-    budget = Deadline.after(job.request.budget_seconds)
+    budget = Deadline.after(job.budget_seconds)
     fused = fuse_job(job, budget)
     left = budget.left()  # calibration is no search: its time is not the budget's
     ranges = calibrate_job(job, fused.model)

@@ -13,18 +13,25 @@ class DeployEffort:
     """Seconds that a deployment takes where its user names none.
 
     Attributes:
-        budget_seconds: of fusion and the search of precisions together.
+        least_budget_seconds: of fusion and the search of precisions together,
+        budget_seconds_per_gmac: and for each billion multiply-accumulates: a larger network takes longer to run, so
+            also to look into.
         latency_seconds: of timing for each engine.
     """
 
-    budget_seconds: float
+    least_budget_seconds: float
+    budget_seconds_per_gmac: float
     latency_seconds: float
+
+    def budget_seconds(self, macs: int) -> float:
+        """For a network of so many multiply-accumulates."""
+        return self.least_budget_seconds + self.budget_seconds_per_gmac * macs / 1e9
 
 
 DEFAULT = "default"
 EFFORTS: Mapping[str, DeployEffort] = {
-    DEFAULT: DeployEffort(budget_seconds=60.0, latency_seconds=1.0),
-    "thorough": DeployEffort(budget_seconds=300.0, latency_seconds=3.0),
+    DEFAULT: DeployEffort(35.0, budget_seconds_per_gmac=4.0, latency_seconds=1.0),
+    "thorough": DeployEffort(300.0, budget_seconds_per_gmac=8.0, latency_seconds=3.0),
 }
 
 

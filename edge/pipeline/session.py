@@ -16,13 +16,14 @@ from edge.accuracy.gate import Criteria, load_gate, require_enough
 from edge.backends.engine import PRECISIONS
 from edge.boards.address import Address
 from edge.errors import InputError
+from edge.graph.macs import count_macs
 from edge.graph.model import Model
 from edge.images.consistency import require_sound_masks
 from edge.images.image_set import ImageSet, load_image_set
 from edge.images.leaks import require_apart, require_disjoint
 from edge.images.manifest import SPLITS
 from edge.loading import ModelSource, TaskSource, load_model
-from edge.pipeline.effort import DEFAULT, EFFORTS
+from edge.pipeline.effort import DEFAULT, EFFORTS, find_effort
 from edge.pipeline.progress import Progress
 from edge.search.bench import Bench
 from edge.search.open_bench import open_bench, open_remote_bench
@@ -46,7 +47,8 @@ class Request:
     target: str | None = None
     precisions: tuple[str, ...] | None = None
     gate: str = "99.9"
-    budget_seconds: float = EFFORTS[DEFAULT].budget_seconds
+    budget_seconds: float | None = None
+    effort: str = DEFAULT
     bias_correction: bool = False
     dequantize: bool = False
     out: Path | None = None
@@ -117,6 +119,12 @@ class Job:
     precisions: tuple[str, ...]
     clock: Clock
     bench: Bench
+
+    @property
+    def budget_seconds(self) -> float:
+        """Of fusion and search together: as asked for, else what the effort gives a network of this size."""
+        asked = self.request.budget_seconds
+        return find_effort(self.request.effort).budget_seconds(count_macs(self.model)) if asked is None else asked
 
     @property
     def folder_name(self) -> str:

@@ -17,7 +17,8 @@ from edge.search.state import SearchState
 
 _LITTLE = 1.15  # expected times this close may turn out either way round: both plans go on
 _WORTH_TRYING = 0.05  # of what a plan saves: what a group beyond the front must add
-_ROOMY = 0.5  # of what a bar allows: a plan with less room gets safer siblings,
+_ROOMY = 0.5  # of what a bar allows: a plan with less room,
+_LIKELY = 0.95  # or less likely to pass on other images, gets safer siblings,
 _QUIETER: Mapping[str, float] = {"safe": 0.5, "safer": 0.25}  # which add such a share of its noise
 
 
@@ -33,7 +34,7 @@ class Accepted:
 
 def beaten(state: SearchState, rest: str, accepted: Sequence[Accepted]) -> bool:
     """Whether a plan with room to spare is expected to be clearly faster than any over this float precision."""
-    roomy = [state.expected_ms(row.rest, row.chosen) for row in accepted if row.judged.slack >= _ROOMY]
+    roomy = [state.expected_ms(row.rest, row.chosen) for row in accepted if _is_roomy(row.judged)]
     beaten = bool(roomy) and _LITTLE * min(roomy) < state.least_expected_ms(rest)
     if beaten:
         state.say(f"{rest}: INT8 over it is expected to be slower than what passes already")
@@ -53,6 +54,11 @@ def accept(state: SearchState, rest: str) -> list[Accepted]:
     return found + _accept_paying(state, rest, paying)
 
 
+def _is_roomy(judged: GateResult) -> bool:
+    """Whether a plan is far enough from every bar to pass on images that are not here."""
+    return judged.slack >= _ROOMY and judged.chance >= _LIKELY
+
+
 def _is_close(state: SearchState, rest: str) -> bool:
     """Whether INT8 everywhere is expected to be nearly as fast as INT8 wherever it pays."""
     everything = state.book.everything
@@ -67,7 +73,7 @@ def _accept_paying(state: SearchState, rest: str, paying: Sequence[Group]) -> li
         return []
     judged = state.judge(rest, full)
     whole = Accepted(state.name(rest, full), rest, full, judged)
-    if judged.passed and judged.slack >= _ROOMY:
+    if judged.passed and _is_roomy(judged):
         return [whole]
     if not judged.passed and rest != "fp32" and state.affords(state.judge_seconds):
         alone = state.judge(rest, NOTHING)
@@ -91,16 +97,15 @@ def _accept_paying(state: SearchState, rest: str, paying: Sequence[Group]) -> li
 
 def _safer(state: SearchState, rest: str, chosen: Chosen, judged: GateResult, front: Sequence[Group]) -> list[Accepted]:
     """Quieter siblings of a plan, until one is far enough from the bars."""
-    found: list[Accepted] = []
-    slack = judged.slack
+    found, last = list[Accepted](), judged
     for name, share in _QUIETER.items():
         quieter = _quieter(state, chosen, front, share)
-        if slack >= _ROOMY or not quieter or not state.affords(state.judge_seconds):
+        if _is_roomy(last) or not quieter or not state.affords(state.judge_seconds):
             break
         sibling = state.judge(rest, quieter)
-        if sibling.passed and sibling.slack > slack:
+        if sibling.passed and (sibling.chance, sibling.slack) > (last.chance, last.slack):
             found.append(Accepted(f"{state.name(rest, quieter)}-{name}", rest, quieter, sibling))
-            slack = sibling.slack
+            last = sibling
     return found
 
 

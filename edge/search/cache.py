@@ -20,7 +20,7 @@ from edge.machine.environment import environment
 from edge.quantization.ranges import Ranges
 from edge.targets.target import Target
 
-SCHEMA = "edge.search/2"
+SCHEMA = "edge.search/3"
 
 
 class MeasurementCache:

@@ -7,12 +7,13 @@ remembered as refused.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.accuracy.chance import chance_of_passing
 from edge.accuracy.check import Standard, preprocessed
 from edge.accuracy.evaluate import Evaluation, evaluate
 from edge.accuracy.gate import Criteria
@@ -205,7 +206,12 @@ class PlanMeasurements:
         if candidate is None:
             return GateResult(False, -1.0, 0.0, 0.0, (self.refused(*plan) or "",))
         standard = Standard(self._images, self.evaluate_reference(), self._criteria, True, _PARITY_IMAGES)
-        return gate_result(self._bench.check(candidate, standard), self._criteria.gate, candidate)
+        checked, gate = self._bench.check(candidate, standard), self._criteria.gate
+        found = gate_result(checked, gate, candidate)
+        if gate is None or not found.passed or isinstance(checked, Refusal):
+            return found
+        chance = chance_of_passing(checked.evaluation, standard.reference, gate, self._criteria.group)
+        return replace(found, chance=chance)
 
     def _written(self, plan: tuple[str, Chosen]) -> Candidate | None:
         try:

@@ -37,7 +37,8 @@ class SearchResult:
     """What a search came to.
 
     Attributes:
-        plans: fastest first; they passed on the search images, or were there no worse than a float engine that failed.
+        plans: by time over the chance to pass elsewhere, least first;
+            they passed on the search images, or were there no worse than a float engine that failed.
             Empty where INT8 pays nowhere.
         float_ms: float precision to its engine's median, from the same interleaved run; the sum of its layers' times
             where every plan was expected to be so much faster that nothing was timed.

@@ -26,6 +26,7 @@ class GateResult:
         agreement: mean Dice of its masks against the float model's.
         sqnr_db: of its clipped logits against the float model's.
         reasons: one sentence for each bar it missed.
+        chance: that it passes on other images as well, see :mod:`edge.accuracy.chance`; 1 where nobody asked.
     """
 
     passed: bool
@@ -33,6 +34,7 @@ class GateResult:
     agreement: float
     sqnr_db: float
     reasons: tuple[str, ...] = ()
+    chance: float = 1.0
 
 
 def gate_result(checked: Checked | Refusal, gate: Gate | None, candidate: Candidate) -> GateResult:

@@ -39,6 +39,7 @@ from edge.search.sensitivity import Group
 from edge.search.state import Progress, SearchState
 
 _WORTHWHILE = 0.98  # of the float engine's time: what a plan must come to as a whole
+_LEAST_CHANCE = 0.01
 _CLEAR = 0.85  # of it: a plan that is expected to take less need not be timed to be kept
 
 
@@ -105,7 +106,7 @@ def _finish(state: SearchState, rests: Sequence[str], accepted: Sequence[Accepte
             continue
         plans.append(AcceptedPlan(row.name, row.rest, plan, candidate, ms, row.judged))
     return SearchResult(
-        plans=tuple(sorted(plans, key=lambda planned: planned.ms)),
+        plans=tuple(sorted(plans, key=lambda planned: planned.ms / max(planned.judged.chance, _LEAST_CHANCE))),
         float_ms=float_ms or {rest: state.book.total_ms(rest, NOTHING) for rest in rests if clear and accepted},
         gains=state.gains,
         harms=state.harms,

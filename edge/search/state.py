@@ -64,7 +64,7 @@ class SearchState:
         start = self.now()
         judged = self.book.judge(rest, chosen)
         self.judge_seconds = max(self.judge_seconds, self.now() - start)
-        verdict = f"passes with {max(0.0, judged.slack):.0%} of the room left" if judged.passed else judged.reasons[0]
+        verdict = _room(judged) if judged.passed else judged.reasons[0]
         decibels = "" if not judged.sqnr_db else f", {judged.sqnr_db:.1f} dB"
         self.say(f"{rest}: {len(chosen)} groups in INT8{decibels}: {verdict}")
         return judged
@@ -103,3 +103,8 @@ class SearchState:
         """Tell what is being done."""
         if self.progress is not None:
             self.progress(what, max(0.0, self.left()))
+
+
+def _room(judged: GateResult) -> str:
+    sure = "" if judged.chance == 1.0 else f", likely {judged.chance:.0%} on other images"
+    return f"passes with {max(0.0, judged.slack):.0%} of the room left{sure}"
