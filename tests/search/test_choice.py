@@ -86,3 +86,16 @@ def test_out_of_time_no_further_graph_is_even_written(monkeypatch: pytest.Monkey
     written.clear()
     choose(model, b.inputs(), lambda models: [float(count_macs(m)) for m in models], _long())
     assert in_no_time <= 3 < len(written), "all, what applies and the safe ones, against sets that leave one out"
+
+
+@pytest.mark.parametrize("seconds", [5.0, 12.0, 30.0, 100.0])
+def test_a_budget_is_kept_where_every_graph_takes_its_time(seconds: float) -> None:
+    b, now = Builder(3), [0.0]
+    model = b.model(_head(b))
+
+    def slow(models: Sequence[Model]) -> list[float]:
+        now[0] += 1.2 * len(models)
+        return [10.0 if "Concat" in _ops(m) else 5.0 if count_macs(m) < count_macs(model) else 12.0 for m in models]
+
+    choose(model, b.inputs(), slow, Deadline.after(seconds, lambda: now[0]))
+    assert 0.0 < now[0] <= 1.2 * seconds

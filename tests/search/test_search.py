@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from edge.backends.engine import Candidate
 from edge.search.bench import Refusal
+from edge.search.room import GateResult
 from tests.fixtures.known_bench import (
     GROUPS,
     KnownBench,
@@ -103,3 +106,22 @@ def test_a_float_engine_that_the_compiler_refuses_leaves_its_precision_out() -> 
     found = search_on(NoFloats(**vars(known_bench(allowed=1000.0))), ("bf16", "fp32"))
     assert [plan.rest for plan in found.plans] == ["fp32"]
     assert "bf16: no such kernel" in found.log
+
+
+@pytest.mark.parametrize("seconds", [25.0, 45.0, 70.0, 145.0, 400.0])
+def test_a_budget_is_kept_whatever_it_is_spent_on(seconds: float) -> None:
+    bench = SlowBench(dict.fromkeys(GROUPS, 3.0), {}, dict.fromkeys(GROUPS, 1.0), allowed=6.5)
+    bench.int8_ms = {group: 2.0 - 0.1 * index for index, group in enumerate(GROUPS)}
+    search_on(bench, ("fp32", "bf16"), seconds=seconds)
+    assert 0.0 < bench.now <= 1.2 * seconds
+
+
+def test_a_plan_that_is_likely_to_pass_elsewhere_goes_before_a_faster_one_that_is_not() -> None:
+    class Uncertain(KnownBench):
+        def check(self, candidate: Candidate, *_: object, **__: object) -> GateResult | Refusal:
+            found = super().check(candidate)
+            return replace(found, chance=0.4 if candidate.precision == "int8" else 0.99)  # type: ignore[type-var]
+
+    bench = Uncertain(**vars(known_bench(allowed=1000.0, noise=1.0)))
+    first, second, *_ = search_on(bench).plans
+    assert (first.name, second.name) == ("mixed-safe", "int8") and first.ms > second.ms
