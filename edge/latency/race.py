@@ -95,7 +95,7 @@ def _fastest(blocks: Blocks, staying: Sequence[str]) -> str:
 def _looks(rounds: int) -> set[int]:
     """Rounds after which a race is looked at: 5, 7, 10, 15, 22, ... up to these."""
     looks, at = set(), float(_FIRST_LOOK)
-    while at <= rounds:
+    while int(at) <= rounds:
         looks.add(int(at))
         at *= _LATER
     return looks
