@@ -15,8 +15,8 @@ from edge.pipeline.session import (
     Request,
     prepare,
 )
-from edge.search.deadline import Deadline
 from edge.search.bench import CandidateSet, Refusal
+from edge.search.deadline import Deadline
 from edge.search.plain_candidates import FLOATS
 from edge.search.rewrites import NO_RANGES
 
