@@ -130,7 +130,7 @@ def deploy(
         explain: measure the way from file to mask, memory and where accuracy was lost for every engine; without it for
             the chosen one, and where none passes for those that are quantized.
         backend: compiler for an NVIDIA GPU in place of the target's; torch-tensorrt takes model folders only.
-        on: boards to build, run and time on over SSH, one after the other: ``user@host``, ``user@host:port``, or names
+        on: boards to build, run and time on over SSH, all at the same time: ``user@host``, ``user@host:port``, or names
             of ``boards.toml`` or ``~/.ssh/config``. This machine still loads, calibrates and scores. Of several, a
             :class:`~edge.api.run.FleetRun` comes back.
         log: ``mlflow``, to the store that MLflow's own settings name, or ``mlflow:URI``: parameters, metrics of each

@@ -20,6 +20,7 @@ from edge.errors import InputError, MachineError
 from edge.files import sha256_bytes, sha256_file, write_bytes
 from edge.graph.wide import wide_nodes
 from edge.latency.statistics import Measured, summarize
+from edge.safety.limits import exceeded, limits
 from edge.storage.codec import decode
 
 Array = NDArray[np.float32]
@@ -29,7 +30,6 @@ BUILD_S = 3600.0
 _VERIFY_S = 6 * BUILD_S
 _SPARE_S = 300.0
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
-_LARGEST_FILE = 2 << 30
 _MOST_SENDINGS = 100
 
 
@@ -301,8 +301,10 @@ class Board:
         """Artefact files, none of them outside its folder or too large to take."""
         found = self._decoded(dict[str, tuple[int, str]], table)
         for name, (size, digest) in found.items():
-            if not _PLAIN_NAME.fullmatch(name) or not 0 <= size <= _LARGEST_FILE or len(digest) != 64:
+            if not _PLAIN_NAME.fullmatch(name) or size < 0 or len(digest) != 64:
                 raise self._nonsense("a file with a name or size that is none")
+            if size > limits().message_bytes:
+                raise exceeded(self.name, f"an engine's file of {size} bytes", "message_bytes")
         if set(built.files) != set(found) or built.artefact not in found:
             raise self._nonsense("files of another engine")
         return found

@@ -29,6 +29,7 @@ from edge.bundle.portable import portable_files
 from edge.device.frames import Frame, pack, read_frame
 from edge.errors import EdgeError, InputError, MachineError
 from edge.safety.guard import parse_json, printable
+from edge.safety.limits import limits
 
 ANSWER_S = 300.0
 """Deadline of an answer where the question does not say another."""
@@ -172,7 +173,7 @@ class Line:
             return channel.read(count, min(left, self._patience.silence))
 
         try:
-            return read_frame(read)
+            return read_frame(read, limits().message_bytes)
         except EdgeError as error:
             raise self._nonsense(str(error)) from None
 

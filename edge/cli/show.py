@@ -194,12 +194,29 @@ def show_estimate(found: "Estimate", output: Output, model: str) -> None:
     lines = [
         table_text(("layer", "op", "precision", "estimated ms", "bound by"), rows, left=3),
         "",
+        *expected_lines(found),
         f"ESTIMATE, not measured: no engine of {model} in {found.precision} is expected under {found.ms:.3f} ms "
         f"on {found.target}",
         *(f"assumes: {assumption}" for assumption in found.assumptions),
         f"peaks from: {found.source}",
     ]
     output.show(asdict(found), "\n".join(lines))
+
+
+def expected_lines(found: "Estimate") -> list[str]:
+    """What published measurements make one expect, with its error."""
+    expected = found.expected
+    if expected is None:
+        return []
+    return [
+        f"EXPECTED, not measured: {expected.ms:.3g} ms on {found.target}, between {expected.low:.3g} and "
+        f"{expected.high:.3g} ms as nine of ten published measurements of networks that were left out of the fit",
+        f"fitted to {expected.measurements} published measurements of {expected.networks} networks; the fit without a "
+        f"network is off for it by {expected.left_out_error:.2f} times (root mean square), "
+        f"{expected.worst_error:.2f} times at worst",
+        *([f"beyond what they cover: {expected.caution}"] if expected.caution else []),
+        "",
+    ]
 
 
 def show_targets(known: "Sequence[Target]", output: Output) -> None:

@@ -29,7 +29,9 @@ Read = Callable[[int], bytes]
 """Exactly so many bytes; raises where the line ends before."""
 
 LARGEST_HEAD = 32 << 20
-LARGEST_BODY = 2 << 30
+LARGEST_REQUEST = 2 << 30
+"""What a board takes: an ONNX file is no larger. What a workstation takes of a board is among its limits."""
+
 _MOST_ARRAYS = 4096
 _MOST_SIDES = 8
 _TYPES = ("<f4", "<f8", "|u1")
@@ -58,7 +60,7 @@ def pack(table: Mapping[str, Any], arrays: Sequence[NDArray[Any]] = ()) -> Itera
         yield array.tobytes()
 
 
-def read_frame(read: Read, largest_body: int = LARGEST_BODY) -> Frame:
+def read_frame(read: Read, largest_body: int) -> Frame:
     """The next frame.
 
     Args:
@@ -76,7 +78,7 @@ def read_frame(read: Read, largest_body: int = LARGEST_BODY) -> Frame:
         raise InputError("a message holds no table; start again")
     forms = [_form(row) for row in _rows(head.get("arrays"))]
     if sum(dtype.itemsize * math.prod(shape) for dtype, shape in forms) > largest_body:
-        raise InputError(f"a message's arrays are larger than {largest_body} bytes; start again")
+        raise InputError(f"a message's arrays are larger than {largest_body} bytes")
     return Frame(head["table"], tuple(_array(read, *form) for form in forms))
 
 
@@ -90,7 +92,7 @@ def _form(row: Any) -> tuple[np.dtype[Any], tuple[int, ...]]:
     """Type and shape of an array, from its entry in the head."""
     if not isinstance(row, list) or len(row) != 2 or row[0] not in _TYPES or not isinstance(row[1], list):
         raise InputError("a message's array has no type that is known; start again")
-    if len(row[1]) > _MOST_SIDES or any(type(side) is not int or side < 0 or side > LARGEST_BODY for side in row[1]):
+    if len(row[1]) > _MOST_SIDES or any(type(side) is not int or side < 0 or side > LARGEST_REQUEST for side in row[1]):
         raise InputError("a message's array has no shape; start again")
     return np.dtype(row[0]), tuple(row[1])
 

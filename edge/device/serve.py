@@ -33,7 +33,7 @@ from ..machine.machine import read_machine
 from ..storage.codec import encode
 from .bench import BoardBench, Lacking
 from .claim import claim, end_group, lead_group, lock_file
-from .frames import Frame, pack, read_frame
+from .frames import LARGEST_REQUEST, Frame, pack, read_frame
 from .kit import read_result, verify_kit
 from .proof import Options
 
@@ -157,7 +157,7 @@ class _Server:
     def _read(self) -> None:
         while True:
             try:
-                frame = read_frame(self._exactly)
+                frame = read_frame(self._exactly, LARGEST_REQUEST)
             except (EdgeError, EOFError, OSError, ValueError):
                 _end()
             if frame.table.get("op") == "cancel":

@@ -8,7 +8,7 @@ the other. Real engines reach a part of either peak, so true times are longer, o
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import onnx
@@ -16,6 +16,7 @@ import onnx
 from edge.errors import InputError
 from edge.graph.macs import node_macs, static_shapes
 from edge.graph.model import MULTIPLIES, Model
+from edge.latency.published import Expected, expect, half_rate
 from edge.targets.target import UNKNOWN, Target
 
 KIND = "estimate"
@@ -90,6 +91,8 @@ class Estimate:
         layers: in the graph's order, those that cost nothing left out.
         assumptions: one sentence each.
         source: of the peaks.
+        expected: what published measurements of other networks make one expect; None where there are none of such a
+            device, or its table lacks a peak.
     """
 
     kind: str
@@ -99,6 +102,7 @@ class Estimate:
     layers: tuple[LayerEstimate, ...]
     assumptions: tuple[str, ...]
     source: str
+    expected: Expected | None = None
 
     def __repr__(self) -> str:
         return f"<Estimate {self.target} {self.precision}: at least {self.ms:.3g} ms in {len(self.layers)} layers>"
@@ -141,7 +145,19 @@ def estimate(
             *memory_only,
         ),
         source=peaks.source,
+        expected=_expected(layers, target, precision, peaks),
     )
+
+
+def _expected(layers: Sequence[LayerEstimate], target: Target, precision: str, peaks: Peaks) -> Expected | None:
+    """By convolutions and matrix products alone, since those are what was counted of the published networks."""
+    heavy = [layer for layer in layers if layer.op in MULTIPLIES]
+    rate = peaks.operations.get(precision) or (half_rate(target.name) if precision == "fp16" else None)
+    if target.kind != "jetson" or rate is None or not sum(layer.macs for layer in heavy):
+        return None
+    compute = 2e3 * sum(layer.macs for layer in heavy) / rate
+    memory = 1e3 * sum(layer.bytes for layer in heavy) / peaks.bytes_per_second
+    return expect(compute, memory, precision, target.name)
 
 
 def target_peaks(target: Target) -> Peaks:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from edge.files import write_json
 from edge.pipeline.deploy import run_deploy
 from edge.pipeline.progress import Progress
 from edge.pipeline.session import Request
+from edge.pipeline.together import Together
 from edge.report.results import Report
 from edge.report.write import write_merged
 
@@ -35,35 +37,63 @@ class FleetResult:
 
 
 def deploy_to_boards(request: Request, boards: Mapping[str, Address], progress: Progress) -> FleetResult:
-    """Deploy to each board in turn; one that fails does not stop the others.
+    """Deploy to all boards at the same time; one that fails does not stop the others.
+
+    Every board times alone on itself, whatever this machine does meanwhile. An image set in memory is read by one
+    deployment at a time, so the boards then follow one another.
 
     Args:
         request: ``out`` is the folder of all runs (default ``runs/fleet``), ``on`` is not looked at.
         boards: name to address.
-        progress: told of everything, and which board it is about.
+        progress: told of everything, with the board it is about.
 
     Raises:
         InputError: of the user's own files, which every board would meet.
         MachineError: no board answered.
     """
     folder = request.out or Path("runs") / "fleet"
-    reports: dict[str, Report] = {}
-    faults: dict[str, str] = {}
-    for name, address in boards.items():
-        progress.say(f"board {name} ({address})")
+    progress.stage("boards", len(boards))
+    together = Together(progress)
+
+    def deploy(name: str) -> Report | MachineError:
+        told = together.board(name)
         try:
             place = folder / folder_of(name)
-            reports[name], _ = run_deploy(replace(request, on=address, out=place), progress)
+            return run_deploy(replace(request, on=boards[name], out=place), told)[0]
         except MachineError as fault:
-            faults[name] = str(fault)
-            progress.say(f"board {name}: {fault}; going on with the others")
+            told.say(f"{fault}; going on with the others")
+            return fault
+        finally:
+            told.close()
+
+    found = _at_once(deploy, list(boards), len(boards) if isinstance(request.data, Path) else 1, together)
+    reports = {name: one for name, one in found.items() if not isinstance(one, MachineError)}
+    faults = {name: str(one) for name, one in found.items() if isinstance(one, MachineError)}
     if not reports:
         raise MachineError("; ".join(faults.values()))
-    write_merged([folder / folder_of(name) for name in reports], folder / PAGE)
+    write_merged([folder / folder_of(name) for name in reports], folder / PAGE, faults, columns=True)
     answered = {name: {"status": report.status, "chosen": report.chosen} for name, report in reports.items()}
     failed = {name: {"status": "none", "why": why} for name, why in faults.items()}
     write_json(folder / TABLE, {**answered, **failed})
     return FleetResult(folder, reports, faults)
+
+
+def _at_once(
+    work: Callable[[str], Report | MachineError], names: Sequence[str], most: int, together: Together
+) -> dict[str, Report | MachineError]:
+    """What each name's work came to, in their order; whatever ends one of them, or this thread, ends all."""
+    with ThreadPoolExecutor(most) as pool:
+        running = {name: pool.submit(work, name) for name in names}
+        try:
+            for done in as_completed(running.values()):
+                done.result()
+                together.advance()
+        except BaseException:
+            together.stop()
+            for one in running.values():
+                one.cancel()
+            raise
+    return {name: one.result() for name, one in running.items()}
 
 
 def folder_of(board: str) -> str:

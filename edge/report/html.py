@@ -85,13 +85,21 @@ def render(report: Report, pictures: Sequence[Picture] = ()) -> str:
     )
 
 
-def render_merged(reports: Sequence[Report], links: Sequence[str | None], labels: Sequence[str]) -> str:
+def render_merged(
+    reports: Sequence[Report],
+    links: Sequence[str | None],
+    labels: Sequence[str],
+    missing: Mapping[str, str] | None = None,
+    columns: bool = False,
+) -> str:
     """Several runs side by side.
 
     Args:
         reports: in the order to show.
         links: to each run's own page; fewer than runs, or None, for none.
         labels: what each run is called.
+        missing: name of each run that is not there to why.
+        columns: a column for each run as well.
     """
     found = changes(reports, labels)
     padded = [*links, *[None] * (len(reports) - len(links))]
@@ -101,6 +109,9 @@ def render_merged(reports: Sequence[Report], links: Sequence[str | None], labels
         .render(
             title=f"{len(reports)} runs",
             labels=labels,
+            missing=dict(missing or {}),
+            columns=columns,
+            engine_names=list(dict.fromkeys(row.name for report in reports for row in report.engines)),
             changes=found,
             changed=summary(found),
             runs=list(zip(reports, padded, strict=True)),
@@ -112,8 +123,13 @@ def render_merged(reports: Sequence[Report], links: Sequence[str | None], labels
                 if any(row.precision == p for report in reports for row in report.engines)
             ],
             best=_best,
+            named=_named,
         )
     )
+
+
+def _named(report: Report, name: str) -> EngineRow | None:
+    return next((row for row in report.engines if row.name == name), None)
 
 
 @cache

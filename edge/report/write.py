@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from edge.errors import InputError
 from edge.files import write_json, write_text
@@ -46,25 +47,37 @@ def write_report(report: Report, folder: Path, pictures: Sequence[Picture] = (),
     write_text(folder / "report.md", text)
 
 
-def merge_reports(reports: Sequence[Report], links: Sequence[str | None] = (), labels: Sequence[str] = ()) -> str:
+def merge_reports(
+    reports: Sequence[Report],
+    links: Sequence[str | None] = (),
+    labels: Sequence[str] = (),
+    missing: Mapping[str, str] | None = None,
+    columns: bool = False,
+) -> str:
     """One self-contained HTML page over several runs: what changed, then networks, targets and precisions.
 
     Args:
         reports: the runs, in the order to show.
         links: where each run's own page lies, relative to this one; None or missing for none.
         labels: what each run is called; network and target where none are given.
+        missing: name of each run that is not there to why.
+        columns: a column for each run as well.
     """
     from edge.report.html import render_merged
 
-    return render_merged(reports, links, labels or words.run_labels(reports))
+    return render_merged(reports, links, labels or words.run_labels(reports), missing, columns)
 
 
-def write_merged(runs: Sequence[Path], out: Path) -> tuple[Report, ...]:
+def write_merged(
+    runs: Sequence[Path], out: Path, missing: Mapping[str, str] | None = None, columns: bool = False
+) -> tuple[Report, ...]:
     """Write one page over several run folders (or ``report.json`` files), with ``.json`` and ``.md`` beside it.
 
     Args:
         runs: where the reports are.
         out: the ``.html`` to write.
+        missing: name of each run that should be there and is not, to why.
+        columns: a column for each run as well, as of boards that were given the same network.
 
     Returns:
         The reports, in order.
@@ -83,9 +96,16 @@ def write_merged(runs: Sequence[Path], out: Path) -> tuple[Report, ...]:
         raise InputError(f"{out}: would overwrite the report of a run beside it; choose another --out")
     links = [_link(run, out) for run in runs]
     labels = folder_labels(runs)
-    page, text = merge_reports(reports, links, labels), merged_markdown(reports, labels)
+    page, text = merge_reports(reports, links, labels, missing, columns), merged_markdown(reports, labels)
     found = [asdict(change) for change in changes(reports, labels)]
-    table = {"schema": MERGED_SCHEMA, "changes": found, "runs": [report.to_json() for report in reports]}
+    table: dict[str, Any] = {
+        "schema": MERGED_SCHEMA,
+        "changes": found,
+        "runs": [report.to_json() for report in reports],
+    }
+    if missing:
+        table["missing"] = dict(missing)
+        text += "\n" + "\n".join(f"- {name}: {why}" for name, why in missing.items()) + "\n"
     write_json(out.with_suffix(".json"), table)
     write_text(out.with_suffix(".md"), text)
     write_text(out, page)

@@ -25,6 +25,7 @@ class Limits:
         document_bytes: of one TOML, JSON or CSV file.
         depth: of tables and lists inside each other.
         digits: of one number.
+        message_bytes: of the arrays, or the file, that a board answers with.
         native_seconds: of one call into a native library that reads a file.
     """
 
@@ -35,6 +36,7 @@ class Limits:
     document_bytes: int = 64 << 20
     depth: int = 64
     digits: int = 300
+    message_bytes: int = 256 << 20
     native_seconds: int = 600
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import mmap
 import struct
+import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Iterator
 
 from .limits import limits
@@ -51,6 +52,8 @@ class Page:
 
 
 _pages: list[Page] = []
+_calls: list[State] = []
+_telling = threading.Lock()
 
 
 def watched_by(page: Page) -> None:
@@ -76,10 +79,28 @@ def native_call(where: object, what: str) -> Iterator[None]:
     if not _pages:
         yield
         return
-    page = _pages[0]
-    outer = page.read()
-    page.write(State(time.monotonic() + limits().native_seconds, outer.heard, f"{where}: {what}"))
+    call = State(time.monotonic() + limits().native_seconds, False, f"{where}: {what}")
+    _begin(call)
     try:
         yield
     finally:
-        page.write(State(outer.deadline, page.read().heard, outer.call))
+        _end(call)
+
+
+def _begin(call: State) -> None:
+    with _telling:
+        _calls.append(call)
+        _tell()
+
+
+def _end(call: State) -> None:
+    with _telling:
+        _calls[:] = [other for other in _calls if other is not call]
+        _tell()
+
+
+def _tell() -> None:
+    """Of calls inside each other, and of several threads at once, the page has the one that began last."""
+    last = _calls[-1] if _calls else State(0.0, False, "")
+    page = _pages[0]
+    page.write(replace(last, heard=page.read().heard))

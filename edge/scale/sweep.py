@@ -50,7 +50,7 @@ def run_sweep(
     write_json(out / TABLE, {"schema": SCHEMA, "rows": [asdict(replace(row, folder=row.name)) for row in rows]})
     reported = [out / row.name for row in rows if row.status != "none"]
     if reported:
-        write_merged(reported, out / PAGE)
+        write_merged(reported, out / PAGE, {row.name: row.fault for row in rows if row.fault})
     return rows
 
 

@@ -64,6 +64,8 @@ def test_a_fleet_goes_on_without_the_boards_that_do_not_answer(board: SshBoard, 
     assert table["desk"] == {"status": "passed", "chosen": "fp32"} and table["gone"]["status"] == "none"
     assert (place / "fleet" / "fleet.html").is_file() and (place / "fleet" / "desk" / "report.json").is_file()
     assert not (place / "fleet" / "gone").exists()
+    page = (place / "fleet" / "fleet.html").read_text()
+    assert "Side by side" in page and '<th scope="row">gone</th>' in page and "see that it is on" in page
     done = deploy(board, place, "alone", "--on", "gone")
     assert done.returncode == 3 and done.stderr.count("\n") == 1 and not (place / "alone").exists()
 
@@ -113,3 +115,23 @@ def test_a_board_gives_what_this_machine_gives(board: SshBoard, place: Path) -> 
     # What travelled stays for the next deployment; what this one made is gone.
     assert list((board.home / ".cache/segedge/runs").iterdir()) == []
     assert len([p for p in (board.home / ".cache/segedge").iterdir() if p.name != "runs"]) == 1
+
+
+@pytest.mark.slow
+def test_boards_work_at_the_same_time(board: SshBoard, place: Path, tmp_path: Path) -> None:
+    """Two boards, each with a lock of its own: both have begun before either is done, and both give the same Dice."""
+    with ssh_board(tmp_path / "second") as second:
+        key = (board.client / ".ssh" / "id_ed25519.pub").read_text()
+        (second.home.parent / "host" / "authorized_keys").write_text(key)
+        with (board.client / ".ssh" / "known_hosts").open("a") as known:
+            known.write((second.client / ".ssh" / "known_hosts").read_text())
+        both = f"{board.address},{second.address}"
+        done = deploy(board, place, "both", "--on", both, "--precisions", "fp32", "--json")
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith("board ")]
+    begun = {address: lines.index(f"board {address}: images") for address in both.split(",")}
+    ended = {address: lines.index(f"board {address}: report") for address in both.split(",")}
+    assert max(begun.values()) < min(ended.values())
+    reports = json.loads(done.stdout)["boards"].values()
+    dice = [report["engines"][0]["accuracy"]["dice"]["mean"] for report in reports]
+    assert len(dice) == 2 and dice[0] == dice[1]

@@ -20,6 +20,7 @@ from edge.boards.line import Line
 from edge.boards.ssh import LineLost, Patience
 from edge.device.frames import pack, read_frame
 from edge.errors import EdgeError, InputError
+from edge.safety.limits import Limits, limited
 from tests.fixtures.discs import disc_network
 
 MESSAGES = 200
@@ -130,7 +131,7 @@ def test_frames_are_what_was_packed() -> None:
         place += count
         return data[place - count : place]
 
-    frame = read_frame(read)
+    frame = read_frame(read, 1000)
     assert frame.table == {"id": 7, "text": "ä"} and place == len(data)
     for got, sent in zip(frame.arrays, arrays, strict=True):
         assert got.dtype == sent.dtype and np.array_equal(got, sent)
@@ -141,4 +142,14 @@ def test_a_frame_larger_than_allowed_is_refused_before_it_is_read() -> None:
     data = struct.pack(">I", len(head)) + head
     parts = [data[:4], data[4:]]
     with pytest.raises(InputError, match="larger than"):
-        read_frame(lambda count: parts.pop(0))
+        read_frame(lambda count: parts.pop(0), 1 << 30)
+
+
+def test_a_board_that_offers_too_much_is_refused_before_it_is_read(hostile: Board) -> None:
+    from edge.backends.compiler import Built, ConvCounts
+
+    built = Built("model.plan", ("model.plan",), 1.0, ConvCounts())
+    with limited(Limits(message_bytes=1000)):
+        with pytest.raises(InputError, match=r"of 1001 bytes, more than the 1000 .* --limit message_bytes=N"):
+            hostile._files({"model.plan": [1001, "0" * 64]}, built)
+        assert hostile._files({"model.plan": [1000, "0" * 64]}, built)["model.plan"][0] == 1000
