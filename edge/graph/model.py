@@ -225,8 +225,19 @@ def require_consistent(model: Model, where: str | Path) -> None:
     for kind, value in (("input", inputs[0]), ("output", output)):
         _require_float32_batch_1(where, kind, value)
     _require_shape(where, "input", inputs[0], (None, task.in_channels, *task.size), "channels or size")
-    _require_shape(where, "output", output, (None, task.maps, None, None), "classes")
+    _require_shape(where, "output", output, (None, task.maps, None, None), "classes", _classes_for(output, task))
     _require_sound_weights(model.proto, where)
+
+
+def _classes_for(output: onnx.ValueInfoProto, task: SegmentationTask) -> str:
+    """What a task would have to name for an output with so many maps."""
+    dims = output.type.tensor_type.shape.dim
+    maps = dims[1].dim_value if len(dims) > 1 else 0
+    if maps == 1:
+        return ': it has one map, so name one class, with activation = "sigmoid"'
+    if maps == len(task.classes) + 1:
+        return ': it has one map more than there are classes, so name the background first, with activation = "softmax"'
+    return f": it has {maps} maps, so name {maps} classes in their order" if maps else ""
 
 
 def _require_sound_weights(proto: onnx.ModelProto, where: str | Path) -> None:
@@ -312,7 +323,7 @@ def _require_float32_batch_1(where: str | Path, kind: str, value: onnx.ValueInfo
 
 
 def _require_shape(
-    where: str | Path, kind: str, value: onnx.ValueInfoProto, wanted: tuple[int | None, ...], key: str
+    where: str | Path, kind: str, value: onnx.ValueInfoProto, wanted: tuple[int | None, ...], key: str, told: str = ""
 ) -> None:
     if not value.type.tensor_type.HasField("shape"):
         return
@@ -321,7 +332,7 @@ def _require_shape(
     if not same_rank or any(w and d and w != d for d, w in zip(dims, wanted, strict=True)):
         shown, asked = ("x".join(str(d or "?") for d in shape) for shape in (dims, wanted))
         raise InputError(
-            f"{where}: {kind} {value.name!r} is {shown}, but the task says {asked}; correct {key} in the task"
+            f"{where}: {kind} {value.name!r} is {shown}, but the task says {asked}; correct {key} in the task{told}"
         )
 
 

@@ -22,6 +22,7 @@ from edge.graph.names import unique_name
 from edge.loading.normalize.proof import run
 from edge.loading.onnx_file import normalized
 from edge.loading.stride import advice
+from edge.task.noise import noise_batch
 from edge.task.task import SegmentationTask
 
 if TYPE_CHECKING:
@@ -50,9 +51,7 @@ def export(network: nn.Module, task: SegmentationTask, name: str, source: str, f
     """
     import torch
 
-    generator = np.random.default_rng(0)
-    pixels = generator.integers(0, 256, (*task.size, 3), dtype=np.uint8)
-    image = task.preprocess(pixels)[None]
+    image = noise_batch(task)
     example = torch.from_numpy(image)
     try:
         with torch.inference_mode():

@@ -165,7 +165,8 @@ def test_a_constant_that_is_not_finite(tmp_path: Path) -> None:
         (
             make(),
             replace(TASK, classes=("a", "b"), activation="softmax"),
-            "output 'output' is 1x1x8x8, but the task says .x2x.x.; correct classes",
+            "output 'output' is 1x1x8x8, but the task says .x2x.x.; correct classes in the task: "
+            "it has one map, so name one class",
         ),
         (make(), replace(TASK, output_name="o_f"), r"no output 'o_f' in the graph \(it has output\)"),
         (make(outputs=("x", "y")), TASK, "the graph has outputs x, y; set output_name in the task"),

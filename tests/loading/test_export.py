@@ -90,3 +90,21 @@ def test_a_network_that_imports_only_when_it_is_built(tmp_path: Path, monkeypatc
     model = load_model("lazynet:build", tmp_path / "w.pt", tmp_path / "task.toml")
     assert [n.op_type for n in model.proto.graph.node] == ["Conv"]
     onnx.checker.check_model(model.proto)
+
+
+def test_a_network_of_named_channels_exports() -> None:
+    torch.manual_seed(0)
+    network = torch.nn.Conv2d(4, 1, 3, padding=1).eval()
+    task = SegmentationTask(
+        size=(16, 16),
+        channels=("T1", "T2", "FLAIR", "DWI"),
+        normalize="zscore",
+        classes=("lesion",),
+        activation="sigmoid",
+    )
+    model = load_model(network, task=task)
+    image = noise_batch(task)
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(image)).numpy()
+    assert image.shape == (1, 4, 16, 16)
+    np.testing.assert_allclose(reference(model).run(image), expected, atol=1e-5)

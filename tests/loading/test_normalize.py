@@ -13,6 +13,7 @@ from onnx import TensorProto
 
 from edge.backends.onnxruntime import reference
 from edge.errors import InputError
+from edge.loading import load_model
 from edge.loading.normalize.proof import run
 from edge.task.noise import noise_batch
 from edge.task.task import SegmentationTask
@@ -49,6 +50,18 @@ def test_weights_listed_as_inputs_lifted_constants_and_names(tmp_path: Path) -> 
     image = noise_batch(TASK)
     np.testing.assert_array_equal(reference(model).run(image), reference(disc_network()).run(image))
     assert model.notes == ()
+
+
+def test_an_input_that_nothing_reads_is_left_out(tmp_path: Path) -> None:
+    source = disc_network()
+    proto = onnx.ModelProto()
+    proto.CopyFrom(source.proto)
+    proto.graph.input.append(onnx.helper.make_tensor_value_info("size", onnx.TensorProto.INT64, [2]))
+    onnx.save(proto, tmp_path / "m.onnx")
+    model = load_model(tmp_path / "m.onnx", task=source.task)
+    image = noise_batch(source.task)
+    assert [value.name for value in model.proto.graph.input] == [source.input_name]
+    np.testing.assert_array_equal(reference(model).run(image), reference(source).run(image))
 
 
 def test_unsorted_nodes_are_sorted(tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
-"""Weights as inputs: an initializer that is also listed as an input is a weight, and its entry as an input goes."""
+"""Inputs that are none: an initializer listed as one is a weight, and what no node reads need not be given."""
 
 from __future__ import annotations
 
-from edge.graph.model import graph_inputs
+from edge.graph.model import graph_inputs, graphs
 from edge.loading.normalize.step import Change, Draft, Step
 
 
 def _apply(draft: Draft) -> Change | None:
-    kept = graph_inputs(draft.proto)
+    listed = graph_inputs(draft.proto)
+    read = {name for graph in graphs(draft.proto.graph) for node in graph.node for name in node.input}
+    kept = [value for value in listed if value.name in read] or listed
     if len(kept) == len(draft.proto.graph.input):
         return None
     proto = draft.copy()
