@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge.errors import MACHINE_FAULTS, EdgeError
-from tests.fuzz.surfaces import Surface, place_input
+from tests.fuzz.surface import Surface, place_input
 
 SECONDS = 10
 """An input that takes longer hangs."""

@@ -1,4 +1,4 @@
-// The verbs of segedge-run. Each returns the exit code and throws Failure.
+// The command line of segedge-run, and its verbs, which return the exit code and throw Failure.
 #pragma once
 
 #include <string>
@@ -10,6 +10,9 @@
 namespace segedge::tool {
 
 using Words = std::vector<std::string>;
+
+/// The whole command line; returns the exit code, and throws nothing.
+int run(Words words);
 
 int run_infer(const Words& words);
 int run_bench(const Words& words);
