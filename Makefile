@@ -75,6 +75,10 @@ lock:
 	mv requirements.lock.new requirements.lock
 
 fuzz: $(STAMP)
+	@if command -v cmake >/dev/null && command -v c++ >/dev/null; then \
+		cmake -S . -B build/asan -DSEGEDGE_SANITIZE=ON -DOpenVINO_DIR="$$($(BIN)/python -c 'from openvino.utils import get_cmake_path; print(get_cmake_path())')" && \
+		cmake --build build/asan --target segedge-batch --parallel 2; \
+	else echo "without the C++ runtime, which needs cmake and a C++17 compiler"; fi
 	$(BIN)/python -m tests.fuzz --inputs 20000 --seed "$${SEED:-0}"
 
 runtime: $(STAMP)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import traceback
 from collections.abc import Callable
@@ -116,6 +117,9 @@ def run_command() -> NoReturn:
     except BrokenPipeError:
         sys.exit(0)
     except OSError as error:
+        if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+            print(f"error: {printable(str(error.filename))[:200]}: {error.strerror}; check the path", file=sys.stderr)
+            sys.exit(2)
         if error.errno not in MACHINE_FAULTS and "temporary directory" not in str(error):
             _our_bug()
         where = printable(str(error.filename or "disk"))

@@ -319,6 +319,9 @@ def _decoded(file: Path) -> Any:
         raise InputError(f"{file}: needs Pillow to decode; install it, or convert to .npy, .pgm or .ppm") from None
     kind = require_picture(file)  # before Pillow 8 no decoder can be named, but its signature names the one
     named: dict[str, Any] = {"formats": (kind,)} if int(PIL.__version__.partition(".")[0]) >= 8 else {}
-    with Image.open(str(file), **named) as image:
+    bombs = (Image.DecompressionBombError,)  # Pillow counts pixels before we can
+    with parsing(file, "an image that decodes", "replace or remove it", *bombs), Image.open(
+        str(file), **named
+    ) as image:
         require_pixels(file, *image.size)
         return ImageOps.exif_transpose(image)

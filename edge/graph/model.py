@@ -176,7 +176,7 @@ def read_graph(path: Path, repair: Callable[[onnx.ModelProto], onnx.ModelProto] 
         raise InputError(f"{path}: is empty; export the model again")
     faults = (DecodeError, onnx.checker.ValidationError)
     with native_call(path, "the ONNX checker"), parsing(path, "a sound ONNX file", "export the model again", *faults):
-        proto = onnx.load(path, load_external_data=False)
+        proto = onnx.load(path, format="protobuf", load_external_data=False)  # whatever its suffix says
         require_sound(proto, path)
         _confine_external_data(path, proto)
         onnx.load_external_data_for_model(proto, str(path.parent))

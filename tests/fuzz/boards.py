@@ -19,8 +19,8 @@ from edge.boards.board import Board, BoardEngine
 from edge.boards.line import Line
 from edge.boards.registry import known_boards
 from edge.boards.ssh import LineLost, Patience
-from edge.codec import encode
 from edge.device.frames import pack
+from edge.storage.codec import encode
 from tests.fixtures.discs import disc_network
 from tests.fuzz.mutate import mutated_bytes, mutated_table
 from tests.fuzz.surface import Surface

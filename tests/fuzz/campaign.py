@@ -12,7 +12,7 @@ import time
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,15 +39,38 @@ class Result:
     grown_bytes: int = 0
 
 
+@dataclass(frozen=True)
+class Part:
+    """Some of a surface's inputs, which a campaign reads in one go: what is resumed, and shared out to processes."""
+
+    surface: Surface
+    first: int
+    count: int
+
+    @property
+    def name(self) -> str:
+        """For a file."""
+        return f"{self.surface.name.replace(' ', '-')}-{self.first}"
+
+
+def parts(surfaces: list[Surface], count: int, largest: int = 250) -> list[Part]:
+    """``count`` inputs shared out over the surfaces by weight, in parts of at most ``largest``."""
+    total = sum(surface.weight for surface in surfaces)
+    found = []
+    for surface in surfaces:
+        share = max(1, count * surface.weight // total)
+        found += [Part(surface, first, min(largest, share - first)) for first in range(0, share, largest)]
+    return found
+
+
 def run(
-    surfaces: list[Surface],
-    count: int,
+    part: Part,
     seed: int,
     folder: Path,
     keep: Path | None = None,
     say: Callable[[str], object] = str,
 ) -> Result:
-    """Read ``count`` damaged inputs, shared out over the surfaces by weight.
+    """Read a part's damaged inputs.
 
     Args:
         seed: gives the same inputs again.
@@ -55,25 +78,35 @@ def run(
         keep: folder for the inputs of findings.
         say: told of each finding.
     """
-    result = Result()
-    total = sum(surface.weight for surface in surfaces)
+    result, surface = Result(), part.surface
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with _watching(result):
-        for surface in surfaces:
-            for index in range(max(1, count * surface.weight // total)):
-                rng = random.Random(f"{seed}/{surface.name}/{index}")
-                name = rng.choice(sorted(surface.seeds))
-                data = surface.mutate(surface.seeds[name], rng)
-                path = place_input(surface, data, name, folder / "input")
-                fault = _read(surface, path, result)
-                if fault:
-                    result.findings.append(f"{surface.name} {seed}/{index}: {fault}")
-                    say(result.findings[-1])
-                    if keep is not None:
-                        keep.mkdir(parents=True, exist_ok=True)
-                        (keep / f"{surface.name.replace(' ', '-')}-{seed}-{index}-{name}").write_bytes(data)
+        for index in range(part.first, part.first + part.count):
+            rng = random.Random(f"{seed}/{surface.name}/{index}")
+            name = rng.choice(sorted(surface.seeds))
+            data = surface.mutate(surface.seeds[name], rng)
+            path = place_input(surface, data, name, folder / "input")
+            fault = _read(surface, path, result)
+            if fault:
+                result.findings.append(f"{surface.name} {seed}/{index}: {fault}")
+                say(result.findings[-1])
+                if keep is not None:
+                    keep.mkdir(parents=True, exist_ok=True)
+                    (keep / f"{part.name}-{index}-{name.replace('/', '-')}").write_bytes(data)
     result.grown_bytes = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
     return result
+
+
+def together(results: Iterable[Result]) -> Result:
+    """Sums of counts, the worst of times and memory."""
+    whole = Result()
+    for one in results:
+        whole.outcomes += Counter(one.outcomes)
+        whole.findings += one.findings
+        whole.processes += one.processes
+        whole.slowest = max(whole.slowest, one.slowest)
+        whole.grown_bytes = max(whole.grown_bytes, one.grown_bytes)
+    return whole
 
 
 def _read(surface: Surface, path: Path, result: Result) -> str:

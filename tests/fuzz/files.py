@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from edge.binding import BLANK, bind
+from edge.storage.binding import BLANK, bind
 from tests.fixtures import forge
 from tests.fixtures.discs import TASK, disc_network, write_discs
 from tests.fixtures.report_example import example
@@ -100,8 +100,8 @@ def _pictures(place: Path) -> list[Surface]:
 
 def _folders(place: Path) -> list[Surface]:
     from edge.backends.engine import read_engine
-    from edge.report import write_merged
     from edge.report.store import read_report
+    from edge.report.write import write_merged
 
     engine = make_engine(place / "engine", TASK).folder
     run = place / "run"
@@ -141,8 +141,8 @@ def _folders(place: Path) -> list[Surface]:
 
 
 def _archives(place: Path) -> list[Surface]:
-    from edge.arrays import read_arrays
     from edge.bundle.archive import unpack
+    from edge.storage.arrays import read_arrays
 
     text = forge.manifest()
     whole = forge.archive(forge.head(text), forge.body())

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.binding import BLANK, bind
 from edge.errors import InputError, MachineError
 from edge.files import sha256_file
+from edge.storage.binding import BLANK, bind
 from tests.fixtures.discs import TASK
 from tests.fixtures.runtime_kit import ROOT, make_engine, write_reference
 from tests.fuzz import files as file_surfaces
@@ -45,6 +45,7 @@ class Batch:
         self._process: subprocess.Popen[str] | None = None
         self._said = tempfile.NamedTemporaryFile()  # noqa: SIM115 (lives as long as the process)
         self.peak_bytes = 0
+        self._start()  # now: what is started while inputs are read is a finding
 
     def call(self, *words: object) -> None:
         """One command line.
@@ -54,10 +55,8 @@ class Batch:
             AssertionError: it ended, or calls it a bug of ours; with what it said.
         """
         if self._process is None:
-            self._process = subprocess.Popen(
-                [self._path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, text=True,
-                env={**os.environ, **_ENVIRONMENT},
-            )  # fmt: skip
+            self._start()
+        assert self._process is not None
         assert self._process.stdin is not None and self._process.stdout is not None
         before = os.stat(self._said.name).st_size
         try:
@@ -76,6 +75,12 @@ class Batch:
         assert code in (0, 1, 2, 3), said
         if code in (2, 3):
             raise (InputError if code == 2 else MachineError)(said.removeprefix("error: "))
+
+    def _start(self) -> None:
+        self._process = subprocess.Popen(
+                [self._path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, text=True,
+                env={**os.environ, **_ENVIRONMENT},
+            )  # fmt: skip
 
     def close(self) -> None:
         """End the process."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.campaign import run
+from tests.fuzz.campaign import parts, run, together
 from tests.fuzz.surface import Surface, place_input
 from tests.fuzz.surfaces import surfaces
 
@@ -32,7 +32,7 @@ def test_every_sound_example_is_taken(doors: list[Surface], tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_no_damaged_input_gets_through_without_a_sentence(doors: list[Surface], tmp_path: Path) -> None:
-    result = run(doors, INPUTS, SEED, tmp_path)
+    result = together(run(part, SEED, tmp_path) for part in parts(doors, INPUTS))
     assert result.findings == []
     assert result.processes == []
     assert sum(result.outcomes.values()) > 0.95 * INPUTS
