@@ -66,5 +66,5 @@ def _is(value: object, kind: type) -> bool:
     if kind is int:
         return hasattr(value, "__index__")
     if kind is float:
-        return isinstance(value, int | float) and not math.isnan(value)
+        return isinstance(value, int | float) and math.isfinite(value)
     return isinstance(value, str | float)

@@ -29,6 +29,7 @@ from edge.device.manifest import (
 )
 from edge.errors import InputError, MachineError
 from edge.files import replaced_file, replaced_folder
+from edge.safety.guard import require_regular
 
 LARGEST_BUNDLE = 8 << 30
 _MOST_FILES = 10_000
@@ -98,6 +99,7 @@ def peek(archive: Path) -> Manifest:
 @contextmanager
 def _opened(archive: Path) -> Iterator[Inflater]:
     """An archive whose outer hash was compared, ready to inflate; faults become :class:`InputError`."""
+    require_regular(archive)
     try:
         with archive.open("rb") as stream:
             require_unchanged(stream)

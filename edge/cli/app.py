@@ -125,6 +125,11 @@ def run_command() -> NoReturn:
         where = printable(str(error.filename or "disk"))
         print(f"error: {where}: {error.strerror}; free space or permissions there", file=sys.stderr)
         sys.exit(3)
+    except RuntimeError as error:
+        if not str(error).startswith("Symlink loop"):  # how pathlib tells of one before Python 3.13
+            _our_bug()
+        print(f"error: {printable(str(error))}; check the path", file=sys.stderr)
+        sys.exit(2)
     except MemoryError:
         print("error: this machine ran out of memory; close other programs or use a smaller task size", file=sys.stderr)
         sys.exit(3)

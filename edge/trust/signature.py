@@ -69,7 +69,7 @@ def subject(place: Path) -> Subject:
     if (place / REPORT).is_file():
         read_report(place)
         return Subject("run", place, place / "run.sig", _listing(place, "run.sig"))
-    beside = place.with_name(place.name + ".sig")
+    beside = Path(f"{place}.sig")
     if (place / MANIFEST).is_file():
         return Subject("bundle", place, beside, {MANIFEST: check_folder(place).sha256})
     if place.is_file() and is_archive(place):
@@ -146,7 +146,7 @@ def vouched(place: Path, given: Sequence[Path]) -> str:
 
 def signer(place: Path) -> str | None:
     """The public key that a thing says it is signed with, hex; None where it is not signed. Nothing is checked."""
-    candidates = (place / "engine.sig", place / "run.sig", place.with_name(place.name + ".sig"))
+    candidates = (place / "engine.sig", place / "run.sig", Path(f"{place}.sig"))
     found = next((path for path in candidates if path.is_file()), None)
     return None if found is None else str(_signature(found)["key"])
 
