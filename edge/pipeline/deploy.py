@@ -125,7 +125,9 @@ def calibrate_job(job: Job, model: Model) -> Ranges:
     with job.clock.stage("calibrate", len(job.splits.calibration)) as advance:
         # Where FP16 is written into the graph, what norms and means do inside decides what stays FP32.
         tensors = [*quantizable(model), *watched(model)] if job.bench.dialect.floats_by_ranges else None
-        return calibrate(model, job.inputs(job.splits.calibration), tensors, advance=advance)
+        return calibrate(
+            model, job.inputs(job.splits.calibration), tensors, advance=advance, scheme=job.bench.dialect.scheme
+        )
 
 
 def propose_for(job: Job, model: Model, ranges: Ranges, deadline: Deadline, keep: Path | None = None) -> Proposal:

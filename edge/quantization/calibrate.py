@@ -1,12 +1,14 @@
 """Calibration: run real images through the float graph and learn each tensor's range.
 
-Memory does not depend on the number of images: each tensor has one histogram of fixed size, tensors are fetched in
-groups of bounded size, and :data:`TRIAL_IMAGES` images at most are kept for choosing between clips.
+Memory does not depend on the number of images: each tensor has one histogram and one sample of fixed size, tensors are
+fetched in groups of bounded size, and a few images at most are kept: :data:`TRIAL_IMAGES` for choosing between clips,
+:data:`HELD_OUT` others for measuring what a step for each channel gains.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -16,16 +18,21 @@ from numpy.typing import NDArray
 from edge.backends.onnxruntime import Intermediates
 from edge.errors import InputError
 from edge.graph.model import MULTIPLIES, Model
+from edge.quantization.channels import ChannelSamples, channel_divisors
 from edge.quantization.clip_trials import Trial, best_clips
 from edge.quantization.clipping import METHODS, mse
-from edge.quantization.graph import quantizable
+from edge.quantization.graph import channel_axes, quantizable
+from edge.quantization.grid import grid_for
 from edge.quantization.histogram import Histogram
-from edge.quantization.ranges import Clip, Convergence, Ranges, TensorRange
+from edge.quantization.ranges import COARSE, FINE, Clip, Convergence, Ranges, TensorRange
+from edge.quantization.refine import drop_what_does_not_help
+from edge.quantization.schemes import Scheme
 
 Array = NDArray[np.float32]
 
-COARSE, FINE = 127, 255
 TRIAL_IMAGES = 4
+HELD_OUT = 6
+_HELD_EVERY = 8
 _GROUP_BYTES = 256 << 20
 _UNKNOWN_BYTES = 32 << 20
 
@@ -36,6 +43,7 @@ def calibrate(
     tensors: Sequence[str] | None = None,
     method: str | None = None,
     advance: Callable[[], object] | None = None,
+    scheme: Scheme | None = None,
 ) -> Ranges:
     """Learn the range of every tensor that a quantized graph may round.
 
@@ -46,6 +54,8 @@ def calibrate(
         method: one of :data:`~edge.quantization.clipping.METHODS` for all tensors; None lets each tensor have the one
             that disturbs its consumers' outputs least.
         advance: called after each image (progress).
+        scheme: of the compiler that will run the graph: channels get steps of their own where images that did not take
+            part in choosing them show less error at the output. None gives each tensor one step.
 
     Returns:
         Ranges, the same for the same images in the same order.
@@ -57,13 +67,19 @@ def calibrate(
         raise InputError(f"calibration method {method!r} is unknown; known are {', '.join(METHODS)}")
     names = quantizable(model, MULTIPLIES) if tensors is None else list(dict.fromkeys(tensors))
     histograms = {name: Histogram() for name in names}
+    axes = channel_axes(model) if scheme is not None else {}
+    samples = {name: ChannelSamples(axes[name]) for name in names if name in axes}
     probes = [Intermediates(model, group) for group in _groups(model, names)]
-    kept, snapshots, images = _Spread(TRIAL_IMAGES), _Snapshots(), 0
+    kept, held, snapshots, images = _Spread(TRIAL_IMAGES), _Spread(HELD_OUT), _Snapshots(), 0
     for image in inputs:
         images += 1
+        is_held = scheme is not None and images % _HELD_EVERY == 0
         for probe in probes:
-            _update(histograms, probe.run(image), images)
-        kept.offer(image)
+            values = probe.run(image)
+            _update(histograms, values, images)
+            for name in values.keys() & samples.keys() if not is_held else ():
+                samples[name].offer(values[name])
+        (held if is_held else kept).offer(image)
         snapshots.take(images, histograms)
         if advance is not None:
             advance()
@@ -72,7 +88,22 @@ def calibrate(
     convergence = snapshots.finish(images, histograms)
     clips = _clips(model, histograms, kept.images, method)
     ranges = {name: _tensor_range(histograms[name], clips[name, COARSE], clips[name, FINE]) for name in names}
-    return Ranges(ranges, images, model.sha256, convergence)
+    learned = Ranges(ranges, images, model.sha256, convergence)
+    if scheme is None or not held.images:
+        return learned
+    stepped = {name: _per_channel(ranges[name], sample.values()) for name, sample in samples.items()}
+    return drop_what_does_not_help(model, replace(learned, tensors={**ranges, **stepped}), scheme, held.images)
+
+
+def _per_channel(found: TensorRange, samples: Array) -> TensorRange:
+    """The same with a magnitude for each channel, on either grid."""
+
+    def stepped(clip: Clip, kind: str) -> Clip:
+        if not clip.amax > 0:
+            return clip
+        return replace(clip, channels=channel_divisors(samples, grid_for(kind, found.low, found.high, clip.amax)))
+
+    return replace(found, coarse=stepped(found.coarse, "int8"), fine=stepped(found.fine, "uint8-range"))
 
 
 def _clips(

@@ -107,6 +107,21 @@ def quantizable(model: Model, op_types: tuple[str, ...] = MULTIPLIES) -> list[st
     return list(dict.fromkeys(name for name in names if name))
 
 
+def channel_axes(model: Model) -> dict[str, int]:
+    """Axis of channels of each computed operand: 1 where convolutions read it, -1 for matrix products; not of both."""
+    found: dict[str, set[int]] = {}
+    for node in model.to_ir().graph:
+        if node.op_type in MULTIPLIES:
+            for value in activations(node):
+                found.setdefault(str(value.name), set()).add(channel_axis(node))
+    return {name: axes.pop() for name, axes in found.items() if len(axes) == 1}
+
+
+def channel_axis(node: ir.Node) -> int:
+    """Axis of channels of what a Conv, ConvTranspose, MatMul or Gemm reads first."""
+    return 1 if node.op_type in ("Conv", "ConvTranspose") else -1
+
+
 def activations(node: ir.Node) -> list[ir.Value]:
     """The computed operands of a node (not its weight, not its bias)."""
     return [value for value in node.inputs[:2] if value is not None and constant(value) is None]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from edge.errors import InputError
@@ -11,6 +12,8 @@ from edge.files import read_document, write_json
 from edge.safety.guard import parsing
 
 SCHEMA = "edge.ranges/1"
+COARSE, FINE = 127, 255
+"""Steps between 0 and the end of a signed grid, and of an unsigned one."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +24,13 @@ class Clip:
         amax: magnitude that maps to the grid's last level, > 0 unless the tensor is all zeros.
         method: what chose it: min-max, percentile, entropy or mse.
         candidates: what each method proposed.
+        channels: each channel's magnitude over ``amax``, see :mod:`edge.quantization.channels`; () for one magnitude.
     """
 
     amax: float
     method: str
     candidates: Mapping[str, float] = field(default_factory=dict)
+    channels: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,12 @@ class TensorRange:
 
     def clip(self, steps: int) -> Clip:
         """The clip for a grid with so many steps."""
-        return self.coarse if steps <= 127 else self.fine
+        return self.coarse if steps <= COARSE else self.fine
+
+    def uniform(self, steps: int) -> TensorRange:
+        """The same with one magnitude for all channels on grids of so many steps."""
+        clip = replace(self.clip(steps), channels=())
+        return replace(self, coarse=clip) if steps <= COARSE else replace(self, fine=clip)
 
 
 @dataclass(frozen=True)
@@ -95,6 +105,10 @@ class Ranges:
             raise InputError(f"ranges: none for tensor {tensor!r}; calibrate this very graph again")
         return self.tensors[tensor]
 
+    def uniform(self, steps: int) -> Ranges:
+        """The same with one magnitude for all channels of a tensor, on grids of so many steps."""
+        return replace(self, tensors={name: found.uniform(steps) for name, found in self.tensors.items()})
+
     def save(self, path: Path) -> Path:
         """Write portable JSON."""
         write_json(path, {"schema": SCHEMA, **asdict(self)})
@@ -118,5 +132,13 @@ def _tensor_range(row: dict[str, object]) -> TensorRange:
     numbers = [row["low"], row["high"], row["count"], row["zeros"], *(row[k]["amax"] for k in ("coarse", "fine"))]  # type: ignore[index]
     if any(isinstance(number, bool) or not isinstance(number, int | float) for number in numbers):
         raise TypeError("a range is no number")
-    clips = {key: Clip(**row.pop(key)) for key in ("coarse", "fine")}  # type: ignore[arg-type]
+    clips = {key: _clip(row.pop(key)) for key in ("coarse", "fine")}
     return TensorRange(**row, **clips)  # type: ignore[arg-type]
+
+
+def _clip(row: object) -> Clip:
+    clip = Clip(**row)  # type: ignore[arg-type]
+    channels = tuple(float(value) for value in clip.channels)
+    if not all(0 < value < math.inf for value in channels):
+        raise ValueError("a channel's magnitude is no positive number")
+    return replace(clip, channels=channels)

@@ -79,6 +79,8 @@ class Scheme:
         shared: tensors that meet in a Concat share a grid, and rounding goes before it, see
             :mod:`edge.quantization.placement`.
         residuals: whether the skip operand of an Add gets a pair where the other branch is an INT8 convolution.
+        scales_in_rounding: whether rounding divides each channel by its own number in passing; else only a point-wise
+            function before it does, see :mod:`edge.quantization.divide`.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Scheme:
     grids: tuple[GridRule, ...]
     shared: bool = False
     residuals: bool = False
+    scales_in_rounding: bool = True
 
     def reason(self, facts: NodeFacts) -> str | None:
         """Why a node stays float, None if it may run in INT8."""
@@ -165,6 +168,7 @@ _SCHEMES = (
         ),
         grids=_SIGNED,
         residuals=True,
+        scales_in_rounding=False,
     ),
 )
 

@@ -2,7 +2,8 @@
 
 Where they go is what compilers fuse best: only for the operands of Conv, ConvTranspose, MatMul and Gemm, one pair for
 each tensor however many nodes read it (:mod:`edge.quantization.placement`). Weights have one scale for each output
-channel; biases stay float32 (TensorRT refuses int32 ones, and they cost nothing).
+channel; biases stay float32 (TensorRT refuses int32 ones, and they cost nothing). Where ranges give each channel of an
+activation its own magnitude, the channel is divided in front of the pair and the weights that read it are multiplied.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from edge.errors import InputError
 from edge.graph.model import Model
+from edge.quantization.divide import along, carried, divisors_of, weight_factors
 from edge.quantization.graph import activations, constant, weight_axis
 from edge.quantization.grid import Grid, GridKind, grid_for, quantize_weight
 from edge.quantization.placement import Placement, on_operands, on_sources
@@ -75,9 +77,13 @@ class _Writer:
     def round_activations(self, placement: Placement, int8: Container[str]) -> None:
         """One grid for all of a placement; its carriers and INT8 nodes read the rounded sources."""
         grid = self._grid(placement)
+        divisors = self._divisors(placement, int8)
         for source in placement.sources:
             uses = list(source.uses())  # before Q becomes one of them
-            rounded = self._rounded[str(source.name)] = self._activation(source, grid)
+            divisor = divisors.get(str(source.name))
+            rounded = self._activation(source, grid, divisor)
+            if divisor is None:
+                self._rounded[str(source.name)] = rounded
             for node, index in uses:
                 if node in placement.carriers or ((node.name or "") in int8 and index < 2):
                     node.replace_input_with(index, rounded)
@@ -116,8 +122,24 @@ class _Writer:
             return None
         return weight_axis(node, axis) % weight.ndim
 
-    def _activation(self, value: ir.Value, grid: Grid) -> ir.Value:
+    def _divisors(self, placement: Placement, int8: Container[str]) -> dict[str, NDArray[np.float32]]:
+        """Divisor by source name, ready to broadcast; the weights that read the operands are multiplied on the way."""
+        clips = [self._ranges[str(value.name)].clip(_STEPS[self._kind(placement)]) for value in placement.operands]
+        found = divisors_of(placement, clips, int8, self._scheme)
+        for operand in placement.operands if found else ():
+            for node in dict.fromkeys(node for node, _ in operand.uses() if (node.name or "") in int8):
+                weight = constant(node.inputs[1])
+                assert weight is not None  # see divisors_of
+                factors = weight_factors(node, weight.shape, carried(operand, found))
+                node.replace_input_with(1, self._constant(f"{node.name}_multiplied", weight * factors))
+        return {name: along(divisor, placement) for name, divisor in found.items()}
+
+    def _activation(self, value: ir.Value, grid: Grid, divisor: NDArray[np.float32] | None = None) -> ir.Value:
         name, axis = str(value.name), 1
+        if divisor is not None:
+            inverse = self._constant(f"{name}_inverse_divisor", (1.0 / divisor).astype(np.float32))
+            value = self._node("Mul", (value, inverse), None, f"{name}_divided", ir.DataType.FLOAT, value.shape)
+            name = str(value.name)
         scale = self._constant(f"{name}_scale", np.array(grid.scale, np.float32))
         zero = self._constant(f"{name}_zero", np.array(grid.zero, grid.dtype))
         dtype = ir.DataType.from_numpy(np.dtype(grid.dtype))
@@ -138,9 +160,12 @@ class _Writer:
             "DequantizeLinear", inputs, axis or 0, f"{name}_dequantized", ir.DataType.FLOAT, ir.Shape(weight.shape)
         )
 
-    def _grid(self, placement: Placement) -> Grid:
+    def _kind(self, placement: Placement) -> GridKind:
         found = [self._ranges[str(value.name)] for value in placement.operands]
-        kind = self._scheme.grid(tensor_facts((*placement.operands, *placement.sources), found, self._task))
+        return self._scheme.grid(tensor_facts((*placement.operands, *placement.sources), found, self._task))
+
+    def _grid(self, placement: Placement) -> Grid:
+        found, kind = [self._ranges[str(value.name)] for value in placement.operands], self._kind(placement)
         amax = max(r.clip(_STEPS[kind]).amax for r in found)
         return grid_for(kind, min(r.low for r in found), max(r.high for r in found), amax)
 
@@ -151,10 +176,16 @@ class _Writer:
         return value
 
     def _node(
-        self, op: str, inputs: tuple[ir.Value, ...], axis: int, name: str, dtype: ir.DataType, shape: ir.Shape | None
+        self,
+        op: str,
+        inputs: tuple[ir.Value, ...],
+        axis: int | None,
+        name: str,
+        dtype: ir.DataType,
+        shape: ir.Shape | None,
     ) -> ir.Value:
         output = ir.Value(name=name, shape=shape, type=ir.TensorType(dtype))
-        self._graph.append(ir.node(op, inputs, {"axis": axis}, outputs=[output], name=name))
+        self._graph.append(ir.node(op, inputs, {} if axis is None else {"axis": axis}, outputs=[output], name=name))
         return output
 
 
