@@ -126,7 +126,8 @@ def test_boards_work_at_the_same_time(board: SshBoard, place: Path, tmp_path: Pa
         with (board.client / ".ssh" / "known_hosts").open("a") as known:
             known.write((second.client / ".ssh" / "known_hosts").read_text())
         both = f"{board.address},{second.address}"
-        done = deploy(board, place, "both", "--on", both, "--precisions", "fp32", "--json")
+        options = ("--data", "discs", "--out", "both", "--precisions", "fp32", "--seconds", "0.05", "--budget", "1")
+        done = edge(board, place, "deploy", "discs.onnx", *options, "--on", both, "--json")
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stderr.splitlines() if line.startswith("board ")]
     begun = {address: lines.index(f"board {address}: images") for address in both.split(",")}
