@@ -7,6 +7,8 @@ from pathlib import Path
 from edge.errors import InputError
 from edge.graph.model import carries_task
 from edge.images.image_set import ImageSet
+from edge.loading.doors import find_door
+from edge.loading.doors.parts import NoTaskError
 from edge.loading.facts import NetworkFacts, module_facts, onnx_facts
 from edge.pipeline.starter import Starter, given, image_facts, starter
 from edge.task.task import SegmentationTask
@@ -22,10 +24,22 @@ def starter_task(model: str, images: ImageSet | None) -> Starter:
     Raises:
         InputError: no such model, or an image that does not decode.
     """
-    task = _own_task(Path(model))
+    task = _own_task(Path(model)) or _task_behind_a_door(model)
     if task is not None:
         return given(task, model)
     return starter(_facts(model), image_facts(images) if images is not None else None, model)
+
+
+def _task_behind_a_door(model: str) -> SegmentationTask | None:
+    """What a folder of another framework says; None where it is no such folder, or says it in no task's words."""
+    door = find_door(model)
+    if door is None:
+        return None
+    load, named = door
+    try:
+        return load(named, None, None).task
+    except NoTaskError:
+        return None
 
 
 def _own_task(path: Path) -> SegmentationTask | None:
@@ -46,6 +60,8 @@ def _facts(model: str) -> NetworkFacts:
     path = Path(model)
     if path.suffix == ".onnx" or path.is_file():
         return onnx_facts(path)
+    if find_door(model) is not None:
+        return NetworkFacts()
     if ":" in model:
         from edge.loading.callable import build_callable
 

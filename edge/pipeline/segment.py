@@ -74,7 +74,7 @@ def segment_with_engine(
             progress.detail(f"task inside the engine: {inside.reason or f'same masks on {inside.images} images, used'}")
             if inside.runner is not None:
                 route = stack.enter_context(closing(inside.runner)).run
-        return segment_images(runner, opened.task, images, out, route, progress.advance, form)
+        return segment_images(runner, opened.task, images, out, route, progress.advance, form, progress.say)
 
 
 def segment_images(
@@ -85,6 +85,7 @@ def segment_images(
     route: PixelRun | None = None,
     advance: Callable[[], object] = lambda: None,
     form: Form | None = None,
+    say: Callable[[str], object] = lambda _: None,
 ) -> list[Path]:
     """Write the mask of each image: 0 and 255 for a picture of at most two classes, class indices otherwise.
 
@@ -97,6 +98,7 @@ def segment_images(
         route: from pixels at the network's size to class indices, for a task without tiles; None for the ordinary one.
         advance: called after each image.
         form: how they are written.
+        say: told what is odd about an image's files, such as a slice that is missing.
 
     Raises:
         InputError: an image that does not decode, or two of one stem.
@@ -107,6 +109,8 @@ def segment_images(
         raise InputError(f"--one-file: is for overlapping labels of at most {_MOST_BITS} classes; leave it out")
     shelf = Shelf()
     cases = [_case(path, shelf, form) for path in images]
+    for note in dict.fromkeys(note for case in cases if case.volume for note in case.notes):
+        say(note)
     targets = [_targets(case, task, out, form) for case in cases]
     _require_places(images, targets)
     with ExitStack() as stack:  # masks appear together or, where an image does not decode, not at all

@@ -17,6 +17,7 @@ from edge.images.image_set import load_image_set
 from edge.task.intensity import Intensity
 from edge.task.task import SegmentationTask
 from tests.fixtures.discs import SIZE, disc_network
+from tests.fixtures.sunnybrook import write_sunnybrook
 from tests.fixtures.volumes import RAS_TO_LPS, blob_volume, write_nifti, write_series
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,9 +87,12 @@ def test_dicom_scores_as_nifti_does(place: Path, run: Path) -> None:
     words = ("check", run / "engines/fp32", "--reference", place / "net.onnx", "--gate", "99", "--json", "--data")
     (nifti,), (dicom,) = (said(edge(*words, place / folder)) for folder in ("nifti", "dicom"))
     ours, theirs = dicom["accuracy"], nifti["accuracy"]
-    for key in ("dice", "iou", "agreement", "sqnr_db", "parity_db", "cases", "worst"):
+    for key in ("dice", "iou", "agreement", "sqnr_db", "parity_db", "worst"):
         assert ours[key] == theirs[key], key
     assert ours["hd95"]["mean"] == pytest.approx(theirs["hd95"]["mean"], rel=1e-6)  # NIfTI keeps spacing in float32
+    for one, other in zip(ours["cases"]["rows"], theirs["cases"]["rows"], strict=True):
+        assert one.pop("name") == other.pop("name")
+        assert one == pytest.approx(other, rel=1e-6) and one["hd95"] is not None
 
 
 def test_a_window_in_the_task_is_a_window_by_hand(place: Path, run: Path, tmp_path: Path) -> None:
@@ -165,3 +169,22 @@ def test_the_committed_checkpoint_scores_cardiac_volumes_per_case(tmp_path: Path
     assert (by_patient.column, by_volume.column) == ("patient", "volume")
     assert by_patient.dice == by_volume.dice > 0.8
     assert other.spacings[0] == pytest.approx((1.4, 1.4), rel=1e-6)
+
+
+@pytest.mark.slow
+def test_a_checkpoint_trained_on_volumes_deploys_with_scores_per_case(tmp_path: Path) -> None:
+    """Cardiac MR as NIfTI of 12 bits, a volume for each patient and phase, by the commands that users type."""
+    data = write_sunnybrook(ROOT / "calibration/sunnybrook", tmp_path / "heart")
+    words = ("--data", data, "--precisions", "fp32", "--gate", "99", "--allow-small", "--seconds", "0.02")
+    done = edge("deploy", f"{ROOT}/models/litenext@sunnybrook-nifti", *words, "--out", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads((tmp_path / "run/report.json").read_text())["engines"]
+    cases = row["accuracy"]["cases"]
+    assert [(c["name"], c["images"]) for c in cases["rows"]] == [("SC-HF-I-6-diastole", 3), ("SC-HF-I-6-systole", 3)]
+    assert all(c["dice"] > 0.7 and c["hd95"] > 0 and 0 < c["nsd"] <= 1 for c in cases["rows"])
+    reference = ("--reference", f"{ROOT}/models/litenext@sunnybrook-nifti")
+    done = edge("check", tmp_path / "run", "--data", data, *reference, "--gate", "99", "--allow-small")
+    assert done.returncode == 0, done.stderr
+    for case in cases["rows"]:
+        (line,) = (line for line in done.stdout.splitlines() if line.startswith(case["name"]))
+        assert f"{case['dice']:.4f}" in line and f"{case['hd95']:.2f}" in line

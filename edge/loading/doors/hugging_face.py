@@ -8,7 +8,7 @@ from typing import Any
 
 from edge.errors import InputError, first_line
 from edge.graph.model import Model
-from edge.loading.doors.parts import first_file, framework, table, task_of
+from edge.loading.doors.parts import first_file, framework, no_task, table, task_of
 from edge.loading.module import export_loaded, load_module, require_torch
 from edge.task.task import SegmentationTask
 
@@ -88,4 +88,4 @@ def _size(found: dict[str, Any], folder: Path) -> list[int]:
         return [int(size["height"]), int(size["width"])]
     if isinstance(size, dict) and "shortest_edge" in size:
         return [int(size["shortest_edge"])] * 2
-    raise InputError(f"{folder}: its preprocessing names no size; give the task with --task task.toml")
+    raise no_task(f"hf:{folder}", "its preprocessing names no size")

@@ -12,7 +12,7 @@ from typing import Any
 
 from edge.errors import InputError, first_line
 from edge.graph.model import Model
-from edge.loading.doors.parts import first_file, framework, table, task_of
+from edge.loading.doors.parts import first_file, framework, no_task, table, task_of
 from edge.loading.module import load_module, require_torch
 from edge.task.task import SegmentationTask
 
@@ -120,9 +120,7 @@ def _transforms(config: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
         if name in _SILENT or transform.get("_disabled_") is True:
             continue
         if name not in _MEANINGS:
-            raise InputError(
-                f"{folder}: its preprocessing has {name}, which no task says; give one with --task task.toml"
-            )
+            raise no_task(f"monai:{folder}", f"its preprocessing has {name}, which no task says")
         options = {k: _plain(v, config, k, folder) for k, v in transform.items() if not k.startswith("_")}
         found.append(_MEANINGS[name](options))
     return found

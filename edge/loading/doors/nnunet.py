@@ -12,7 +12,7 @@ from typing import Any
 
 from edge.errors import InputError
 from edge.graph.model import Model
-from edge.loading.doors.parts import first_file, framework, table, task_of
+from edge.loading.doors.parts import first_file, framework, no_task, table, task_of
 from edge.loading.module import load_module, require_torch
 from edge.task.task import SegmentationTask
 
@@ -89,9 +89,10 @@ def _named(name: str, allowed: tuple[str, ...], folder: Path) -> Any:
 def _labels(dataset: dict[str, Any], folder: Path) -> list[str]:
     labels = dataset["labels"]
     if any(isinstance(value, list) for value in labels.values()):
-        raise InputError(
-            f"{folder}: its labels are regions that overlap ({', '.join(labels)}); give a task with "
-            'labels = "overlapping" and activation = "sigmoid" by --task task.toml, and one mask for each'
+        raise no_task(
+            f"nnunet:{folder}",
+            f"its labels are regions that overlap ({', '.join(labels)}), which a task says by labels = "
+            '"overlapping" and activation = "sigmoid", with one mask for each',
         )
     return [name for name, _ in sorted(labels.items(), key=lambda item: int(item[1])) if name != "ignore"]
 
@@ -117,9 +118,7 @@ def _task(
 def _normalisation(configuration: dict[str, Any], plans: dict[str, Any], folder: Path) -> dict[str, Any]:
     schemes = list(dict.fromkeys(configuration["normalization_schemes"]))
     if len(schemes) > 1:
-        raise InputError(
-            f"{folder}: normalises channels by {', '.join(schemes)}; give their task with --task task.toml"
-        )
+        raise no_task(f"nnunet:{folder}", f"normalises channels by {', '.join(schemes)}")
     (scheme,) = schemes
     if scheme == "ZScoreNormalization":
         masked = any(configuration.get("use_mask_for_norm", ()))
@@ -136,4 +135,4 @@ def _normalisation(configuration: dict[str, Any], plans: dict[str, Any], folder:
         width = high - low
         mean, std = (float(found["mean"]) - low) / width, float(found["std"]) / width
         return {"intensity": {"range": [low, high]}, "scale": 1.0, "mean": [mean], "std": [std]}
-    raise InputError(f"{folder}: normalises by {scheme}, which no task says; give its task with --task task.toml")
+    raise no_task(f"nnunet:{folder}", f"normalises by {scheme}, which no task says")

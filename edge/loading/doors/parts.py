@@ -11,6 +11,20 @@ from edge.files import read_json
 from edge.task.task import SegmentationTask
 
 
+class NoTaskError(InputError):
+    """What a network sees is not said in a way that a task can say; the user gives one."""
+
+
+def no_task(spec: str, fault: str) -> NoTaskError:
+    """The error, which names the command that begins a task.
+
+    Args:
+        spec: the model as the user names it.
+        fault: what is not said.
+    """
+    return NoTaskError(f"{spec}: {fault}; add --task task.toml (edge init {spec} writes one to start from)")
+
+
 def framework(module: str, extra: str) -> Any:
     """Import a framework.
 

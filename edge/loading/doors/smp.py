@@ -7,7 +7,7 @@ from typing import Any
 
 from edge.errors import InputError, first_line
 from edge.graph.model import Model
-from edge.loading.doors.parts import first_file, framework, table
+from edge.loading.doors.parts import first_file, framework, no_task, table
 from edge.loading.module import load_module, require_torch
 from edge.task.task import SegmentationTask
 
@@ -25,7 +25,7 @@ def load(named: str, weights: Path | None, task: SegmentationTask | None) -> Mod
     library = framework(_PACKAGE, "smp")
     spec, folder = f"smp:{named}", Path(named)
     if task is None:
-        raise InputError(f"{spec}: says nothing about its task; add --task task.toml")
+        raise no_task(spec, "says nothing about its task")
     if folder.is_dir():
         options = table(folder / "config.json", f"folder saved by {_PACKAGE}")
         architecture = str(options.pop("_model_class", ""))
