@@ -200,7 +200,7 @@ def _output(lines: _Lines, network: NetworkFacts, images: ImageFacts) -> None:
         lines.add("output", '"probabilities"', f"the network ends in {network.activation}")
         lines.add("activation", f'"{network.activation}"', "as the network has it")
     else:
-        several = network.maps != 1 and network.maps is not None and not _overlap(network, images)
+        several = network.maps != 1 and not _overlap(network, images)
         lines.add("output", '"logits"', "nothing in the network says otherwise", True)
         lines.add("activation", '"softmax"' if several else '"sigmoid"', "what training put after the network", True)
     if len(network.outputs) > 1:

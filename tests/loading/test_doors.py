@@ -13,6 +13,8 @@ from edge.backends.onnxruntime import reference
 from edge.errors import InputError, MachineError
 from edge.graph.model import Model
 from edge.loading import load_model
+from edge.pipeline.init import starter_task
+from edge.pipeline.starter import GUESS
 from edge.task.noise import noise_batch
 
 torch = pytest.importorskip("torch")
@@ -103,6 +105,19 @@ def test_a_bundle_that_would_run_code_or_says_too_much_is_refused(
     bundle(tmp_path / "spleen", {**BUNDLE, key: value})
     with pytest.raises(InputError, match=message):
         load_model(f"monai:{tmp_path / 'spleen'}")
+
+
+def test_edge_init_takes_what_a_bundle_says_and_guesses_where_no_task_can_say_it(tmp_path: Path) -> None:
+    pytest.importorskip("monai")
+    bundle(tmp_path / "spleen", BUNDLE)
+    assert GUESS not in starter_task(f"monai:{tmp_path / 'spleen'}", None).text
+    odd = {"transforms": [{"_target_": "HistogramNormalized"}]}
+    bundle(tmp_path / "odd", {**BUNDLE, "preprocessing": odd})
+    with pytest.raises(InputError, match=r"add --task task\.toml \(edge init monai:.*odd writes one to start from\)"):
+        load_model(f"monai:{tmp_path / 'odd'}")
+    assert GUESS in starter_task(f"monai:{tmp_path / 'odd'}", None).text
+    with pytest.raises(InputError, match="nowhere"):
+        starter_task(f"monai:{tmp_path / 'nowhere'}", None)
 
 
 def test_a_hugging_face_folder(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ import pytest
 from onnx import TensorProto
 from PIL import Image
 
-from edge.errors import InputError
 from edge.loading.facts import NetworkFacts, onnx_facts
 from edge.pipeline.init import starter_task
 from edge.pipeline.starter import GUESS, ImageFacts, starter
@@ -121,13 +120,3 @@ def test_every_message_that_asks_for_a_task_names_it(tmp_path: Path) -> None:
     done = subprocess.run([EDGE, "check", str(network), "--data", str(data)], capture_output=True, text=True)
     assert done.returncode == 2
     assert f"edge init {network} writes one to start from" in done.stderr
-
-
-def test_models_of_other_frameworks_start_a_task_too(tmp_path: Path) -> None:
-    """What a folder says is taken; where it says nothing that a task can say, everything is a guess."""
-    empty = starter_task("smp:Unet/resnet18", None)
-    assert GUESS in empty.text
-    (tmp_path / "task.toml").write_text(empty.text)
-    assert load_task(tmp_path / "task.toml").classes
-    with pytest.raises(InputError, match=r"no such|missing|holds no"):
-        starter_task(f"nnunet:{tmp_path / 'nowhere'}", None)

@@ -94,7 +94,9 @@ CASE(reference, damage_is_one_sentence) {
   CHECK(contains(with("p.raw", "../p.raw"), "plain file name"));
   CHECK(contains(with("p.raw", "none"), "is missing"));
   CHECK(contains(with("\"height\": 1", "\"height\": 1000000"), "impossible shape"));
-  CHECK(contains(with("\"channels\": 3", "\"channels\": 2"), "impossible shape"));
+  CHECK(contains(with("\"channels\": 3", "\"channels\": 65"), "impossible shape"));
+  CHECK(contains(with("\"offset\": 4", "\"dtype\": \"int64\", \"offset\": 4"), "unknown type"));
+  CHECK(contains(with("\"offset\": 4", "\"dtype\": \"float32\", \"offset\": 4"), "too short"));
   CHECK(contains(with("reference/1", "reference/2"), "is not of schema"));
   CHECK(contains(with("\"name\": \"a\"", "\"name\": 7"), ""));
   folder.write("reference.json", R"({"schema": "segedge.reference/1", "images": []})");
