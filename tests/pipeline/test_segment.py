@@ -138,3 +138,15 @@ def test_slices_beside_the_one_at_hand_are_channels(tmp_path: Path) -> None:
     expected = task.preprocess(np.dstack([VALUES[0], VALUES[0], VALUES[1]]))
     np.testing.assert_array_equal(seen[0], expected)
     np.testing.assert_array_equal(seen[-1], task.preprocess(np.dstack([VALUES[-2], VALUES[-1], VALUES[-1]])))
+
+
+def test_a_missing_slice_is_said_and_its_volume_has_no_distance_in_depth(runner: Runner, tmp_path: Path) -> None:
+    series = tmp_path / "series"
+    write_series(series, VALUES, gap=5.0, shuffled=False)
+    whole = Case("x", (series,), (), volume=True).plane(0, "x#0000")
+    (series / "0003.dcm").unlink()
+    said: list[str] = []
+    segment_images(runner, TASK, [series], tmp_path / "out", say=said.append)
+    assert len(said) == 1 and "series: a slice is missing between 0002.dcm and 0004.dcm" in said[0]
+    gapped = Case("x", (series,), (), volume=True).plane(0, "x#0000")
+    assert whole.thickness == 5.0 and gapped.thickness is None and gapped.spacing == whole.spacing

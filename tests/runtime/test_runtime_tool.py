@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edge.backends.openvino.backend import OpenVino
+from edge.bundle.contents import npz
+from edge.bundle.expected import expected_files
 from edge.images.image_set import load_image_set
 from edge.images.pictures import read_image
 from edge.pipeline.segment import segment_images
@@ -270,3 +272,39 @@ def test_versions_agree(run: Call) -> None:
     from edge import __version__
 
     assert run("--version").stdout.split() == ["segedge-run", __version__]
+
+
+@pytest.mark.parametrize("overlapping", (False, True))
+def test_images_that_a_bundle_carries_whole_are_proved(run: Call, tmp_path: Path, overlapping: bool) -> None:
+    """Forty images of 12 bits and two channels in tiles, as a board gets them: 0 pixels differ from Python's masks."""
+    task = SegmentationTask(
+        (24, 32),
+        ("t1", "t2"),
+        scale=1.0,
+        intensity=Intensity(percentile=(1.0, 99.0)),
+        normalize="zscore",
+        classes=("whole", "core") if overlapping else ("ground", "a", "b"),
+        overlapping=overlapping,
+        activation="sigmoid" if overlapping else "softmax",
+        fit="tile",
+    )
+    engine = make_engine(tmp_path / "engine", task)
+    random = np.random.default_rng(5)
+    sizes = [(1, 1), (24, 32), (9, 70), *(tuple(random.integers(1, 90, 2)) for _ in range(37))]
+    planes = {
+        f"plane-{index:04d}": random.integers(0, 4096, (*size, 2)).astype(("uint16", "int16", "float32")[index % 3])
+        for index, size in enumerate(sizes)
+    }
+    runner = OpenVino().load(engine)
+    labels = [task.segment(runner.run, plane) for plane in planes.values()]
+    runner.close()
+    (tmp_path / "data").mkdir()
+    packed = npz(planes)
+    for name, contents in {**expected_files(packed, planes, labels, task), "data/images.npz": packed}.items():
+        (tmp_path / name).write_bytes(contents)
+    done = run("verify", engine.folder, tmp_path / "data", "--exact", "--json")
+    assert done.returncode == 0, done.stderr + done.stdout
+    found = json.loads(done.stdout)
+    assert (found["images"], found["differing_pixels"], found["agreement"]) == (40, 0, 1.0)
+    (tmp_path / "data/reference.labels").write_bytes(bytes(255 - b for b in b"".join(x.tobytes() for x in labels)))
+    assert run("verify", engine.folder, tmp_path / "data", "--exact").returncode == 2
