@@ -26,6 +26,7 @@ SCHEMA = "edge.rtx/1"
 NETWORKS = ("unet", "litenext", "lanet", "lightawnet", "drrmsan")
 PRECISIONS = ("fp16", "int8+fp32", "int8+fp16", "mixed")
 DATA, TARGET = "calibration/dsb2018", "rtx-ampere"
+CALIBRATION_IMAGES = 8  # what is audited does not depend on their number
 _COLUMNS = ("network", "precision", "built", "seconds", "MB", "convolutions: int8 / fp16 / fp32 / unknown", "why not")
 _NOTE = (
     "Built by NVIDIA's own TensorRT for RTX on a CPU, for {target}; counted from what each plan says of its "
@@ -60,6 +61,7 @@ def main() -> None:
 def row(network: str, precision: str, target: str, folder: Path) -> dict[str, Any]:
     """One build, by the command line, and what its plan says."""
     words = ("build", f"models/{network}", "--data", DATA, "--target", target, "--precision", precision)
+    words += ("--calibration-images", str(CALIBRATION_IMAGES))
     row: dict[str, Any] = {"network": network, "precision": precision, "command": f"edge {' '.join(words)}"}
     if not (folder / MANIFEST).is_file():
         line = [sys.executable, "-m", "edge.cli.app", *words, "--out", str(folder), "--json"]

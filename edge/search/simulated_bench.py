@@ -20,6 +20,8 @@ from edge.accuracy.checked import Checked
 from edge.backends.engine import MANIFEST, Backend, Candidate, ConvCounts, Engine, Layer
 from edge.backends.onnxruntime import OnnxRuntimeRunner, optimized
 from edge.backends.onnxruntime import reference as exact_runner
+from edge.backends.tensorrt.kernels import built_kernels, predict_kernels
+from edge.backends.tensorrt.plan import rtx_layers
 from edge.backends.tensorrt.rtx import Attempt, TensorRtRtx, plan_precisions
 from edge.errors import InputError, MachineError
 from edge.files import replaced_folder
@@ -45,6 +47,10 @@ from edge.targets.target import Target
 NOT_HERE = "accuracy simulated in ONNX Runtime on the device's own graph; latency is measured on the device"
 _CARRIED = "engines are plans of TensorRT for RTX {}, built here for {}: carry them there, edge check and edge profile"
 _NO_RTX = "buildability not checked: tensorrt_rtx is not installed (pip install 'segedge[tensorrt-rtx]')"
+_PREDICTED = (
+    "the search predicts each convolution's precision and what else its kernel computes; precisions shown are audited "
+    "in the plans, which agree with both predictions for {} of {} convolutions ({})"
+)
 _ARITHMETIC_ONLY = "its table has no memory rate: arithmetic alone, INT8 taken as twice as fast as {}"
 _MEMORY_ONLY = "its table has no rate of INT8 beside one of {}: the time to move data alone"
 
@@ -56,10 +62,12 @@ class _Kept:
     Attributes:
         precisions: convolution to the precision the plan gives it.
         fault: why the nearest GPU's compiler refuses it, or "".
+        as_predicted: how many convolutions' precision and kernel in the plan are those that the search reckons with.
     """
 
     precisions: Mapping[str, str]
     fault: str
+    as_predicted: int | None = None
 
 
 class SimulatedBench(Bench):
@@ -110,7 +118,9 @@ class SimulatedBench(Bench):
         except InputError as error:
             return Refusal(candidate.name, candidate.precision, str(error))
         plan = (engine.folder / engine.artefact).read_bytes()
-        self._kept[candidate.name] = _Kept(plan_precisions(plan, candidate.model), "")
+        built, predicted = built_kernels(rtx_layers(plan), candidate.model), predict_kernels(candidate.model)
+        agreeing = sum(built[name] == kernel for name, kernel in predicted.items())
+        self._kept[candidate.name] = _Kept(plan_precisions(plan, candidate.model), "", agreeing)
         return engine
 
     def check(self, candidate: Candidate, standard: Standard, advance: Advance = silent) -> Checked | Refusal:
@@ -182,7 +192,7 @@ class SimulatedBench(Bench):
 
     def notes(self) -> tuple[str, ...]:
         """How the device was stood in for."""
-        return (NOT_HERE, self._written_for, self._how_built())
+        return (NOT_HERE, self._written_for, self._how_built(), *self._how_predicted())
 
     def close(self) -> None:
         """See :class:`~edge.search.bench.Bench`."""
@@ -225,7 +235,8 @@ class SimulatedBench(Bench):
         return optimized(candidate.plain, self._threads)
 
     def _estimates(self, candidate: Candidate) -> Profile:
-        rows = estimate_quantized(candidate.plain, candidate.rest, plan_peaks(self._target, candidate.rest))
+        kernels = predict_kernels(candidate.plain) if self._backend.name == self._rtx.name else None
+        rows = estimate_quantized(candidate.plain, candidate.rest, plan_peaks(self._target, candidate.rest), kernels)
         return tuple(Layer(row.name, row.op, row.precision, row.ms) for row in rows)
 
     def _how_built(self) -> str:
@@ -237,6 +248,16 @@ class SimulatedBench(Bench):
         return (
             f"buildability and precisions from TensorRT for RTX for {self._tried}, "
             f"{self._target.title} is compute capability {sm}"
+        )
+
+    def _how_predicted(self) -> tuple[str, ...]:
+        """Whether the kernels that the search reckons with are those of the plans; nothing where no plan was built."""
+        audited = {name: kept for name, kept in self._kept.items() if kept.as_predicted is not None}
+        if not audited:
+            return ()
+        agreeing = sum(kept.as_predicted or 0 for kept in audited.values())
+        return (
+            _PREDICTED.format(agreeing, sum(len(kept.precisions) for kept in audited.values()), ", ".join(audited)),
         )
 
 

@@ -23,6 +23,7 @@ _TYPES = {
 }  # fmt: skip
 _CONVOLUTIONS = {"corrltn": "conv", "deconvolution": "deconv"}
 _KINDS = dict(_CONVOLUTIONS, fully_connected="matmul", maxpool="pool", avgpool="pool", function="kernel")
+_FUSION = "runtime_fusion"
 _TENSOR = re.compile(r"\n  (?:sub_)?tensor=\{ ([^\n]*)\}")
 _STEP = re.compile(r'\n  ([a-z_]+)=\{ name="?([^\s"]*)"?')
 _TYPE, _NAME = re.compile(r"\btype=(\w+)"), re.compile(r'\bname="([^"]*)"')
@@ -40,12 +41,14 @@ class PlanLayer:
         op: conv, deconv, matmul, pool, kernel, or the compiler's own word.
         precision: of its arithmetic: int8, fp16, bf16, fp32 or unknown.
         nodes: ONNX nodes it came from.
+        kernel: ONNX nodes computed by the same kernel, where that is told.
     """
 
     name: str
     op: str
     precision: str
     nodes: tuple[str, ...]
+    kernel: tuple[str, ...] = ()
 
 
 def plan_version(plan: bytes) -> str | None:
@@ -67,18 +70,18 @@ def rtx_layers(plan: bytes) -> tuple[PlanLayer, ...]:
     if not types:
         return ()
     starts = list(_STEP.finditer(text))
-    layers = []
-    for index, found in enumerate(starts):
-        if found.group(1) not in _KINDS:
-            continue
-        end = starts[index + 1].start() if index + 1 < len(starts) else len(text)
-        body = text[found.start() : min(end, found.start() + _STEP_CHARS)]
-        layers.append(_rtx_layer(found.group(1), found.group(2), body, types))
-    return tuple(layers)
+    ends = [start.start() for start in starts[1:]] + [len(text)]
+    steps = [(s.group(1), s.group(2), text[s.start() : min(e, s.start() + _STEP_CHARS)]) for s, e in zip(starts, ends)]
+    fused = [_nodes(body) for kind, _, body in steps if kind == _FUSION]
+    return tuple(_rtx_layer(kind, name, body, types, fused) for kind, name, body in steps if kind in _KINDS)
 
 
-def _rtx_layer(kind: str, name: str, body: str, types: dict[str, str]) -> PlanLayer:
-    nodes = tuple(dict.fromkeys(_LABEL.findall(body)))
+def _nodes(body: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(_LABEL.findall(body)))
+
+
+def _rtx_layer(kind: str, name: str, body: str, types: dict[str, str], fused: list[tuple[str, ...]]) -> PlanLayer:
+    nodes = _nodes(body)
     inputs = _INPUTS.search(body)
     operands = _QUOTED.findall(inputs.group(1)) if inputs else []
     weighted = kind in _CONVOLUTIONS or kind == "fully_connected"
@@ -87,7 +90,8 @@ def _rtx_layer(kind: str, name: str, body: str, types: dict[str, str]) -> PlanLa
     # They must agree; anything else is not ours to interpret.
     found = {_TYPES.get(types.get(operand, ""), UNKNOWN) for operand in operands}
     precision = found.pop() if len(found) == 1 and (not weighted or len(operands) == 2) else UNKNOWN
-    return PlanLayer(name, _KINDS[kind], precision, nodes)
+    around = (other for other in fused if nodes and set(nodes) <= set(other))  # a part of what was fused is told apart
+    return PlanLayer(name, _KINDS[kind], precision, nodes, next(around, nodes))
 
 
 def inspector_layers(document: str) -> tuple[PlanLayer, ...]:
