@@ -9,7 +9,9 @@ and the table as Markdown beside it. Nothing is run: TensorRT for RTX builds for
 from __future__ import annotations
 
 import argparse
+import csv
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -20,13 +22,15 @@ from edge.backends.engine import MANIFEST, read_engine
 from edge.backends.tensorrt.plan import count_precisions
 from edge.backends.tensorrt.rtx import plan_precisions
 from edge.files import read_json, write_json, write_text
+from edge.images.manifest import SPLITS
 from edge.search.build import compiled_graph
 
 SCHEMA = "edge.rtx/1"
 NETWORKS = ("unet", "litenext", "lanet", "lightawnet", "drrmsan")
 PRECISIONS = ("fp16", "int8+fp32", "int8+fp16", "mixed")
-DATA, TARGET = "calibration/dsb2018", "rtx-ampere"
-CALIBRATION_IMAGES = 8  # what is audited does not depend on their number
+DATA, TARGET = Path("calibration/dsb2018"), "rtx-ampere"
+IMAGES = 8  # of each split: what is audited does not depend on their number
+SEARCH_SECONDS = 900  # of a search for mixed, at most
 _COLUMNS = ("network", "precision", "built", "seconds", "MB", "convolutions: int8 / fp16 / fp32 / unknown", "why not")
 _NOTE = (
     "Built by NVIDIA's own TensorRT for RTX on a CPU, for {target}; counted from what each plan says of its "
@@ -44,12 +48,13 @@ def main() -> None:
     rows: dict[str, Any] = {}
     if arguments.out.is_file():
         rows = {name: row for name, row in read_json(arguments.out)["builds"].items() if row["built"]}
-    for network in arguments.networks:
-        for precision in PRECISIONS:
+    data = few_images(DATA, arguments.runs / "images")
+    for precision in PRECISIONS:
+        for network in arguments.networks:
             name = f"{network} {precision}"
             if name not in rows:
                 print(name, file=sys.stderr, flush=True)
-                rows[name] = row(network, precision, arguments.target, arguments.runs / f"{network}-{precision}")
+                rows[name] = row(network, precision, arguments.target, data, arguments.runs / f"{network}-{precision}")
                 table = {"schema": SCHEMA, "target": arguments.target, "builds": rows}
                 write_json(arguments.out, table)
                 write_text(arguments.out.with_suffix(".md"), markdown(table))
@@ -58,13 +63,32 @@ def main() -> None:
     sys.exit(1 if missing else 0)
 
 
-def row(network: str, precision: str, target: str, folder: Path) -> dict[str, Any]:
+def few_images(data: Path, folder: Path) -> Path:
+    """A copy of an image set with so many of each split."""
+    with (data / "manifest.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    kept = [one for split in SPLITS for one in [row for row in rows if row["split"] == split][:IMAGES]]
+    for one in kept:
+        for column in ("image", "mask"):
+            (folder / one[column]).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(data / one[column], folder / one[column])
+    with (folder / "manifest.csv").open("w") as stream:
+        writer = csv.DictWriter(stream, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(kept)
+    return folder
+
+
+def row(network: str, precision: str, target: str, data: Path, folder: Path) -> dict[str, Any]:
     """One build, by the command line, and what its plan says."""
-    words = ("build", f"models/{network}", "--data", DATA, "--target", target, "--precision", precision)
-    words += ("--calibration-images", str(CALIBRATION_IMAGES))
-    row: dict[str, Any] = {"network": network, "precision": precision, "command": f"edge {' '.join(words)}"}
+    words = ("--target", target, "--precision", precision)
+    if precision == "mixed":
+        words += ("--budget", str(SEARCH_SECONDS))
+    command = f"edge build models/{network} --data IMAGES {' '.join(words)}"
+    row: dict[str, Any] = {"network": network, "precision": precision, "command": command}
     if not (folder / MANIFEST).is_file():
-        line = [sys.executable, "-m", "edge.cli.app", *words, "--out", str(folder), "--json"]
+        line = [sys.executable, "-m", "edge.cli.app", "build", f"models/{network}", "--data", str(data), *words]
+        line += ["--out", str(folder), "--json"]
         done = subprocess.run(line, capture_output=True, text=True, check=False)
         if done.returncode:
             said = done.stderr.strip().splitlines()

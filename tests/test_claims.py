@@ -1,14 +1,25 @@
-"""Nothing is claimed to have run where it has not: README against ``benchmarks/results/where_run.toml``."""
+"""Nothing is claimed to have run where it has not: texts, and what a deployment for a device that is not here writes,
+against ``benchmarks/results/where_run.toml``."""
 
 from __future__ import annotations
 
+import html
 import re
+import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edge.bundle.pack import pack
 from edge.files import read_json, read_toml
+from edge.pipeline.deploy import run_deploy
+from edge.pipeline.progress import NullProgress
+from edge.pipeline.session import Request
+from edge.report.markdown import markdown
+from edge.targets.target import find_target
+from tests.fixtures.discs import disc_network, write_discs
 
 ROOT = Path(__file__).parents[1]
 PARTS: list[dict[str, Any]] = read_toml(ROOT / "benchmarks" / "results" / "where_run.toml")["parts"]
@@ -46,12 +57,51 @@ def test_evidence_of_a_gpu_is_on_the_table() -> None:
 def test_no_text_claims_a_run_on_a_gpu_or_a_board() -> None:
     if all(part["ran"] for part in PARTS):
         pytest.skip("everything has run")
-    claims = []
-    for name in _TEXTS:
-        for sentence in re.split(r"(?<=[.;:|])\s", (ROOT / name).read_text()):
-            if _CLAIM.search(sentence) and not _DENIAL.search(sentence):
-                claims.append(f"{name}: {' '.join(sentence.split())[:200]}")
-    assert not claims, claims
+    assert not [found for name in _TEXTS for found in _claims(name, (ROOT / name).read_text())]
+
+
+def _claims(name: str, text: str) -> Iterator[str]:
+    for sentence in re.split(r"(?<=[.;:|])\s", text):
+        if _CLAIM.search(sentence) and not _DENIAL.search(sentence):
+            yield f"{name}: {' '.join(sentence.split())[:200]}"
+
+
+@pytest.mark.parametrize(
+    ("target", "part"),
+    [
+        ("jetson-orin-nano-8gb", "Bundles on a Jetson"),
+        ("rtx-ada", "TensorRT for RTX on an NVIDIA GPU"),
+        ("h100", "TensorRT 8.5 to 11 on an NVIDIA GPU"),
+    ],
+)
+def test_a_deployment_for_a_device_that_is_not_here_claims_nothing_of_it(
+    target: str, part: str, tmp_path: Path
+) -> None:
+    """Its report as HTML, Markdown and JSON, and the README of its bundle: unknown times stay unknown."""
+    if next(row["ran"] for row in PARTS if row["name"] == part):
+        pytest.skip(f"{part} has run")
+    write_discs(tmp_path / "discs", {"train": 4, "val": 4, "test": 20})
+    request = Request(
+        model=str(disc_network().save(tmp_path / "discs.onnx")),
+        data=tmp_path / "discs",
+        target=target,
+        precisions=("fp16", "int8"),
+        out=tmp_path / "run",
+    )
+    report, run = run_deploy(request, NullProgress())
+    assert report.status == "unconfirmed" and report.chosen is None
+    assert all(row.simulated and row.latency_ms is None for row in report.engines)
+    archive = pack(run, find_target(target), None, False, tmp_path / "kit.tar.gz", allow_small=True)
+    with tarfile.open(archive) as opened:
+        members = {one.name.removeprefix("./"): one for one in opened.getmembers()}
+        stream = opened.extractfile(members["README.md"])
+        assert stream is not None
+        readme = stream.read().decode()
+    page = html.unescape(re.sub(r"<[^>]+>", " ", (run / "report.html").read_text()))
+    written = {"report.html": page, "report.md": markdown(report), "report.json": (run / "report.json").read_text()}
+    for name, text in written.items():
+        assert "simulated in ONNX Runtime" in text and "latency is measured on the device" in text, name
+    assert not [found for name, text in {**written, "README.md": readme}.items() for found in _claims(name, text)]
 
 
 def test_the_pattern_finds_a_claim() -> None:

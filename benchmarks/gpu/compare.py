@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.gpu.compare --run RUN --model MODEL``. Every contender takes a float32 image in host memory and
 gives float32 maps in host memory; the clock is the host's, round all of it. A contender whose package is missing or
-that fails has a row with the reason.
+that fails has a row with the reason. ``--device cpu`` walks the other contenders' code without a GPU, for a rehearsal.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from edge.accuracy.sqnr import sqnr_db
 from edge.backends import find_backend
 from edge.backends.engine import read_engine
 from edge.backends.onnxruntime import reference
+from edge.backends.tensorrt.torch import typing_options
 from edge.graph.model import read_model
 from edge.latency.statistics import ratio
 
@@ -33,6 +34,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True, help="run folder of edge deploy --target gpu")
     parser.add_argument("--model", required=True, help="what was deployed; a model folder for the PyTorch contenders")
     parser.add_argument("--seconds", type=float, default=3.0, help="of timing for each contender")
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="of PyTorch and ONNX Runtime")
     arguments = parser.parse_args()
     source = read_model(arguments.run / "source.onnx")
     shape = (1, source.task.in_channels, *source.task.size)
@@ -40,7 +42,7 @@ def main() -> None:
     expected = reference(source).run(image)
     contenders: dict[str, Run] = {}
     rows: dict[str, dict[str, Any]] = {}
-    for name, make in _makers(arguments.run, arguments.model, image).items():
+    for name, make in _makers(arguments.run, arguments.model, image, arguments.device).items():
         start = time.monotonic()
         try:
             run = make()
@@ -59,17 +61,17 @@ def main() -> None:
     times = _in_turn(contenders, image, arguments.seconds)
     for name, series in times.items():
         rows[name]["ms"] = float(np.median(series))
-    print(json.dumps({"contenders": rows, "ratios": _ratios(times)}))
+    print(json.dumps({"device": arguments.device, "contenders": rows, "ratios": _ratios(times)}))
 
 
-def _makers(run: Path, model: str, image: NDArray[np.float32]) -> dict[str, Callable[[], Run]]:
+def _makers(run: Path, model: str, image: NDArray[np.float32], device: str) -> dict[str, Callable[[], Run]]:
     ours = {f"edge {folder.name}": _engine(folder) for folder in sorted((run / "engines").iterdir())}
     return {
         **ours,
-        "torch eager fp16": lambda: _torch(model, image, lambda network: network),
-        "torch.compile fp16": lambda: _torch(model, image, _compiled),
-        "torch-tensorrt fp16": lambda: _torch(model, image, lambda network: _torch_tensorrt(network, image)),
-        "onnxruntime cuda": lambda: _onnxruntime(run / "source.onnx"),
+        "torch eager fp16": lambda: _torch(model, image, device, lambda network: network),
+        "torch.compile fp16": lambda: _torch(model, image, device, _compiled),
+        "torch-tensorrt fp16": lambda: _torch(model, image, device, lambda net: _torch_tensorrt(net, image, device)),
+        "onnxruntime cuda": lambda: _onnxruntime(run / "source.onnx", device),
     }
 
 
@@ -81,7 +83,7 @@ def _engine(folder: Path) -> Callable[[], Run]:
     return make
 
 
-def _torch(model: str, image: NDArray[np.float32], prepare: Callable[[Any], Any]) -> Run:
+def _torch(model: str, image: NDArray[np.float32], device: str, prepare: Callable[[Any], Any]) -> Run:
     import torch
 
     from edge.loading.folder import build_network, read_folder
@@ -93,13 +95,13 @@ def _torch(model: str, image: NDArray[np.float32], prepare: Callable[[Any], Any]
     folder = read_folder(Path(path), checkpoint or None)
     network = build_network(folder)
     network.load_state_dict(load_weights(folder.checkpoint, network), strict=True)
-    prepared = prepare(network.eval().half().cuda())
-    host = torch.empty(image.shape, dtype=torch.float32, pin_memory=True)
+    prepared = prepare(network.eval().half().to(device))
+    host = torch.empty(image.shape, dtype=torch.float32, pin_memory=device == "cuda")
 
     def run(batch: NDArray[np.float32]) -> NDArray[np.float32]:
         host.copy_(torch.from_numpy(batch))
         with torch.inference_mode():
-            output = prepared(host.cuda(non_blocking=True).half())
+            output = prepared(host.to(device, non_blocking=True).half())
         first = output if isinstance(output, torch.Tensor) else next(iter(output))
         return np.asarray(first.float().cpu().numpy())
 
@@ -112,21 +114,22 @@ def _compiled(network: Any) -> Any:
     return torch.compile(network, mode="max-autotune")
 
 
-def _torch_tensorrt(network: Any, image: NDArray[np.float32]) -> Any:
+def _torch_tensorrt(network: Any, image: NDArray[np.float32], device: str) -> Any:
     import torch
     import torch_tensorrt
 
-    example = (torch.from_numpy(image).cuda().half(),)
+    example = (torch.from_numpy(image).to(device).half(),)
     program = torch.export.export(network, example)
-    return torch_tensorrt.dynamo.compile(program, arg_inputs=example)
+    return torch_tensorrt.dynamo.compile(program, arg_inputs=example, **typing_options(torch_tensorrt.__version__))
 
 
-def _onnxruntime(path: Path) -> Run:
+def _onnxruntime(path: Path, device: str) -> Run:
     import onnxruntime
 
-    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-        raise ValueError("this ONNX Runtime has no CUDAExecutionProvider (pip install onnxruntime-gpu)")
-    session = onnxruntime.InferenceSession(str(path), providers=["CUDAExecutionProvider"])
+    provider = f"{device.upper()}ExecutionProvider"
+    if provider not in onnxruntime.get_available_providers():
+        raise ValueError(f"this ONNX Runtime has no {provider} (pip install onnxruntime-gpu)")
+    session = onnxruntime.InferenceSession(str(path), providers=[provider])
     name = session.get_inputs()[0].name
     return lambda batch: np.asarray(session.run(None, {name: batch})[0])
 

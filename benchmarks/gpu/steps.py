@@ -53,7 +53,7 @@ class Plan:
         out: folder for run folders and the evidence.
         search_seconds: budget of each precision search.
         seconds: of timing for each engine and contender.
-        small: measure the floors with little work, to rehearse without a GPU.
+        small: measure the floors with little work, and others' contenders on the CPU: to rehearse without a GPU.
     """
 
     networks: tuple[str, ...]
@@ -72,13 +72,13 @@ def make_steps(plan: Plan) -> list[Step]:
     """All steps: the machine, one network whole, the tests, the other networks, then what compares them."""
     first, *others = plan.networks
     return [
-        Step("machine", ("-m", "benchmarks.gpu.machine"), 120, json.loads),
+        Step("machine", ("-m", "benchmarks.gpu.machine"), 120, told),
         _deploy(plan, first),
         _compare(plan, first),
-        Step("tests", ("-m", "benchmarks.gpu.marked_tests"), 300, json.loads),
+        Step("tests", ("-m", "benchmarks.gpu.marked_tests"), 300, told),
         *(_deploy(plan, network) for network in others),
-        Step("floors", _floors_command(plan), 180, json.loads),
-        Step("runtime", _runtime_command(plan), 300, json.loads, needs=f"deploy {Path(first).stem}"),
+        Step("floors", _floors_command(plan), 180, told),
+        Step("runtime", _runtime_command(plan), 300, told, needs=f"deploy {Path(first).stem}"),
         *(_compare(plan, network) for network in others),
     ]
 
@@ -136,8 +136,9 @@ def _deploy(plan: Plan, network: str) -> Step:
 
 def _compare(plan: Plan, network: str) -> Step:
     words = ("--run", str(plan.run_folder(network)), "--model", network, "--seconds", f"{plan.seconds:g}")
+    words += ("--device", "cpu") if plan.small else ()
     name, deployment = Path(network).stem, f"deploy {Path(network).stem}"
-    return Step(f"compare {name}", ("-m", "benchmarks.gpu.compare", *words), 240, json.loads, needs=deployment)
+    return Step(f"compare {name}", ("-m", "benchmarks.gpu.compare", *words), 240, told, needs=deployment)
 
 
 def _floors_command(plan: Plan) -> tuple[str, ...]:
@@ -148,6 +149,11 @@ def _floors_command(plan: Plan) -> tuple[str, ...]:
 def _runtime_command(plan: Plan) -> tuple[str, ...]:
     runs = tuple(str(plan.run_folder(network)) for network in plan.networks)
     return ("-m", "benchmarks.gpu.runtime", "--data", str(plan.data), "--build", str(plan.out / "runtime"), *runs)
+
+
+def told(output: str) -> Any:
+    """The JSON in a step's last line; what it calls may have printed before."""
+    return json.loads(output.strip().rpartition("\n")[2])
 
 
 def deployed(folder: Path) -> dict[str, Any]:

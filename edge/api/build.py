@@ -44,6 +44,7 @@ def build(
     calibration_images: CountOption = 64,
     allow_overlap: OverlapOption = False,
     backend: BackendOption = None,
+    budget: Annotated[float | None, Option("seconds of the search for mixed", "SECONDS", least=0)] = None,
     progress: Listener | None = None,
 ) -> "Engine":
     """One engine, no verdict.
@@ -56,6 +57,7 @@ def build(
         precision: of the engine. ``int8+fp32``, ``int8+fp16``, ``int8+bf16`` and ``mixed+...`` also say what runs that
             stays float; without it that is what the compiler's users usually take.
         out: engine folder; ``runs/NAME-TARGET-PRECISION`` where none is given.
+        budget: seconds that ``mixed`` takes to search, fusion included; None for what a deployment takes.
 
     Returns:
         What was built; :func:`edge.load_engine` makes it ready to run.
@@ -68,6 +70,7 @@ def build(
     from edge.api.command import command_line
     from edge.api.given import as_data, as_optional_path, as_task
     from edge.pipeline.build import build_single, parse_precision
+    from edge.pipeline.effort import DEFAULT, EFFORTS
     from edge.pipeline.session import Request
 
     request = Request(
@@ -80,6 +83,7 @@ def build(
         jetpack=jetpack,
         precisions=parse_precision(precision),
         gate="none",
+        budget_seconds=EFFORTS[DEFAULT].budget_seconds if budget is None else budget,
         out=as_optional_path("out", out),
         calibration_images=calibration_images,
         allow_small=True,

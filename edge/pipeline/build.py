@@ -19,6 +19,7 @@ from edge.search.bench import CandidateSet, Refusal
 from edge.search.deadline import Deadline
 from edge.search.plain_candidates import FLOATS
 from edge.search.rewrites import NO_RANGES
+from edge.search.state import OUT_OF_TIME
 
 SEARCH_GATE = "99.9"
 
@@ -78,5 +79,7 @@ def _first(found: CandidateSet, precisions: Sequence[str]) -> Candidate:
     floats = precisions[0] in FLOATS
     candidate = next((c for c in found.candidates if (c.precision in FLOATS) == floats), None)
     if candidate is None:
-        raise InputError(f"--precision {precisions[0]}: {found.refusals[0].reason}; choose another precision")
+        reason = found.refusals[0].reason
+        step = "give the search more time with --budget" if OUT_OF_TIME in reason else "choose another precision"
+        raise InputError(f"--precision {precisions[0]}: {reason}; {step}")
     return candidate

@@ -36,7 +36,7 @@ from edge.search.plan_measurements import NOTHING, Chosen, PlanMeasurements
 from edge.search.reasons import versus, why_harmful, why_slow
 from edge.search.result import AcceptedPlan, SearchResult
 from edge.search.sensitivity import Group
-from edge.search.state import Progress, SearchState
+from edge.search.state import OUT_OF_TIME, Progress, SearchState
 
 _WORTHWHILE = 0.98  # of the float engine's time: what a plan must come to as a whole
 _LEAST_CHANCE = 0.01
@@ -61,7 +61,7 @@ def run_search(
     """
     state = SearchState(book, deadline, progress, timing_seconds)
     if state.left() <= 0:
-        state.say("out of time before anything was measured")
+        state.say(f"{OUT_OF_TIME} before anything was measured")
         return _finish(state, [], [])
     plans = [(rest, chosen) for rest in rests for chosen in (NOTHING, book.everything)]
     book.profile(plans)
@@ -74,7 +74,7 @@ def run_search(
     accepted: list[Accepted] = []
     for rest in sorted(usable, key=state.least_expected_ms):
         if not state.affords(state.judge_seconds):
-            state.say(f"{rest}: out of time before a plan over it was judged")
+            state.say(f"{rest}: {OUT_OF_TIME} before a plan over it was judged")
         elif not any(row.judged.passed for row in accepted) or not beaten(state, rest, accepted):
             accepted += accept(state, rest)
     return _finish(state, usable, accepted)

@@ -12,6 +12,8 @@ from edge.search.sensitivity import Gain, Group, Harm
 
 Progress = Callable[[str, float], None]
 """Called with what is being done and the seconds left of the budget."""
+OUT_OF_TIME = "out of time"
+"""What a search says that came to nothing for want of it."""
 
 
 @dataclass

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.gpu.evidence import Evidence
-from benchmarks.gpu.steps import Plan, Step, make_steps, run_steps
-from tests.fixtures.bundle_example import picture_set, tiny_unet
+from benchmarks.gpu.steps import Plan, Step, make_steps, run_steps, told
+from tests.fixtures.bundle_example import picture_set
+from tests.fixtures.small_folder import small_folder
 from tests.fixtures.tensorrt.install import write_site
 
 REPOSITORY = Path(__file__).parents[2]
@@ -22,8 +23,8 @@ REPOSITORY = Path(__file__).parents[2]
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
 def test_the_whole_is_rehearsed_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    model, data = tiny_unet().save(tmp_path / "tiny.onnx"), picture_set(tmp_path / "set")
-    environment = write_site(tmp_path / "site", "10.3.0", "8.6", also=("rtx-1.7.1.116",))
+    model, data = small_folder(tmp_path / "small"), picture_set(tmp_path / "set")
+    environment = write_site(tmp_path / "site", "10.3.0", "8.6", also=("rtx-1.7.1.116",), torch_tensorrt="2.13.0")
     words = ["--out", tmp_path / "out", "--networks", model, "--data", data, "--budget", "5m"]
     words += ["--search-seconds", "5", "--seconds", "0.1", "--small"]
     line = [sys.executable, "-m", "benchmarks.gpu", *map(str, words)]
@@ -33,13 +34,17 @@ def test_the_whole_is_rehearsed_and_goes_on_where_it_stopped(tmp_path: Path) -> 
     table = json.loads((tmp_path / "out" / "gpu.json").read_text())
     assert table["schema"] == "edge.gpu/1" and table["rehearsal"]
     results = {name: step["result"] for name, step in table["steps"].items()}
-    assert list(results) == ["machine", "deploy tiny", "compare tiny", "tests", "floors", "runtime"]
+    assert list(results) == ["machine", "deploy small", "compare small", "tests", "floors", "runtime"]
     assert results["machine"]["gpu"]["sm"] == "8.6" and results["machine"]["modules"]["tensorrt"]["version"] == "10.3.0"
-    engines = results["deploy tiny"]["engines"]
+    engines = results["deploy small"]["engines"]
     assert {"fp32", "fp16", "int8", "int8-fp16", "mixed"} <= set(engines) and engines["int8"]["parity_db"] >= 60
-    contenders = results["compare tiny"]["contenders"]
+    contenders = results["compare small"]["contenders"]
     assert contenders["edge fp32"]["pixels_differing"] == 0 and contenders["edge fp32"]["ms"] > 0
-    assert "no model folder" in contenders["torch.compile fp16"]["reason"]
+    others = ("torch eager fp16", "torch.compile fp16", "torch-tensorrt fp16", "onnxruntime cuda")
+    failed = {name: contenders[name]["reason"] for name in others if contenders[name]["reason"]}
+    assert not failed and results["compare small"]["device"] == "cpu"  # their own code ran, without a GPU
+    assert all(contenders[name]["sqnr_db"] > 50 for name in others)
+    assert set(results["compare small"]["ratios"]) > set(others)
     assert results["tests"]["counts"].get("failed", 0) == 0 and results["tests"]["counts"]["passed"] >= 3
     assert results["floors"]["int8"]["tops"] > 0 and results["floors"]["memory"]["gbs"] > 0
     start = time.monotonic()
@@ -71,7 +76,7 @@ def test_steps_that_fail_hang_or_say_nonsense_leave_the_others_alone(tmp_path: P
         Step("crash", ("-c", "import os; os.kill(os.getpid(), 11)"), 20, json.loads),
         Step("hang", ("-c", "import time; print('x', flush=True); time.sleep(60)"), 0.5, json.loads),
         Step("nonsense", ("-c", "print('not json')"), 20, json.loads),
-        Step("good", ("-c", "print('[1, 2]')"), 20, json.loads),
+        Step("good", ("-c", "print('a library says something')\nprint('[1, 2]')"), 20, told),
         Step("idle", ("-c", "print('[]')"), 20, json.loads, needs="crash"),
     ]
     run_steps(steps, Evidence(path), time.monotonic() + 60, said.append)

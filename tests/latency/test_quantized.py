@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from edge.backends.tensorrt.kernels import predict_kernels
 from edge.graph.model import Model
 from edge.latency.estimate import Peaks, estimate, target_peaks
 from edge.latency.quantized import estimate_quantized
@@ -71,3 +72,18 @@ def test_a_tensor_that_a_float_layer_reads_is_written_in_full(discs: tuple[Model
     assert rows["second/Conv"].bytes == 8 * PLANE + 2 * 8 * PLANE + 8 * 8 * 9
     assert rows["head/Conv"].precision == "fp16"
     assert rows["head/Conv"].bytes == 2 * (8 * PLANE + 8 + PLANE)
+
+
+def test_what_a_known_kernel_does_not_hold_is_a_pass_of_its_own(discs: tuple[Model, Model, Model]) -> None:
+    """As TensorRT for RTX does it: INT8 sums are written in 32 bits, and scaled, activated and rounded apart."""
+    kernels = predict_kernels(discs[1])
+    rows = {row.name: row for row in estimate_quantized(discs[1], "fp16", NARROW, kernels)}
+    assert kernels["first/Conv"].fused and not kernels["second/Conv"].fused
+    assert rows["first/Conv"].bytes == 2 * (3 * PLANE + 3 * 8 * 9 + 8 + 8 * PLANE)  # its ReLU inside
+    assert rows["second/Conv"].bytes == 8 * PLANE + 8 * 8 * 9 + 4 * 8 * PLANE
+    rounding = sorted(row.bytes for row in rows.values() if row.op == "QuantizeLinear")
+    assert rounding == [8 * PLANE * (2 + 1)]  # of what the float convolution wrote
+    assert [row.bytes for row in rows.values() if row.op == "Relu"] == [8 * PLANE * (4 + 1)]
+    assert rows["head/Conv"].bytes == 8 * PLANE + 8 + 4 * PLANE + (4 + 2) * PLANE
+    alone = sum(row.bytes for row in estimate_quantized(discs[1], "fp16", NARROW))
+    assert sum(row.bytes for row in rows.values()) > 1.5 * alone

@@ -33,10 +33,11 @@ _POINTWISE = frozenset(
 )
 _GENERATED = frozenset(
     (
-        *("QuantizeLinear", "Resize", "Concat", "GlobalAveragePool", "ReduceMean", "ReduceMax", "ReduceSum", "Softmax"),
+        *("QuantizeLinear", "Resize", "GlobalAveragePool", "ReduceMean", "ReduceMax", "ReduceSum", "Softmax"),
         *("Transpose", "Reshape", "Slice", "Split"),
     )
 )
+_LONGEST = 6  # steps until the branches of an activation written out meet again
 _QUANTIZE, _DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 
 
@@ -116,24 +117,43 @@ class _Wiring:
         if self._is_grouped(conv):
             return []
         chain = self._chain(conv)
-        last = chain[-1] if chain else conv
-        generated = any(
-            reader.op_type in _GENERATED or self._spreads(reader, last.output[0])
-            for reader in self._readers.get(last.output[0], ())
-        )
-        kept = chain[: _own(chain)] if generated else chain
+        last = (chain[-1] if chain else conv).output[0]
+        kept = chain[: self._own(conv, chain)] if self._is_generated_after(last) else chain
         return [node.name for node in kept if node.op_type != "Cast"]
 
     def _chain(self, conv: onnx.NodeProto) -> list[onnx.NodeProto]:
-        """Pointwise layers after a node, each the only reader of the one before."""
+        """Pointwise layers after a node that together read what it makes, and leave one tensor for others."""
         chain: list[onnx.NodeProto] = []
         name = conv.output[0]
-        while name not in self._outputs and len(readers := self._readers.get(name, [])) == 1:
-            if readers[0].op_type not in _POINTWISE or self._spreads(readers[0], name):
-                break
-            chain.append(readers[0])
-            name = readers[0].output[0]
+        while found := self._joined(name):
+            more, name = found
+            chain += more
         return chain
+
+    def _joined(self, name: str) -> tuple[list[onnx.NodeProto], str] | None:
+        """The next pointwise layers after a tensor, up to where all branches of it meet again (Swish, for one)."""
+        region: list[onnx.NodeProto] = []
+        open_ends = [name]
+        for _ in range(_LONGEST):
+            for end in open_ends:
+                readers = self._readers.get(end, [])
+                if not readers or end in self._outputs or any(not self._joins(node, end) for node in readers):
+                    return None
+                region += [node for node in readers if node not in region]
+            made = [node.output[0] for node in region]
+            open_ends = [
+                n
+                for n in made
+                if any(reader not in region for reader in self._readers.get(n, []))
+                or n in self._outputs
+                or not self._readers.get(n)
+            ]
+            if len(open_ends) == 1:
+                return region, open_ends[0]
+        return None
+
+    def _joins(self, node: onnx.NodeProto, name: str) -> bool:
+        return node.op_type in _POINTWISE and not self._spreads(node, name)
 
     def _spreads(self, node: onnx.NodeProto, name: str) -> bool:
         """Whether a pointwise layer makes a larger tensor of this one: its kernel is another."""
@@ -145,8 +165,22 @@ class _Wiring:
         groups = next((attribute.i for attribute in conv.attribute if attribute.name == "group"), 1)
         return groups > 1 and self._shapes.get(conv.input[0], (0, groups))[1] != groups
 
+    def _own(self, conv: onnx.NodeProto, chain: Sequence[onnx.NodeProto]) -> int:
+        """How many of the layers after a convolution are switches of its own kernel."""
+        count, name = 0, conv.output[0]
+        for kinds in (("Add",), _OWN):
+            if count < len(chain) and chain[count].op_type in kinds and len(self._readers[name]) == 1:
+                name = chain[count].output[0]
+                count += 1
+        return count
 
-def _own(chain: Sequence[onnx.NodeProto]) -> int:
-    """How many of the layers after a convolution are switches of its own kernel."""
-    added = int(bool(chain) and chain[0].op_type == "Add")
-    return added + int(len(chain) > added and chain[added].op_type in _OWN)
+    def _is_generated_after(self, name: str) -> bool:
+        """Whether TensorRT generates a kernel that reads the tensor: one that takes in pointwise layers before it."""
+        return any(
+            self._rounds(node.output[0]) if node.op_type == "Concat"  # written in place; rounded branch by branch
+            else node.op_type in _GENERATED or self._spreads(node, name)
+            for node in self._readers.get(name, [])
+        )  # fmt: skip
+
+    def _rounds(self, name: str) -> bool:
+        return any(node.op_type == _QUANTIZE for node in self._readers.get(name, []))

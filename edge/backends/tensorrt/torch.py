@@ -164,8 +164,13 @@ def compile_module(network: nn.Module, model: Model, rest: str, pair: Pair) -> b
     example = (torch.zeros(shape, device="cuda"),)
     program = torch.export.export(wrapped.cuda().eval(), example)
     convert: Any = torch_tensorrt.dynamo.convert_exported_program_to_serialized_trt_engine
-    options = {} if pair.typed else {"use_explicit_typing": True}
-    return bytes(convert(program, arg_inputs=example, **options))
+    return bytes(convert(program, arg_inputs=example, **typing_options(pair.release)))
+
+
+def typing_options(release: str) -> dict[str, bool]:
+    """What tells a release to take precision from the module's own types, as newer ones do by themselves."""
+    typed = next((pair.typed for pair in PAIRS if _is(release, pair.release)), True)
+    return {} if typed else {"use_explicit_typing": True}
 
 
 def _cast(network: nn.Module) -> nn.Module:

@@ -17,8 +17,11 @@ const std::vector<Backend>& compiled_backends() {
 #if SEGEDGE_WITH_OPENVINO
       {"openvino", open_openvino},
 #endif
-#if SEGEDGE_WITH_TENSORRT
+#if SEGEDGE_WITH_TENSORRT && SEGEDGE_TENSORRT_RTX
+      {"tensorrt_rtx", open_tensorrt},
+#elif SEGEDGE_WITH_TENSORRT
       {"tensorrt", open_tensorrt},
+      {"torch_tensorrt", open_tensorrt},  // it leaves plans of TensorRT
 #endif
   };
   return table;

@@ -1,7 +1,9 @@
 // TensorRT 8.5 to 11 through its runtime alone: deserialize, name the buffers, enqueueV3. Only calls that all of those
-// versions have are used, so one source serves every JetPack.
+// versions have are used, so one source serves every JetPack, and TensorRT for RTX.
 #include <NvInfer.h>
+#if !SEGEDGE_TENSORRT_RTX
 #include <NvInferPlugin.h>
+#endif
 #include <cuda_runtime_api.h>
 
 #include <array>
@@ -15,6 +17,8 @@
 
 namespace segedge {
 namespace {
+
+constexpr const char* title = SEGEDGE_TENSORRT_RTX ? "TensorRT for RTX" : "TensorRT";
 
 void require_cuda(cudaError_t status, const std::string& what) {
   if (status != cudaSuccess) fail_machine(what + ": CUDA says " + cudaGetErrorString(status) + "; check the device and its driver");
@@ -107,13 +111,15 @@ class TensorRt final : public Network {
     int devices = 0;
     require_cuda(cudaGetDeviceCount(&devices), "NVIDIA GPU");
     if (devices == 0) fail_machine("no NVIDIA GPU here; run the engine on its device");
+#if !SEGEDGE_TENSORRT_RTX
     initLibNvInferPlugins(&logger_, "");  // 8.5 normalises instances by a plugin
+#endif
     runtime_.reset(nvinfer1::createInferRuntime(logger_));
-    if (!runtime_) fail_machine("TensorRT gives no runtime (" + logger_.last() + "); check its installation");
+    if (!runtime_) fail_machine(std::string(title) + " gives no runtime (" + logger_.last() + "); check its installation");
     const std::string plan = read_plan(where_);
     engine_.reset(runtime_->deserializeCudaEngine(plan.data(), plan.size()));
     if (!engine_) {
-      fail_machine(where_ + ": TensorRT " + version() + " does not take it (" + logger_.last() +
+      fail_machine(where_ + ": " + title + " " + version() + " does not take it (" + logger_.last() +
                    "); plans belong to one version and one kind of GPU, build the engine here");
     }
     context_.reset(engine_->createExecutionContext());
@@ -139,7 +145,7 @@ class TensorRt final : public Network {
   }
 
   Conditions conditions() const override {
-    return {{"tensorrt", "\"" + version() + "\""},
+    return {{SEGEDGE_TENSORRT_RTX ? "tensorrt_rtx" : "tensorrt", "\"" + version() + "\""},
             {"cuda_graph", graph_.ready() ? "true" : "false"},
             {"streams", "1"},
             {"transfers", "true"},
@@ -196,7 +202,7 @@ class TensorRt final : public Network {
   }
 
   void enqueue() {
-    if (!try_enqueue()) fail_machine(where_ + ": TensorRT failed to run it (" + logger_.last() + ")");
+    if (!try_enqueue()) fail_machine(where_ + ": " + title + " failed to run it (" + logger_.last() + ")");
     require_cuda(cudaStreamSynchronize(stream_->get()), where_);
   }
 

@@ -12,31 +12,11 @@ import pytest
 
 from edge.backends.tensorrt.torch import PAIRS
 from tests.fixtures.bundle_example import picture_set
+from tests.fixtures.small_folder import small_folder
 from tests.fixtures.tensorrt.install import write_site
 from tests.fixtures.tensorrt.torch_double import convert
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
-
-_NETWORK = """
-from torch import nn
-
-
-def build():
-    return nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 1, 1))
-"""
-_MODEL = """
-[model]
-name = "small"
-checkpoint = "weights.safetensors"
-
-[task]
-size = [32, 32]
-classes = ["nucleus"]
-
-[checkpoints.dsb]
-file = "weights.safetensors"
-data = "made up"
-"""
 
 
 @pytest.mark.slow
@@ -48,7 +28,7 @@ def test_a_module_folder_becomes_an_engine(precision: str, tmp_path: Path) -> No
     if pair is None or pair.tensorrt != "11.0":
         pytest.skip(f"the double has no TensorRT for PyTorch {torch.__version__}")
     environment = write_site(tmp_path / "site", "11.0.0.114", "8.6", torch_tensorrt=f"{pair.release}.0")
-    model, data = _model_folder(tmp_path / "small"), picture_set(tmp_path / "set")
+    model, data = small_folder(tmp_path / "small"), picture_set(tmp_path / "set")
     words = ["build", model, "--data", data, "--target", "gpu", "--backend", "torch-tensorrt", "--precision", precision]
     line = [sys.executable, "-m", "edge.cli.app", *map(str, words), "--out", str(tmp_path / "engine"), "--json"]
     built = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
@@ -90,17 +70,3 @@ def test_releases_that_are_not_typed_by_default_are_told(monkeypatch: pytest.Mon
     for pair in PAIRS:
         compile_module(torch.nn.Conv2d(3, 1, 1), tiny_unet(), "fp16", pair)
     assert [bool(options) for options in told] == [not pair.typed for pair in PAIRS]
-
-
-def _model_folder(folder: Path) -> Path:
-    import torch
-    from safetensors.torch import save_file
-
-    folder.mkdir()
-    (folder / "network.py").write_text(_NETWORK)
-    (folder / "model.toml").write_text(_MODEL)
-    torch.manual_seed(0)
-    namespace: dict = {}
-    exec(_NETWORK, namespace)
-    save_file(namespace["build"]().state_dict(), str(folder / "weights.safetensors"))
-    return folder
