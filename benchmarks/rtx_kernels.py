@@ -30,13 +30,17 @@ from edge.loading import load_model
 from edge.quantization.calibrate import calibrate
 from edge.quantization.graph import quantizable
 from edge.quantization.half_range import watched
+from edge.search.dialect import TensorRtDialect
+from edge.search.open_bench import tensorrt_version
+from edge.search.plain_candidates import plain_candidates
 from edge.targets.target import find_target
-from tests.fixtures.networks import NAMES, inputs, network, tensorrt_candidates
+from tests.fixtures.networks import NAMES, inputs, network
 from tests.fixtures.zoo import ZOO
 
 SCHEMA = "edge.rtx_kernels/1"
 TARGET, CAPABILITY = "rtx-ampere", "SM86"
-PRECISIONS = ("fp32", "fp16", "int8", "int8-fp16")
+QUANTIZED = ("int8", "int8-fp16")
+PRECISIONS = ("fp32", "fp16", *QUANTIZED)
 BAR = 0.98
 FOUND_ON = (*(f"zoo/{name}" for name in ZOO), "models/unet", "models/litenext", "models/lanet")
 """Networks on whose plans the rules were found."""
@@ -51,7 +55,7 @@ def main() -> None:
     for name, make in networks().items():
         print(name, file=sys.stderr, flush=True)
         folder = arguments.runs / name.replace("/", "-")
-        if not all((folder / f"{precision}.onnx").is_file() for precision in PRECISIONS):
+        if not all(_is_known(folder, precision) for precision in PRECISIONS):
             build(make(), folder)
         rows[name] = {precision: compared(folder, precision) for precision in PRECISIONS}
         table = {"schema": SCHEMA, "target": TARGET, "compiler": str(import_rtx().__version__), "networks": rows}
@@ -82,7 +86,12 @@ def build(model: Model, folder: Path) -> None:
     fused = fuse(model, None, images).model
     ranges = calibrate(fused, images, [*quantizable(fused), *watched(fused)])
     folder.mkdir(parents=True, exist_ok=True)
-    for candidate in tensorrt_candidates(fused, ranges, find_target(TARGET)):
+    dialect = TensorRtDialect(tensorrt_version(find_target(TARGET), None))
+    found = plain_candidates(dialect, lambda _: None, fused, ranges, ("fp32", "fp16", "int8"))
+    for refusal in found.refusals:
+        for name in QUANTIZED if refusal.name == "int8" else (refusal.name,):
+            (folder / f"{name}.txt").write_text(refusal.reason)
+    for candidate in found.candidates:
         try:
             plan = compile_plan(import_rtx(), RTX, candidate, (CAPABILITY,)).plan
             (folder / f"{candidate.name}.plan").write_bytes(plan)
@@ -91,11 +100,16 @@ def build(model: Model, folder: Path) -> None:
         candidate.model.save(folder / f"{candidate.name}.onnx")
 
 
+def _is_known(folder: Path, precision: str) -> bool:
+    return any((folder / f"{precision}.{kind}").is_file() for kind in ("plan", "txt"))
+
+
 def compared(folder: Path, precision: str) -> dict[str, Any]:
     """One plan against the prediction."""
-    plan, model = folder / f"{precision}.plan", read_model(folder / f"{precision}.onnx")
+    plan = folder / f"{precision}.plan"
     if not plan.is_file():
         return {"convolutions": 0, "agreeing": 0, "refused": (folder / f"{precision}.txt").read_text()[:300]}
+    model = read_model(folder / f"{precision}.onnx")
     predicted, found = predict_kernels(model), built_kernels(rtx_layers(plan.read_bytes()), model)
     differing = {
         name: {"predicted": _told(predicted[name]), "built": _told(kernel)}

@@ -23,6 +23,7 @@ from edge.graph.model import Model
 
 CONVOLUTIONS = ("Conv", "ConvTranspose")
 _OWN = ("Relu", "Sigmoid", "Tanh")  # a convolution's kernel has a switch for each
+_PRECISIONS: Mapping[int, str] = {TensorProto.FLOAT16: FP16, TensorProto.FLOAT: FP32}
 _PRODUCTS = ("conv", "deconv", "matmul")
 _POINTWISE = frozenset(
     (
@@ -106,11 +107,8 @@ class _Wiring:
         makers = [self._makers.get(name) for name in conv.input[:2]]
         if all(maker is not None and maker.op_type == _DEQUANTIZE for maker in makers):
             return INT8
-        kind = self._type(conv.input[1]) or self._type(conv.input[0])
-        return {TensorProto.FLOAT16: FP16, TensorProto.FLOAT: FP32}.get(kind, UNKNOWN)
-
-    def _type(self, name: str) -> int:
-        return self._types.get(name, 0)
+        computed = TensorProto.FLOAT16 if TensorProto.FLOAT16 in self._types.values() else TensorProto.FLOAT
+        return _PRECISIONS.get(self._types.get(conv.input[1], computed), UNKNOWN)
 
     def _taken(self, conv: onnx.NodeProto) -> list[str]:
         """Pointwise layers that run inside a float convolution's kernel."""
