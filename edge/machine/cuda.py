@@ -223,12 +223,18 @@ class CudaRuntime(Cuda):
     def capture(self, stream: int, work: Callable[[], None]) -> int | None:
         self._call("cudaStreamBeginCapture", ctypes.c_void_p(stream), ctypes.c_int(_CAPTURE_THREAD_LOCAL))
         graph = ctypes.c_void_p()
+        worked = False
         try:
             work()
+            worked = True
+        except MachineError:  # TensorRT refuses to be captured: some layer waits for the device
+            pass
         finally:
             status = self._library.cudaStreamEndCapture(ctypes.c_void_p(stream), ctypes.byref(graph))
-        if status or not graph.value:  # something in it cannot be captured: run without a graph
+        if not worked or status or not graph.value:  # something in it cannot be captured: run without a graph
             self._library.cudaGetLastError()
+            if graph.value:
+                self._call("cudaGraphDestroy", graph)
             return None
         try:
             runnable = ctypes.c_void_p()

@@ -70,23 +70,32 @@ def installed(package: str) -> bool:
 
 
 def find_gpu() -> Gpu | None:
-    """The first NVIDIA GPU, as ``nvidia-smi`` or else the CUDA runtime says."""
-    return _from_smi() or _from_cuda()
+    """The NVIDIA GPU that CUDA takes, as ``nvidia-smi`` describes it, or else the CUDA runtime.
+
+    Where there are several, the two count them in different orders: the tool by bus, CUDA the fastest first.
+    """
+    listed = _from_smi()
+    if len(listed) == 1:
+        return listed[0]
+    taken = _from_cuda()
+    return next((gpu for gpu in listed if taken is not None and gpu.sm == taken.sm), taken)
 
 
-def _from_smi() -> Gpu | None:
+def _from_smi() -> list[Gpu]:
     tool = shutil.which("nvidia-smi")
     if tool is None:
-        return None
-    command = [tool, f"--query-gpu={','.join(_QUERY)}", "--format=csv,noheader,nounits", "--id=0"]
+        return []
+    command = [tool, f"--query-gpu={','.join(_QUERY)}", "--format=csv,noheader,nounits"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired):
-        return None
-    values = [value.strip() for value in done.stdout.partition("\n")[0].split(",")]
-    if done.returncode != 0 or len(values) != len(_QUERY) or not values[1].replace(".", "").isdigit():
-        return None
-    return Gpu(values[0], values[1], int(values[2]) if values[2].isdigit() else None)
+        return []
+    rows = [[value.strip() for value in line.split(",")] for line in done.stdout.splitlines()]
+    return [
+        Gpu(row[0], row[1], int(row[2]) if row[2].isdigit() else None)
+        for row in (rows if done.returncode == 0 else [])
+        if len(row) == len(_QUERY) and row[1].replace(".", "").isdigit()
+    ]
 
 
 def _from_cuda() -> Gpu | None:

@@ -108,3 +108,18 @@ def test_the_newest_runtime_that_the_driver_serves_is_taken(tmp_path, monkeypatc
 
 def _absent(name):
     raise OSError(name)
+
+
+def test_work_that_refuses_to_be_captured_is_run_without_a_graph(library):
+    cuda = CudaRuntime(library)
+    stream = cuda.stream()
+
+    def refuse() -> None:
+        raise MachineError("operation not permitted when stream is capturing")
+
+    assert cuda.capture(stream, refuse) is None
+    cuda.synchronize(stream)  # and the stream goes on
+    assert cuda.capture(stream, lambda: None) is not None
+    with pytest.raises(KeyError):
+        cuda.capture(stream, lambda: {}["a bug of ours"])
+    cuda.free_stream(stream)

@@ -76,6 +76,9 @@ def test_nvidia_smi_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     assert find_gpu() == Gpu("NVIDIA RTX A6000", "8.6", 49140)
+    tool.write_text("#!/bin/sh\nprintf 'NVIDIA T400, 7.5, 2048\\nNVIDIA RTX A6000, 8.6, 49140\\n'\n")
+    monkeypatch.setattr(machine, "_from_cuda", lambda: Gpu("NVIDIA GPU", "8.6"))
+    assert find_gpu() == Gpu("NVIDIA RTX A6000", "8.6", 49140)  # not the first on the bus: the one that CUDA takes
     tool.write_text("#!/bin/sh\necho 'NVIDIA-SMI has failed because it could not communicate'\nexit 9\n")
     monkeypatch.setattr(machine, "_from_cuda", lambda: None)
     assert find_gpu() is None

@@ -69,7 +69,7 @@ def build_plan(
     unheld = _hold_to_float(trt, network, settings.wide)
     cache = None
     if settings.timing_cache:
-        cache = config.create_timing_cache(timing_cache)
+        cache = config.create_timing_cache(timing_cache) or config.create_timing_cache(b"")  # none of a damaged one
         config.set_timing_cache(cache, False)
     start = time.perf_counter()
     plan = builder.build_serialized_network(network, config)

@@ -58,9 +58,7 @@ class TensorRtRunner:
         self._trt, self._cuda = trt, cuda
         self._log = make_logger(trt)
         self._runtime, self._engine = _load(trt, plan, self._log)
-        self._context = self._engine.create_execution_context()
-        if self._context is None:
-            raise MachineError("this GPU has not enough memory for the engine: " + self._log.last())
+        self._context = self._new_context()
         self._closed = False
         self._graph: int | None = None
         self._stream = cuda.stream()
@@ -146,7 +144,7 @@ class TensorRtRunner:
 
     def layer_times(self) -> list[tuple[str, float]]:
         """Median milliseconds of each layer, in order. Profiling slows every layer, so this takes a context apart."""
-        trt, context = self._trt, self._engine.create_execution_context()
+        trt, context = self._trt, self._new_context()
         times: dict[str, list[float]] = {}
 
         class Profiler(trt.IProfiler):  # type: ignore[misc,name-defined]
@@ -162,7 +160,8 @@ class TensorRtRunner:
         for run in range(_UNPROFILED_RUNS + _PROFILED_RUNS):
             if run == _UNPROFILED_RUNS:
                 times.clear()
-            context.execute_async_v3(self._stream)
+            if not context.execute_async_v3(self._stream):
+                raise MachineError("TensorRT could not profile the engine: " + self._log.last())
             self._cuda.synchronize(self._stream)
         return [(name, float(np.median(found))) for name, found in times.items()]
 
@@ -181,6 +180,14 @@ class TensorRtRunner:
             cuda.free_event(event)
         cuda.free_stream(self._stream)
         del self._context, self._engine, self._runtime  # in this order: each needs the next
+
+    def _new_context(self) -> Any:
+        context = self._engine.create_execution_context()
+        if context is None:
+            raise MachineError("this GPU has not enough memory for the engine: " + self._log.last())
+        # Plans are built with detail for the inspector, and marking each layer for a profiler then slows every launch.
+        context.nvtx_verbosity = self._trt.ProfilingVerbosity.NONE
+        return context
 
     def _bind(self) -> None:
         trt, engine = self._trt, self._engine

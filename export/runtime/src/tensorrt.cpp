@@ -124,6 +124,8 @@ class TensorRt final : public Network {
     }
     context_.reset(engine_->createExecutionContext());
     if (!context_) fail_machine(where_ + ": no execution context (" + logger_.last() + "); free some device memory");
+    // Plans are built with detail for the inspector; marking each layer for a profiler would slow every launch.
+    context_->setNvtxVerbosity(nvinfer1::ProfilingVerbosity::kNONE);
     stream_ = std::make_unique<Stream>();
     bind(info.task.output_name);
     enqueue();  // the first run allocates and chooses; recording is allowed only after it
