@@ -1,7 +1,7 @@
 """Hold the predicted kernels of convolutions against the plans that TensorRT for RTX builds, without a GPU.
 
 ``nice -n 10 python -m benchmarks.rtx_kernels --runs /tmp/rtx-kernels`` builds small networks (the five of ``models/``,
-those of ``tests/fixtures/zoo.py``, and MONAI's where it is installed) in FP32, FP16, INT8 and INT8 over FP16 for an RTX
+those of ``tests/fixtures``, and MONAI's where it is installed) in FP32, FP16, INT8 and INT8 over FP16 for an RTX
 GPU, and asks of every convolution: is its product in the precision predicted, and are the other layers in its kernel
 those predicted? Plans lie in ``--runs``, so that an interrupted run goes on where it stopped. Writes JSON, and the
 table as Markdown beside it. The rules were found on the networks marked so; the others had no part in them.
@@ -34,6 +34,8 @@ from edge.search.dialect import TensorRtDialect
 from edge.search.open_bench import tensorrt_version
 from edge.search.plain_candidates import plain_candidates
 from edge.targets.target import find_target
+from tests.fixtures.bundle_example import tiny_unet
+from tests.fixtures.discs import disc_network, loud_disc_network
 from tests.fixtures.networks import NAMES, inputs, network
 from tests.fixtures.zoo import ZOO
 
@@ -42,7 +44,7 @@ TARGET, CAPABILITY = "rtx-ampere", "SM86"
 QUANTIZED = ("int8", "int8-fp16")
 PRECISIONS = ("fp32", "fp16", *QUANTIZED)
 BAR = 0.98
-FOUND_ON = (*(f"zoo/{name}" for name in ZOO), "models/unet", "models/litenext", "models/lanet")
+FOUND_ON = (*(f"zoo/{name}" for name in ZOO), *(f"models/{name}" for name in NAMES), "monai/AttentionUnet")
 """Networks on whose plans the rules were found."""
 
 
@@ -50,9 +52,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/rtx_kernels.json"))
     parser.add_argument("--runs", type=Path, default=Path("out/rtx-kernels"), help="plans and graphs go here")
+    parser.add_argument("names", nargs="*", help="of networks; default all")
     arguments = parser.parse_args()
     rows: dict[str, Any] = dict(read_json(arguments.out)["networks"]) if arguments.out.is_file() else {}
     for name, make in networks().items():
+        if arguments.names and name not in arguments.names:
+            continue
         print(name, file=sys.stderr, flush=True)
         folder = arguments.runs / name.replace("/", "-")
         if not all(_is_known(folder, precision) for precision in PRECISIONS):
@@ -70,6 +75,7 @@ def networks() -> dict[str, Callable[[], Model]]:
     """Name to what makes the float model."""
     made: dict[str, Callable[[], Model]] = {f"zoo/{name}": lambda build=build: build(32) for name, build in ZOO.items()}  # type: ignore[misc]
     made |= {f"models/{name}": lambda name=name: network(name) for name in NAMES}  # type: ignore[misc]
+    made |= {"fixtures/discs": disc_network, "fixtures/loud-discs": loud_disc_network, "fixtures/tiny-unet": tiny_unet}
     if find_spec("monai") is not None:
         others = [one for one in NETWORKS if one.name.startswith("monai/")]
         made |= {one.name: lambda one=one: _third_party(one) for one in others}  # type: ignore[misc]

@@ -5,6 +5,7 @@ Rules found in the plans of TensorRT for RTX 1.7 (``benchmarks/rtx_kernels.py`` 
 * An INT8 convolution's kernel holds the product alone. It writes 32-bit floats, whatever the graph says, and another
   kernel adds the bias, applies the activation and rounds: Q/DQ round a convolution takes its activation out of it.
 * A float convolution takes in the activation that alone reads it, or the addition of a skip and the activation after.
+  Of two convolutions that are added one takes the addition in; which, the graph does not tell, and both are said to.
 * Other pointwise layers join it too, unless a kernel that TensorRT generates anyway follows them: one that rounds,
   resizes, reduces or concatenates takes them in.
 """
@@ -77,7 +78,9 @@ def built_kernels(layers: Sequence[PlanLayer], model: Model) -> Mapping[str, Con
     for node in model.proto.graph.node:
         if node.op_type not in CONVOLUTIONS:
             continue
-        own = [layer for layer in layers if layer.op in _PRODUCTS and node.name in layer.nodes]
+        telling = [layer for layer in layers if node.name in layer.nodes]
+        # A small convolution may be computed by a pointwise kernel: then that is its kernel.
+        own = [layer for layer in telling if layer.op in _PRODUCTS] or telling
         precisions = {layer.precision for layer in own}
         inside = {name for layer in own for name in layer.kernel}
         fused = frozenset(name for name in inside if operators.get(name) in _POINTWISE - {"Cast"})
@@ -116,7 +119,11 @@ class _Wiring:
             return []
         chain = self._chain(conv)
         last = (chain[-1] if chain else conv).output[0]
-        kept = chain[: self._own(conv, chain)] if self._is_generated_after(last) else chain
+        own = chain[: self._own(conv, chain)]
+        after = chain[len(own)] if len(own) < len(chain) else None
+        # Behind an activation that is a switch, constants may scale and shift; what is computed elsewhere stays out.
+        closed = bool(own) and own[-1].op_type in _OWN and after is not None and self._meets(after)
+        kept = own if closed or self._is_generated_after(last) else chain
         return [node.name for node in kept if node.op_type != "Cast"]
 
     def _chain(self, conv: onnx.NodeProto) -> list[onnx.NodeProto]:
@@ -152,6 +159,10 @@ class _Wiring:
 
     def _joins(self, node: onnx.NodeProto, name: str) -> bool:
         return node.op_type in _POINTWISE and not self._spreads(node, name)
+
+    def _meets(self, node: onnx.NodeProto) -> bool:
+        """Whether a layer has more than one computed operand."""
+        return sum(name in self._makers for name in node.input) > 1
 
     def _spreads(self, node: onnx.NodeProto, name: str) -> bool:
         """Whether a pointwise layer makes a larger tensor of this one: its kernel is another."""
