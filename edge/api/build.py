@@ -70,7 +70,6 @@ def build(
     from edge.api.command import command_line
     from edge.api.given import as_data, as_optional_path, as_task
     from edge.pipeline.build import build_single, parse_precision
-    from edge.pipeline.effort import DEFAULT, EFFORTS
     from edge.pipeline.session import Request
 
     request = Request(
@@ -83,7 +82,7 @@ def build(
         jetpack=jetpack,
         precisions=parse_precision(precision),
         gate="none",
-        budget_seconds=EFFORTS[DEFAULT].budget_seconds if budget is None else budget,
+        budget_seconds=budget,
         out=as_optional_path("out", out),
         calibration_images=calibration_images,
         allow_small=True,
