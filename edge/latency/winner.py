@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 TOLERANCE = 0.01
 RULE = "then the higher Dice retained, the higher agreement, and the smaller engine decide, in that order"
-MOST_STRETCHES = 2
-"""Further interleaved runs of those that tie."""
 
 _DIGITS = 4  # of scores: what lies beyond is the luck of single pixels
 
@@ -93,7 +91,7 @@ def standing(contenders: Sequence[Contender]) -> Standing:
 
 
 def settled(contenders: Sequence[Contender], again: Again) -> Standing:
-    """Compare engines round by round; while a tie can still be decided, take further rounds of those that tie.
+    """Compare engines round by round; where a tie can still be decided, take one more run of those that tie.
 
     Args:
         contenders: at least one; those with fewer blocks than another were shown slower before and do not count.
@@ -102,13 +100,11 @@ def settled(contenders: Sequence[Contender], again: Again) -> Standing:
     last = max(len(one.blocks) for one in contenders)  # who has fewer was shown slower and left the race
     known = {one.name: one for one in contenders if len(one.blocks) == last}
     found = standing(list(known.values()))
-    for _ in range(MOST_STRETCHES):
-        if len(found.undecided) < 2:
-            break
-        more = again(found.tied)
-        known.update({n: replace(known[n], blocks=(*known[n].blocks, *more[n])) for n in found.tied if n in more})
-        found = standing([known[name] for name in found.tied if name in more] or [known[found.winner]])
-    return found
+    if len(found.undecided) < 2:
+        return found
+    more = again(found.tied)
+    longer = [replace(known[n], blocks=(*known[n].blocks, *more[n])) for n in found.tied if n in more]
+    return standing(longer or [known[found.winner]])
 
 
 def _against_fastest(contenders: Sequence[Contender]) -> dict[str, Ratio]:

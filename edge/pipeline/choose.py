@@ -1,4 +1,4 @@
-"""Choose among the engines that pass; while a tie can still be decided, time those that tie once more."""
+"""Choose among the engines that pass; where a tie can still be decided, time those that tie once more."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def choose(
         passing: engines that pass and were timed.
         bench: times again.
         inputs: as they were timed on.
-        effort: of each further run.
+        effort: of the further run.
         clock: told of it.
 
     Returns:

@@ -20,7 +20,7 @@ from edge.graph.model import Model
 from edge.latency.sweep import Throughput
 from edge.pipeline.choose import Passing, choose
 from edge.pipeline.estimates import estimator
-from edge.pipeline.measure import QUANTIZED, MeasuredEngine, look_into, race, shown_images, tie_effort
+from edge.pipeline.measure import QUANTIZED, MeasuredEngine, look_into, race, shown_images, timing_effort
 from edge.pipeline.progress import Progress
 from edge.pipeline.report_rows import assemble, engine_row, refused_row
 from edge.pipeline.session import Job, Request, prepare
@@ -182,7 +182,7 @@ def _choose(job: Job, engines: Sequence[MeasuredEngine]) -> tuple[str | None, st
         for one in engines
         if one.passed and one.latency is not None
     ]
-    return choose(passing, job.bench, shown_images(job)[1], tie_effort(job), job.clock)
+    return choose(passing, job.bench, shown_images(job)[1], timing_effort(job), job.clock)
 
 
 def _rows(

@@ -71,7 +71,8 @@ def race(job: Job, checked: Checks) -> list[MeasuredEngine]:
     passing = [one for one in engines if one.passed]
     everybody = job.request.explain or not passing
     racing = [one for one in engines if everybody or one.passed or one.engine.precision == _BASELINE]
-    effort = tie_effort(job) if not everybody else replace(tie_effort(job), undecided_seconds=None)
+    effort = timing_effort(job)
+    effort = effort if everybody else replace(effort, undecided_seconds=_UNDECIDED * effort.seconds)
     with job.clock.stage("profile", timed_seconds(effort.seconds, len(racing))) as advance:
         inputs = shown_images(job)[1]
         rows = job.bench.times([one.candidate for one in racing], inputs, effort, advance=advance) if racing else None
@@ -106,9 +107,9 @@ def look_into(job: Job, engines: Sequence[MeasuredEngine], chosen: str | None, f
     return [found.get(one.engine.name, one) for one in engines]
 
 
-def tie_effort(job: Job) -> Effort:
-    """How long engines are timed, and how long those that tie."""
-    return Effort(job.request.latency_seconds, _MIN_RUNS, _UNDECIDED * job.request.latency_seconds)
+def timing_effort(job: Job) -> Effort:
+    """How long engines are timed, each as long as the others."""
+    return Effort(job.request.latency_seconds, _MIN_RUNS)
 
 
 def shown_images(job: Job) -> tuple[tuple[Pixels, ...], list[Array]]:

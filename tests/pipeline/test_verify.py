@@ -37,9 +37,6 @@ def home(tmp_path_factory):
     """A home folder of the tests' own: a board's key lies there."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
-        patch.setattr(
-            "edge.latency.winner.MOST_STRETCHES", 1
-        )  # ties of a tiny network are many, and each takes seconds
         yield
 
 
