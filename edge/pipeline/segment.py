@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,7 @@ def segment_with_engine(
     with ExitStack() as stack:
         runner = stack.enter_context(closing(find_backend(opened.backend).load(opened, threads)))
         route = None
-        if len(images) >= MANY_IMAGES and opened.task.fit != "tile" and all(map(always_one, images)):
+        if len(images) >= MANY_IMAGES and opened.task.fit != "tile" and all(map(_is_one_picture, images)):
             shown = [opened.task.resized(read_image(path)) for path in images[:PROOF_IMAGES]]
             inside = in_engine(opened, runner, shown, threads)
             progress.detail(f"task inside the engine: {inside.reason or f'same masks on {inside.images} images, used'}")
@@ -112,7 +112,7 @@ def segment_images(
     for note in dict.fromkeys(note for case in cases if case.volume for note in case.notes):
         say(note)
     targets = [_targets(case, task, out, form) for case in cases]
-    _require_places(images, targets)
+    _require_places(cases, targets)
     with ExitStack() as stack:  # masks appear together or, where an image does not decode, not at all
         for case, paths in zip(cases, targets, strict=True):
             values = _segment(case, runner, task, route)
@@ -122,14 +122,29 @@ def segment_images(
     return [path for paths in targets for path in paths]
 
 
+def _is_one_picture(path: Path) -> bool:
+    return always_one(path) and len(_files(path)) == 1
+
+
+def _files(path: Path) -> tuple[Path, ...]:
+    """Of an image: several where there is ``;`` between their names."""
+    return (path,) if ";" not in str(path) or path.exists() else tuple(Path(p.strip()) for p in str(path).split(";"))
+
+
 def _case(path: Path, shelf: Shelf, form: Form) -> Case:
-    """An image that may not be read is named, since around it a mask is being written."""
-    files = (path,) if ";" not in str(path) or path.exists() else tuple(Path(p.strip()) for p in str(path).split(";"))
-    layout = Layout(axis=form.axis)
-    try:
+    files, layout = _files(path), Layout(axis=form.axis)
+    with _named(files):
         return Case(stem(files[0]), files, (), layout, shelf.image(files[0], layout).volume, shelf)
+
+
+@contextmanager
+def _named(files: Sequence[Path]) -> Iterator[None]:
+    """An image that may not be read is named, since around it a mask is being written."""
+    try:
+        yield
     except PermissionError as error:
-        raise MachineError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
+        where = error.filename or files[0]
+        raise MachineError(f"{where}: cannot be read ({error.strerror}); check its permissions") from None
 
 
 def _targets(case: Case, task: SegmentationTask, out: Path, form: Form) -> list[Path]:
@@ -140,11 +155,12 @@ def _targets(case: Case, task: SegmentationTask, out: Path, form: Form) -> list[
     return [out / f"{case.name}_{_safe(name)}{suffix}" for name in task.classes]
 
 
-def _require_places(images: Sequence[Path], targets: Sequence[Sequence[Path]]) -> None:
+def _require_places(cases: Sequence[Case], targets: Sequence[Sequence[Path]]) -> None:
     """Refuse masks that would replace an image or one another."""
-    sources = {path.resolve() for path in images}
+    sources = {path.resolve() for case in cases for path in case.images}
     seen: dict[Path, Path] = {}
-    for image, paths in zip(images, targets, strict=True):
+    for case, paths in zip(cases, targets, strict=True):
+        image = case.images[0]
         for path in paths:
             if path.resolve() in sources:
                 raise InputError(f"{image}: its mask would replace an input image; choose another --out")
@@ -159,12 +175,14 @@ def _segment(case: Case, runner: Runner, task: SegmentationTask, route: PixelRun
     While the network runs, the next plane is decoded and the last one decided, each by a thread of its own.
     """
     kept = KeptLabels()
+    with _named(case.images):
+        depth = case.depth  # opens its files, before another thread reads them
     with ThreadPoolExecutor(1) as before, ThreadPoolExecutor(1) as after:
         upcoming = before.submit(_prepared, case, 0, task, route)
         finished: Future[None] | None = None
-        for index in range(case.depth):
+        for index in range(depth):
             plane, given = upcoming.result()
-            if index + 1 < case.depth:
+            if index + 1 < depth:
                 upcoming = before.submit(_prepared, case, index + 1, task, route)
             finish = _run(plane, given, runner, task, route)
             if finished is not None:
@@ -179,10 +197,8 @@ def _prepared(
     case: Case, index: int, task: SegmentationTask, route: PixelRun | None
 ) -> tuple[Plane, NDArray[Any] | None]:
     """A plane, and what the network is given of it; of a plane in tiles, the tiles follow while it runs."""
-    try:
+    with _named(case.images):
         plane = case.plane(index, case.name, task)
-    except PermissionError as error:
-        raise MachineError(f"{case.images[0]}: cannot be read ({error.strerror}); check its permissions") from None
     if route is not None:
         return plane, task.resized(plane)
     return plane, None if task.fit == "tile" else task.preprocess(plane)[None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,10 +16,12 @@ from PIL import Image
 
 from edge.backends.engine import Runner
 from edge.backends.onnxruntime import reference
-from edge.errors import InputError
+from edge.errors import InputError, MachineError
 from edge.images.case import Case
 from edge.images.readers import open_mask
-from edge.pipeline.segment import Form, segment_images
+from edge.images.readers.stack import Layout, Stack
+from edge.images.shelf import Shelf
+from edge.pipeline.segment import Form, _is_one_picture, segment_images
 from edge.task.intensity import Intensity
 from edge.task.task import SegmentationTask
 from tests.fixtures.discs import SIZE, disc_network
@@ -122,6 +125,45 @@ def test_nothing_replaces_an_image_or_another_mask(runner: Runner, tmp_path: Pat
     write_series(tmp_path / "b/case", VALUES)
     with pytest.raises(InputError, match="has the stem of"):
         segment_images(runner, TASK, [tmp_path / "a/case", tmp_path / "b/case"], tmp_path / "out")
+
+
+def _channel_files(folder: Path) -> Path:
+    """One image in two files, as a command line names it."""
+    for name in ("x.png", "y.png"):
+        Image.fromarray(np.full((20, 20), 100, np.uint8)).save(folder / name)
+    return Path(f"{folder / 'x.png'};{folder / 'y.png'}")
+
+
+class Dark:
+    """Finds nothing."""
+
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        return np.full((1, 1, *batch.shape[2:]), -1.0, np.float32)
+
+
+TWO = replace(TASK, channels=("x", "y"), intensity=None, mean=(0.0, 0.0), std=(1.0, 1.0))
+
+
+def test_no_file_of_an_image_of_several_is_replaced(tmp_path: Path) -> None:
+    image = _channel_files(tmp_path)
+    assert not _is_one_picture(image)  # the route from pixels takes one file
+    with pytest.raises(InputError, match="would replace an input image"):
+        segment_images(Dark(), TWO, [image], tmp_path)
+    (found,) = segment_images(Dark(), TWO, [image], tmp_path / "out")
+    assert found == tmp_path / "out/x.png"
+
+
+def test_a_second_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image, opened = _channel_files(tmp_path), Shelf.image
+
+    def refused(shelf: Shelf, path: Path, layout: Layout) -> Stack:
+        if path.name == "y.png":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(shelf, path, layout)
+
+    monkeypatch.setattr(Shelf, "image", refused)
+    with pytest.raises(MachineError, match=r"y\.png: cannot be read"):
+        segment_images(Dark(), TWO, [image], tmp_path / "out")
 
 
 def test_slices_beside_the_one_at_hand_are_channels(tmp_path: Path) -> None:
