@@ -23,7 +23,6 @@ from edge.graph.model import Model
 Array = NDArray[np.float32]
 
 _CONVOLUTIONS = ("Conv", "ConvTranspose")
-_ROUNDING = ("QuantizeLinear", "DequantizeLinear")
 _PREFIX = "segedge_shift"
 
 
@@ -99,9 +98,10 @@ def _twin_graph(float_proto: onnx.ModelProto, quantized: onnx.ModelProto) -> tup
     graph = proto.graph
     have = {w.name for w in graph.initializer}
     graph.initializer.extend(w for w in quantized.graph.initializer if w.name not in have)
-    rounding = [node for node in quantized.graph.node if node.op_type in _ROUNDING]
-    rounded = {node.output[0] for node in rounding if node.op_type == "DequantizeLinear"}
-    graph.node.extend(rounding)  # they read float tensors of the same name
+    made = {name for node in graph.node for name in node.output}
+    added = [node for node in quantized.graph.node if made.isdisjoint(node.output)]  # Q/DQ, and divisions before them
+    rounded = {node.output[0] for node in added if node.op_type == "DequantizeLinear"}
+    graph.node.extend(added)  # they read float tensors of the same name
     outputs: dict[str, str] = {}
     for node in quantized.graph.node:
         if node.op_type not in _CONVOLUTIONS or node.input[1] not in rounded:

@@ -56,3 +56,30 @@ def test_a_convolution_without_bias_gets_one() -> None:
     biases = {w.name: w.dims for w in corrected.proto.graph.initializer if w.name.endswith("_corrected_bias")}
     assert sorted(tuple(dims) for dims in biases.values()) == [(1,), (8,), (8,)]
     assert np.isfinite(reference(corrected).run(image)).all()
+
+
+def test_a_convolution_of_divided_channels_is_measured_too() -> None:
+    pattern = {name: tuple(0.5 + 0.1 * (k % 5) for k in range(count)) for name, count in _channels().items()}
+    clips = {
+        name: replace(
+            found,
+            coarse=replace(found.coarse, channels=pattern[name]),
+            fine=replace(found.fine, channels=pattern[name]),
+        )
+        for name, found in RANGES.tensors.items()
+    }
+    quantized = quantize(MODEL, replace(RANGES, tensors=clips), plan_int8(MODEL, SCHEME), SCHEME)
+    assert any(node.name.endswith("_divided") for node in quantized.proto.graph.node)
+    shifts = measure_shifts(MODEL, quantized, images(2))
+    assert set(shifts) == plan_int8(MODEL, SCHEME).int8
+    exact, *found = (
+        np.concatenate([reference(graph).run(image) for image in images(4)])
+        for graph in (MODEL, quantized, correct_biases(quantized, shifts))
+    )
+    before, after = (abs(float((output - exact).mean())) for output in found)
+    assert after < before
+
+
+def _channels() -> dict[str, int]:
+    values = Intermediates(MODEL, list(RANGES.tensors)).run(images(1)[0])
+    return {name: value.shape[1] for name, value in values.items()}
