@@ -36,7 +36,7 @@ def divisors_of(placement: Placement, clips: Sequence[Clip], int8: Container[str
     if not all(clip.channels for clip in clips) or not all(_may_divide(source, scheme) for source in placement.sources):
         return {}
     readers = [node for value in placement.operands for node, _ in value.uses() if (node.name or "") in int8]
-    if len({channel_axis(node) for node in readers}) != 1 or any(constant(node.inputs[1]) is None for node in readers):
+    if len({channel_axis(node) for node in readers}) != 1 or not all(map(_multiplies_channels, readers)):
         return {}
     if any(node.op_type == "Concat" and node.attributes["axis"].as_int() != 1 for node in placement.carriers):
         return {}
@@ -81,6 +81,12 @@ def weight_factors(node: ir.Node, shape: Sequence[int], divisor: Array) -> Array
     if node.op_type == "Gemm" and (flag := node.attributes.get("transB")) is not None and flag.as_int():
         return divisor.reshape(1, -1)
     return divisor.reshape(-1, 1) if len(shape) > 1 else divisor
+
+
+def _multiplies_channels(node: ir.Node) -> bool:
+    """Whether a node reads a weight, and channels along the axis of :func:`~edge.quantization.graph.channel_axis`."""
+    flag = node.attributes.get("transA")
+    return constant(node.inputs[1]) is not None and not (flag is not None and flag.as_int())
 
 
 def _groups(node: ir.Node) -> int:

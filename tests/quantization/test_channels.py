@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 
 from edge.accuracy.sqnr import sqnr_db
@@ -13,8 +14,10 @@ from edge.backends.onnxruntime import reference
 from edge.errors import InputError
 from edge.quantization.calibrate import calibrate
 from edge.quantization.channels import LEAST, MOST, ChannelSamples, channel_divisors
+from edge.quantization.divide import divisors_of
 from edge.quantization.grid import grid_for
-from edge.quantization.ranges import Ranges, TensorRange, read_ranges
+from edge.quantization.placement import on_operands
+from edge.quantization.ranges import Clip, Ranges, TensorRange, read_ranges
 from edge.quantization.schemes import SCHEMES, plan_int8
 from edge.quantization.write import quantize
 from tests.fixtures.small_unet import images, small_litenext, small_unet
@@ -97,3 +100,20 @@ def test_a_damaged_magnitude_is_refused(tmp_path: Path) -> None:
     damaged = replace(ranges, tensors={"relu": replace(found, coarse=replace(found.coarse, channels=(1.0, -1.0)))})
     with pytest.raises(InputError, match="calibrate again"):
         read_ranges(damaged.save(tmp_path / "ranges.json"))
+
+
+def test_a_product_with_a_transposed_input_is_not_divided() -> None:
+    """Its channels lie along the other axis."""
+    weight = np.random.default_rng(0).standard_normal((8, 8)).astype(np.float32)
+
+    def divided(**attributes: int) -> dict[str, np.ndarray]:
+        value = ir.Value(name="x", shape=ir.Shape((8, 8)), type=ir.TensorType(ir.DataType.FLOAT))
+        tensor = ir.tensor(weight, name="w")
+        constant = ir.Value(name="w", shape=ir.Shape((8, 8)), type=ir.TensorType(tensor.dtype), const_value=tensor)
+        made = ir.node("Relu", [value], outputs=[ir.Value(name="y", shape=value.shape, type=value.type)])
+        ir.node("Gemm", [made.outputs[0], constant], attributes, name="product")
+        clip = Clip(1.0, "min-max", channels=(0.5,) * 8)
+        return divisors_of(on_operands([made.outputs[0]])[0], [clip], {"product"}, SCHEMES["openvino"])
+
+    assert set(divided()) == set(divided(transB=1)) == {"y"}
+    assert divided(transA=1) == {}
