@@ -67,6 +67,7 @@ class BoardProgress:
         if name in ONE_AT_A_TIME:
             self._together.turn.acquire()
             self._has_turn = True
+            self._together.require_going_on()  # they may have been stopped while it waited
         self._together.say(f"board {self._name}: {name}")
 
     def advance(self, steps: int = 1) -> None:
