@@ -99,7 +99,7 @@ class Built:
 
 
 class Compiler:
-    """A compiler."""
+    """What a backend has to do on a board: say what it is, build a graph's file, load what it built."""
 
     def identity(self) -> Identity:
         """Which compiler, on what.

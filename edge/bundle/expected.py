@@ -28,7 +28,7 @@ _LOCAL_HEADER = 30
 def expected_files(
     images: bytes, arrays: Mapping[str, NDArray[Any]], labels: Sequence[NDArray[np.uint8]], task: SegmentationTask
 ) -> dict[str, bytes]:
-    """The two files.
+    """Both files by path: where each image's pixels lie, and the labels.
 
     Args:
         images: ``images.npz`` as it is packed.

@@ -72,7 +72,9 @@ def race(job: Job, checked: Checks) -> list[MeasuredEngine]:
     everybody = job.request.explain or not passing
     racing = [one for one in engines if everybody or one.passed or one.engine.precision == _BASELINE]
     effort = timing_effort(job)
-    effort = effort if everybody else replace(effort, undecided_seconds=_UNDECIDED * effort.seconds)
+    if not everybody and all(one.passed for one in racing):
+        # Who leaves is slower than the fastest; where that cannot be chosen, it says nothing of those that can.
+        effort = replace(effort, undecided_seconds=_UNDECIDED * effort.seconds)
     with job.clock.stage("profile", timed_seconds(effort.seconds, len(racing))) as advance:
         inputs = shown_images(job)[1]
         rows = job.bench.times([one.candidate for one in racing], inputs, effort, advance=advance) if racing else None
