@@ -22,6 +22,8 @@ _FLOATS: Mapping[int, type[np.floating[Any]]] = {
 _FED = "__exact"
 # What a quantizer puts in; the layers around it are the source's own.
 _INSERTED = ("QuantizeLinear", "DequantizeLinear", "Cast")
+# What hands on channels that were divided before rounding, until a convolution's weights multiply them again.
+_CARRIERS = ("MaxPool", "Concat")
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,10 @@ def attribute(exact: Model, quantized: Model, inputs: Iterable[NDArray[np.float3
     """Compare every layer that both graphs have, image by image, in ONNX Runtime.
 
     Layers are matched by their node's name and the tensor it makes, so the quantized graph must have been written
-    from this float graph. The float graph runs optimized, the quantized one exactly as written: once as it is, and
-    once with every layer fed the float graph's activations, which shows what that layer alone loses.
+    from this float graph. Pooling and concatenation of divided channels make no tensor that the float graph has; what
+    is lost there counts for the layer that reads them. The float graph runs optimized, the quantized one exactly as
+    written: once as it is, and once with every layer fed the float graph's activations, which shows what that layer
+    alone loses.
 
     Args:
         exact: float graph.
@@ -100,12 +104,29 @@ def _decibels(ratio: float) -> float:
 
 def _common_layers(exact: Model, quantized: Model) -> list[tuple[str, str, str]]:
     """Name, operator and output of every node that both graphs have, in the float graph's order."""
-    there = {(node.name, node.output[0]) for node in quantized.proto.graph.node if node.op_type not in _INSERTED}
+    divided = _divided(exact, quantized)
+    there = {
+        (node.name, node.output[0])
+        for node in quantized.proto.graph.node
+        if node.op_type not in _INSERTED and node.output[0] not in divided
+    }
     return [
         (node.name or node.output[0], node.op_type, node.output[0])
         for node in exact.proto.graph.node
         if node.op_type != "Constant" and (node.name, node.output[0]) in there
     ]
+
+
+def _divided(exact: Model, quantized: Model) -> set[str]:
+    """Tensors of the quantized graph whose channels are divided by numbers of their own."""
+    made = {name for node in exact.proto.graph.node for name in node.output}
+    rounded = {node.input[0] for node in quantized.proto.graph.node if node.op_type == "QuantizeLinear"}
+    found: set[str] = set()
+    for node in quantized.proto.graph.node:
+        divides = node.op_type == "Mul" and node.output[0] not in made and node.output[0] in rounded
+        if divides or (node.op_type in (*_INSERTED, *_CARRIERS) and not found.isdisjoint(node.input)):
+            found.update(node.output)
+    return found
 
 
 def _measure(

@@ -9,6 +9,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
+from edge.accuracy.attribution import attribute
 from edge.accuracy.sqnr import sqnr_db
 from edge.backends.onnxruntime import reference
 from edge.errors import InputError
@@ -75,6 +76,23 @@ def test_a_divided_graph_means_the_same(network: object, scheme: str) -> None:
     exact, *found = (reference(graph).run(batch) for graph in (model, plain, divided))
     assert min(sqnr_db(exact, output) for output in found) > 15.0  # a division that the weights do not undo: under 5
     assert sqnr_db(exact, found[1]) > sqnr_db(exact, found[0]) - 10.0  # steps twice as large
+
+
+def test_what_divided_channels_lose_is_told_of_layers_that_both_graphs_have() -> None:
+    from edge.backends.onnxruntime import Intermediates
+
+    model, rules = small_unet(), SCHEMES["openvino"]
+    ranges = calibrate(model, images(3), method="min-max")
+    values = Intermediates(model, list(ranges.tensors)).run(images(1)[0])
+    stepped = _halved(ranges, {name: value.shape[1] for name, value in values.items()})
+    graph = quantize(model, stepped, plan_int8(model, rules), rules)
+    rows = {row.name: row for row in attribute(model, graph, images(2))}
+    assert not {"pool/max_pool2d", "decoder.0/cat"} & set(rows)  # they hold divided channels
+    assert {"encoder.1.0/Conv", "decoder.0.conv.0/Conv", "head/Conv"} <= set(rows)
+    assert min(row.own_db for row in rows.values()) > 25.0  # float channels given to multiplied weights: 1
+    assert {"pool/max_pool2d", "decoder.0/cat"} <= {
+        row.name for row in attribute(model, quantize(model, ranges, plan_int8(model, rules), rules), images(1))
+    }
 
 
 def test_steps_are_kept_only_where_held_out_images_gain(tmp_path: Path) -> None:
