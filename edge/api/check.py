@@ -63,8 +63,8 @@ def check(
         split: of the data.
         weights, task, dequantize: of the reference, or of the model that is scored.
         strata, group, allow_small, progress: as for :func:`edge.deploy`.
-        baseline: a run; an engine fails where it keeps less of the mean Dice or IoU of the run's chosen engine on these
-            images than the gate asks to be kept of the float model's (99.9 % where it asks for none).
+        baseline: folder of a run; an engine fails where it keeps less of the mean Dice or IoU of the run's chosen
+            engine on these images than the gate asks to be kept of the float model's (99.9 % where it asks for none).
         trusted_key: public keys; with one here or in ``~/.config/segedge/trusted_keys`` no other engine is taken.
 
     Raises:

@@ -23,6 +23,7 @@ def write_junit(result: CheckResult, path: Path) -> None:
         checks, gate = row.gate.checks, row.gate
         failed = [check for check in checks if not check.passed]
         unnamed = [] if gate.passed or failed else list(gate.reasons)
+        own = iter(gate.reasons if len(gate.reasons) == len(failed) else ["\n".join(gate.reasons)] * len(failed))
         suite = Xml.SubElement(
             root,
             "testsuite",
@@ -34,7 +35,7 @@ def write_junit(result: CheckResult, path: Path) -> None:
             case = Xml.SubElement(suite, "testcase", classname=row.engine, name=check.criterion)
             if not check.passed:
                 message = f"{check.value:.6g}, asked {check.bar:.6g}"
-                Xml.SubElement(case, "failure", message=message).text = "\n".join(gate.reasons)
+                Xml.SubElement(case, "failure", message=message).text = next(own)
         for reason in unnamed or ([] if checks else [""]):
             case = Xml.SubElement(suite, "testcase", classname=row.engine, name=f"gate {gate.preset}")
             if reason:

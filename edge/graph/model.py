@@ -157,7 +157,7 @@ def identified(
     task = task or default
     if task is None:
         raise InputError(
-            f"{path}: says nothing about its task; add --task task.toml (edge init {path} writes one to start from)"
+            f"{path}: says nothing about its task; add --task task.toml (edge init {path} > task.toml to start from)"
         )
     return Model(proto, task, str(facts.pop("name", path.stem)), str(path), facts)
 

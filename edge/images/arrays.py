@@ -135,6 +135,11 @@ def _checked(index: int, item: Sequence[Any]) -> ArraySample:
             f"data: the image of item {index} is {list(image.shape)} {image.dtype}; give [h, w] or [h, w, channels] of "
             f"{', '.join(DTYPES)}"
         )
+    if mask is not None and image.ndim == 3 and mask.shape[:2] == image.shape[1:] != image.shape[:2]:
+        raise InputError(
+            f"data: the image of item {index} is {list(image.shape)}, channels first; give [h, w, channels]: "
+            "image.transpose(1, 2, 0)"
+        )
     if mask is not None and (
         mask.shape[:2] != image.shape[:2] or mask.ndim not in (2, 3) or mask.dtype.kind not in "uib"
     ):

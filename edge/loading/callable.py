@@ -27,7 +27,7 @@ def load_callable(spec: str, weights: Path | None, task: SegmentationTask | None
     name = spec.partition(":")[2]
     if task is None:
         raise InputError(
-            f"{spec}: says nothing about its task; add --task task.toml (edge init {spec} writes one to start from)"
+            f"{spec}: says nothing about its task; add --task task.toml (edge init {spec} > task.toml to start from)"
         )
     if weights is None:
         raise InputError(f"{spec}: comes without weights; add --weights FILE")

@@ -82,7 +82,7 @@ def _onnx(path: Path) -> Description:
         "operators": dict(Counter(node.op_type for node in proto.graph.node).most_common()),
     }
     if not carries_task(proto):
-        needs = f"none: edge deploy needs --task task.toml (edge init {path} writes one to start from)"
+        needs = f"none: edge deploy needs --task task.toml (edge init {path} > task.toml to start from)"
         return {**described, "task": needs}
     model = model_of(proto, path)
     facts = {"name": model.name, "sha256": model.sha256, "facts": dict(model.facts or {})}

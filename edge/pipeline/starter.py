@@ -80,7 +80,7 @@ class _Lines:
 
     def add(self, key: str, value: str, source: str, guess: bool = False) -> None:
         comment = f"{GUESS}: {source}" if guess else source
-        self.lines.append(f"{f'{key} = {value}':<{_COMMENT_AT}}# {comment}")
+        self.lines.append(f"{f'{key} = {value} ':<{_COMMENT_AT}}# {comment}")
         if guess:
             self.guesses.append(key)
 
@@ -213,7 +213,12 @@ def _masks(lines: _Lines, network: NetworkFacts, images: ImageFacts) -> None:
     levels = _class_levels(images)
     if images.mask_maps > 1 or len(images.levels) <= 2:
         return
-    if 255 in images.levels and levels != images.levels:
+    count = 2 if network.maps == 1 else network.maps or len(levels)
+    if len(levels) > count and not network.decides:
+        table = ", ".join(f"{level} = {min(index, count - 1)}" for index, level in enumerate(levels))
+        said = f"the masks have {len(levels)} values, the network {count} classes: which value is which class"
+        lines.add("mask_values", f"{{ {table} }}", said, True)
+    elif 255 in images.levels and levels != images.levels:
         lines.add("ignore", "255", f"the masks have the values {_shown(images.levels)}", True)
     elif levels != tuple(range(len(levels))):
         table = ", ".join(f"{level} = {index}" for index, level in enumerate(levels))

@@ -17,5 +17,5 @@ def load_task(path: Path) -> SegmentationTask:
     """
     document = read_toml(path)
     if "task" not in document:
-        raise InputError(f"{path}: no [task] table; edge init MODEL writes one to start from")
+        raise InputError(f"{path}: no [task] table; edge init MODEL > task.toml to start from")
     return SegmentationTask.from_table(document["task"], path)

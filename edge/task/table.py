@@ -31,7 +31,7 @@ def read_table(table: Any) -> dict[str, Any]:
         InputError: not a table, a key that is not known, or one that must be there.
     """
     if not isinstance(table, Mapping):
-        raise InputError("the task is not a table; edge init MODEL writes one to start from")
+        raise InputError("the task is not a table; edge init MODEL > task.toml to start from")
     _require_known(table, KEYS, "task")
     if "size" not in table:
         raise InputError("the task names no size; add size = [height, width]")

@@ -60,6 +60,8 @@ def test_a_check_as_junit_has_a_failure_for_each_engine_that_fails(tmp_path: Pat
         suite = suites[row.engine]
         assert (suite.get("failures") == "0") == row.gate.passed, row.engine
         assert int(suite.get("tests", 0)) == len(suite.findall("testcase")) > 0
+        told = [failure.text or failure.get("message") for failure in suite.iter("failure")]
+        assert tuple(told) == row.gate.reasons, "each case tells its own reason"
 
 
 def test_the_summary_is_written_only_where_github_names_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,7 +113,7 @@ def test_edge_init_takes_what_a_bundle_says_and_guesses_where_no_task_can_say_it
     assert GUESS not in starter_task(f"monai:{tmp_path / 'spleen'}", None).text
     odd = {"transforms": [{"_target_": "HistogramNormalized"}]}
     bundle(tmp_path / "odd", {**BUNDLE, "preprocessing": odd})
-    with pytest.raises(InputError, match=r"add --task task\.toml \(edge init monai:.*odd writes one to start from\)"):
+    with pytest.raises(InputError, match=r"add --task task\.toml \(edge init monai:.*odd > task.toml to start from\)"):
         load_model(f"monai:{tmp_path / 'odd'}")
     assert GUESS in starter_task(f"monai:{tmp_path / 'odd'}", None).text
     with pytest.raises(InputError, match="nowhere"):

@@ -106,6 +106,13 @@ def test_twelve_bits_and_class_values(tmp_path: Path) -> None:
     assert found.task.activation == "softmax"
 
 
+@pytest.mark.parametrize(("maps", "levels"), [(1, (0, 128, 255)), (2, (0, 128, 255)), (1, (0, 1, 2))])
+def test_more_values_in_the_masks_than_classes_are_asked_about(maps: int, levels: tuple[int, ...]) -> None:
+    found = starter(NetworkFacts(channels=3, maps=maps), ImageFacts(levels=levels), "net.onnx")
+    assert found.task.mask_values == tuple((str(level), min(index, 1)) for index, level in enumerate(levels))
+    assert "mask_values" in found.guesses and "3 values, the network 2 classes" in found.text
+
+
 def test_ct_values_suggest_a_window_and_slices() -> None:
     facts = ImageFacts(4, ("int16",), (1,), -1024, 3071, ((512, 512),), volume=True, levels=(0, 1, 2, 255))
     found = starter(NetworkFacts(size=(512, 512), channels=3, maps=3), facts, "net.onnx")
@@ -119,4 +126,4 @@ def test_every_message_that_asks_for_a_task_names_it(tmp_path: Path) -> None:
     data = write_discs(tmp_path / "set", {"train": 4, "val": 2, "test": 2})
     done = subprocess.run([EDGE, "check", str(network), "--data", str(data)], capture_output=True, text=True)
     assert done.returncode == 2
-    assert f"edge init {network} writes one to start from" in done.stderr
+    assert f"edge init {network} > task.toml to start from" in done.stderr

@@ -22,7 +22,7 @@ def no_task(spec: str, fault: str) -> NoTaskError:
         spec: the model as the user names it.
         fault: what is not said.
     """
-    return NoTaskError(f"{spec}: {fault}; add --task task.toml (edge init {spec} writes one to start from)")
+    return NoTaskError(f"{spec}: {fault}; add --task task.toml (edge init {spec} > task.toml to start from)")
 
 
 def framework(module: str, extra: str) -> Any:
