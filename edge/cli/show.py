@@ -171,6 +171,11 @@ def show_report(
         raise InputError(f"--fail-on {fail_on}: unknown; the only choice is {REGRESSION}")
     found = changes(reports, folder_labels([Path(run) for run in runs]))
     output.show([report.to_json() for report in reports], f"{changes_text(found)}{out}")
+    if fail_on is not None and not found:
+        raise InputError(
+            f"--fail-on {fail_on}: no two of the runs are of one network and target, so nothing was compared; give the "
+            "released run and one of a network of the same name"
+        )
     worse = any(change.state == REGRESSED for change in found)
     return FAILED if fail_on is not None and worse else PASSED
 

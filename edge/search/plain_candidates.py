@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from edge.backends.engine import Candidate
 from edge.errors import InputError
 from edge.graph.model import Model
+from edge.quantization.plan import PrecisionPlan
 from edge.quantization.ranges import Ranges
 from edge.quantization.schemes import plan_int8
 from edge.search.bench import CandidateSet, Refusal
@@ -45,7 +47,7 @@ def plain_candidates(
     for precision in (p for p in precisions if p != MIXED):
         reason = refuses(precision)
         if reason is None and precision == "int8" and int8 is not None and not int8.int8:
-            reason = NOTHING_TO_QUANTIZE
+            reason = _nothing_to_quantize(int8)
         if reason is not None:
             refusals.append(Refusal(precision, precision, reason))
         elif precision == "int8":
@@ -54,6 +56,12 @@ def plain_candidates(
         else:
             write(precision, precision, precision)
     return CandidateSet(tuple(made), tuple(refusals))
+
+
+def _nothing_to_quantize(plan: PrecisionPlan) -> str:
+    """That no layer runs in INT8, with the reason that most layers have."""
+    why = Counter(plan.reasons.values()).most_common(1)
+    return f"{NOTHING_TO_QUANTIZE} ({why[0][0]})" if why else NOTHING_TO_QUANTIZE
 
 
 def float_rests(dialect: Dialect, refuses: Refuses, precisions: Sequence[str]) -> tuple[str, ...]:

@@ -128,6 +128,8 @@ def test_the_command_tells_and_fails_on_a_regression(tmp_path: Path, old: Report
     assert told.returncode == 0 and "2 regressed" in told.stdout and "2.00× → 1.50× FP32" in told.stdout, told.stderr
     assert call("released", "candidate", "--fail-on", "regression").returncode == 1
     assert call("released", "released", "--fail-on", "regression").returncode == 0
+    alone = call("released", "--fail-on", "regression")
+    assert alone.returncode == 2 and "nothing was compared" in alone.stderr
     refused = call("released", "candidate", "--fail-on", "anything")
     assert refused.returncode == 2 and "regression" in refused.stderr
 
