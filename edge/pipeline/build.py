@@ -16,7 +16,6 @@ from edge.pipeline.session import (
     prepare,
 )
 from edge.search.bench import CandidateSet, Refusal
-from edge.search.deadline import Deadline
 from edge.search.plain_candidates import FLOATS
 from edge.search.rewrites import NO_RANGES
 from edge.search.state import OUT_OF_TIME
@@ -59,12 +58,10 @@ def build_single(request: Request, progress: Progress) -> Engine:
         for asked in job.precisions:
             if reason := bench.refusal(asked):
                 raise MachineError(f"--precision {asked}: {reason}; choose another precision")
-        budget = Deadline.after(job.budget_seconds)
-        fused = fuse_job(job, budget)
-        left = budget.left()
+        fused, left = fuse_job(job, job.budget_seconds)
         learn = job.precisions[0] not in FLOATS or bench.dialect.floats_by_ranges
         ranges = calibrate_job(job, fused.model) if learn else NO_RANGES
-        candidate = _first(propose_for(job, fused.model, ranges, Deadline.after(left)).found, job.precisions)
+        candidate = _first(propose_for(job, fused.model, ranges, left).found, job.precisions)
         with job.clock.stage("build"):
             engine = bench.build(candidate, out)
     finally:

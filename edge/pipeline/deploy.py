@@ -79,13 +79,11 @@ def run_deploy(request: Request, progress: Progress) -> tuple[Report, Path]:
 
 def _deploy(job: Job, trials: TrialRun) -> Report:
     folder, reference = trials.folder, trials.standard.reference
-    budget = Deadline.after(job.budget_seconds)
-    fused = fuse_job(job, budget)
-    left = budget.left()  # calibration is no search: its time is not the budget's
+    fused, left = fuse_job(job, job.budget_seconds)  # calibration is no search: its time is not the budget's
     ranges = calibrate_job(job, fused.model)
     ranges.save(folder / "ranges.json")
     trials.add(_plain(job, fused.model, ranges))  # an answer first, a better one after the search
-    proposal = propose_for(job, fused.model, ranges, Deadline.after(left), folder / MEMORY)
+    proposal = propose_for(job, fused.model, ranges, left, folder / MEMORY)
     proposal.plan.save(folder / PLAN)
     trials.add(proposal.found.candidates, "mixed")
     timed = race(job, trials.checked)
@@ -107,15 +105,24 @@ def _deploy(job: Job, trials: TrialRun) -> Report:
     return report
 
 
-def fuse_job(job: Job, deadline: Deadline) -> Fused:
-    """Rewrite the job's model exactly, with what is fastest on its target; a quantized one stays as it came."""
+def fuse_job(job: Job, seconds: float) -> tuple[Fused, float]:
+    """Rewrite the job's model exactly, with what is fastest on its target; a quantized one stays as it came.
+
+    Args:
+        job: with the model.
+        seconds: of the budget; waiting until the stage may begin costs none of them.
+
+    Returns:
+        The rewritten model, and the seconds that are left.
+    """
     if job.model.quantized:
-        return Fused(job.model, (), 0.0)
+        return Fused(job.model, (), 0.0), seconds
     with job.clock.stage("fuse"):
+        budget = Deadline.after(seconds)
         proof = list(job.inputs(job.splits.search.spread(2)))
-        ends = deadline.share(_FUSION_SHARE, FUSION_SECONDS)
+        ends = budget.share(_FUSION_SHARE, FUSION_SECONDS)
         job.clock.progress.remaining(ends.left())
-        return fuse_for_target(job.model, job.target, job.bench, proof, ends)
+        return fuse_for_target(job.model, job.target, job.bench, proof, ends), budget.left()
 
 
 def calibrate_job(job: Job, model: Model) -> Ranges:
@@ -130,20 +137,20 @@ def calibrate_job(job: Job, model: Model) -> Ranges:
         )
 
 
-def propose_for(job: Job, model: Model, ranges: Ranges, deadline: Deadline, keep: Path | None = None) -> Proposal:
-    """Candidates for every precision asked for."""
+def propose_for(job: Job, model: Model, ranges: Ranges, seconds: float, keep: Path | None = None) -> Proposal:
+    """Candidates for every precision asked for; a search begins nothing that would end after so many seconds of it."""
     if model.quantized:
         found = only_authored(job.bench, model, job.precisions)
         return Proposal(found, plan_int8(model, job.bench.dialect.scheme))
-    wanted = SearchRequest(
-        images=job.splits.search,
-        criteria=job.criteria,
-        deadline=deadline,
-        progress=job.clock.searching,
-        keep=keep,
-        bias_images=lambda: list(job.inputs(job.splits.calibration)) if job.request.bias_correction else [],
-    )
     with job.clock.stage("search"):
+        wanted = SearchRequest(
+            images=job.splits.search,
+            criteria=job.criteria,
+            deadline=Deadline.after(seconds),
+            progress=job.clock.searching,
+            keep=keep,
+            bias_images=lambda: list(job.inputs(job.splits.calibration)) if job.request.bias_correction else [],
+        )
         proposal = propose(job.bench, job.target, model, ranges, job.precisions, wanted)
     return replace(proposal, found=with_authored(proposal.found, job.bench, job.model, job.precisions))
 

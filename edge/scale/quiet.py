@@ -31,7 +31,7 @@ class Event(Protocol):
         ...
 
 
-TIMED = frozenset(("fuse", "search", "layers", "profile", "tie", "costs", "sweep"))
+TIMED = frozenset(("fuse", "search", "layers", "profile", "pixels", "tie", "costs", "sweep"))
 """Stages of a deployment in which something is timed, or that end with a time of their own."""
 
 

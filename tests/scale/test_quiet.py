@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import pytest
+
 from edge.api.progress import Event
 from edge.scale.quiet import side_by_side
 
@@ -42,3 +44,13 @@ def test_one_times_at_a_time_and_nothing_runs_beside_it(tmp_path: Path) -> None:
         second.join()
     assert timing.wait(10)
     third.join()
+
+
+@pytest.mark.parametrize("stage", ["search", "profile", "pixels"])
+def test_what_times_waits_for_what_calculates(tmp_path: Path, stage: str) -> None:
+    with side_by_side(tmp_path / "lock") as listen:
+        listen(Event("stage", "check"))
+        timing, thread = reached(tmp_path / "lock", stage, 0.2)
+        assert not timing.is_set()
+    assert timing.wait(10)
+    thread.join()
