@@ -80,9 +80,18 @@ def open_mlflow(text: str) -> Tracker:
 
 
 def _write(client: Any, report: Report, folder: Path) -> str:
-    run = client.create_run(
-        _experiment(client, report.model.name), run_name=folder.name, tags=_tags(report)
-    ).info.run_id
+    experiment = _experiment(client, report.model.name)
+    run = str(client.create_run(experiment, run_name=folder.name, tags=_tags(report)).info.run_id)
+    status = "FAILED"
+    try:
+        _fill(client, run, report, folder)
+        status = "FINISHED"
+    finally:
+        client.set_terminated(run, status)
+    return run
+
+
+def _fill(client: Any, run: str, report: Report, folder: Path) -> None:
     for name, value in _parameters(report).items():
         client.log_param(run, name, value[:_LONGEST])
     for name, number in _metrics(report):
@@ -93,8 +102,6 @@ def _write(client: Any, report: Report, folder: Path) -> str:
     path = report.engine(report.chosen).path if report.chosen else None
     if path is not None:
         client.log_artifacts(run, str(folder / path), f"engines/{report.chosen}")
-    client.set_terminated(run)
-    return str(run)
 
 
 def _experiment(client: Any, name: str) -> str:

@@ -6,12 +6,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from edge.api.run import Run
+from edge.errors import MachineError
+from edge.handover.mlflow import Tracker
 from edge.report.store import read_report
 from tests.fixtures.discs import disc_network, write_discs
+from tests.fixtures.report_example import example
 
 MLFLOW_S_OWN = {**os.environ, "MLFLOW_ALLOW_FILE_STORE": "true"}
 
@@ -55,6 +59,32 @@ def test_a_run_is_logged_whole(root: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert kept == {"report.html", "report.json", "report.md", "engines"}
     files = {Path(item.path).name for item in client.list_artifacts(logged.info.run_id, f"engines/{chosen.name}")}
     assert files == {path.name for path in run.engine.iterdir()}
+
+
+def test_a_run_that_the_store_does_not_take_whole_is_not_left_running(tmp_path: Path) -> None:
+    class Full:
+        """A store that takes parameters and no metrics."""
+
+        ended: tuple[str, ...] = ()
+
+        def get_experiment_by_name(self, name: str) -> SimpleNamespace:
+            return SimpleNamespace(experiment_id="1")
+
+        def create_run(self, experiment: str, **named: object) -> SimpleNamespace:
+            return SimpleNamespace(info=SimpleNamespace(run_id="7"))
+
+        def log_param(self, run: str, name: str, value: str) -> None: ...
+
+        def log_metric(self, run: str, name: str, value: float) -> None:
+            raise OSError("No space left on device")
+
+        def set_terminated(self, run: str, status: str) -> None:
+            self.ended = (run, status)
+
+    store = Full()
+    with pytest.raises(MachineError, match=r"is whole, but MLflow at here did not take it \(No space left"):
+        Tracker(store, "here").write(example().report, tmp_path)
+    assert store.ended == ("7", "FAILED")
 
 
 def test_a_store_that_cannot_be_reached_is_refused_before_anything_is_spent(root: Path) -> None:
