@@ -1,6 +1,7 @@
 """Check engines against their float model, or score a float model alone."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, cast
 
 from edge.api.check_result import CheckedEngine, CheckResult
@@ -14,7 +15,6 @@ from edge.api.options import (
     GroupOption,
     ModelLike,
     Option,
-    PathLike,
     SmallOption,
     StrataOption,
     TaskOption,
@@ -22,6 +22,7 @@ from edge.api.options import (
     WeightsOption,
 )
 from edge.api.progress import Listener, Reporter
+from edge.api.run import Run
 from edge.errors import InputError
 
 Subject = ModelLike | EngineLike
@@ -46,7 +47,7 @@ def check(
     group: GroupOption = None,
     allow_small: SmallOption = False,
     baseline: Annotated[
-        PathLike | None, Option("earlier run: engines must keep what its chosen engine scores", "RUN")
+        str | Path | Run | None, Option("earlier run: engines must keep what its chosen engine scores", "RUN")
     ] = None,
     trusted_key: TrustedOption = (),
     progress: Listener | None = None,
@@ -63,7 +64,7 @@ def check(
         split: of the data.
         weights, task, dequantize: of the reference, or of the model that is scored.
         strata, group, allow_small, progress: as for :func:`edge.deploy`.
-        baseline: folder of a run; an engine fails where it keeps less of the mean Dice or IoU of the run's chosen
+        baseline: a run, or its folder; an engine fails where it keeps less of the mean Dice or IoU of the run's chosen
             engine on these images than the gate asks to be kept of the float model's (99.9 % where it asks for none).
         trusted_key: public keys; with one here or in ``~/.config/segedge/trusted_keys`` no other engine is taken.
 
@@ -75,7 +76,7 @@ def check(
     from edge.pipeline.check import check_engines, score_model
 
     named = list(subjects) if isinstance(subjects, list | tuple) else [subjects]
-    earlier = as_optional_path("baseline", baseline)
+    earlier = as_optional_path("baseline", baseline.folder if isinstance(baseline, Run) else baseline)
     if reference is None and earlier is not None:
         reference = earlier / "source.onnx"
     images, reporter = as_data(data), Reporter(progress)

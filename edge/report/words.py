@@ -206,9 +206,24 @@ def verdict(report: Report) -> str:
     return f"On {where}, {engine}{fast} {good} on {images}: {passes}."
 
 
+LOW_DICE = 0.5
+"""Below it, a float model is more often read by a wrong task than bad."""
+
+
+def low_reference(report: Report) -> str:
+    """What to check where the float model itself scores low; empty where it does not."""
+    if report.reference.dice >= LOW_DICE:
+        return ""
+    return (
+        f"the float model's own Dice is {report.reference.dice:.3f}; if you know it to be better, the task is wrong "
+        "(scale, mean, std, channels, classes, mask_values)"
+    )
+
+
 def findings(report: Report) -> tuple[str, ...]:
     """What else the reader should know before using the verdict, most important first."""
-    found = []
+    low = low_reference(report)
+    found = [f"{low[0].upper()}{low[1:]}."] if low else []
     chosen = None if report.chosen is None else report.engine(report.chosen)
     doubtful = [
         (row.name, row.latency_ms) for row in report.engines if row.latency_ms and not row.latency_ms.trustworthy

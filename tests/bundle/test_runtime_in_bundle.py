@@ -59,10 +59,10 @@ def test_the_runtime_finds_what_python_found(box, proved):
             found = json.loads(done.stdout)
             assert found["engine"] == row.name and found["images"] == 28 and found["passed"]
             assert found["agreement"] == pytest.approx(row.accuracy.agreement, abs=1e-12)
-    # The float engine gives the float network's masks; a bar that none reaches is exit code 1.
+    # The float engine gives the float network's masks; INT8 may or may not, and the exit code says which.
     assert ask(box, "verify", run / "engines" / "fp32", ".", "--exact").returncode == 0
-    assert report.engine("int8").accuracy.agreement < 1.0
-    assert ask(box, "verify", run / "engines" / "int8", ".", "--min-agreement", "1").returncode == 1
+    differs = report.engine("int8").accuracy.agreement < 1.0
+    assert ask(box, "verify", run / "engines" / "int8", ".", "--min-agreement", "1").returncode == int(differs)
 
 
 def test_a_damaged_reference_is_refused(box, proved):

@@ -176,11 +176,11 @@ def test_runs_on_a_gpu(bundle, tmp_path):
         runner = compiler.load(candidate, kept.folder, kept.built, task.output_name)
         pictures = bundled(folder, manifest)
         with np.load(folder / candidate.parity) as stored:
-            pairs = [(stored["outputs"][k], pictures.pixels[i]) for k, i in enumerate(stored["indices"])]
-        outputs = [runner.run(task.normalized(pixels)[None])[0] for _, pixels in pairs]
+            pairs = [(stored["outputs"][k], pictures.input(i, task)[None]) for k, i in enumerate(stored["indices"])]
+        outputs = [runner.run(image)[0] for _, image in pairs]
         assert sqnr_db([expected for expected, _ in pairs], outputs) >= 20
         assert outputs[0].shape == (1, *SIZE)
-        timing = runner.time(task.normalized(pairs[0][1])[None])
+        timing = runner.time(pairs[0][1])
         assert timing.host > 0 and set(timing.parts) == {"h2d", "gpu", "d2h"}
         json.dumps(runner.conditions()), runner.close()
     check_folder(folder)

@@ -14,6 +14,7 @@ from edge.cli.output import FAILED, PASSED, Output
 from edge.cli.show import show_deploy
 from edge.cli.step_summary import VARIABLE, append_summary
 from edge.cli.verdict import verdict_text
+from edge.report.words import findings
 from tests.fixtures.report_example import example
 
 
@@ -27,6 +28,15 @@ def test_the_end_says_what_passed_why_others_fail_and_what_is_next(tmp_path: Pat
             word = "unbuilt" if row.path is None else "fails"
             assert any(row.name in line and row.gate.reasons[0] in line for line in lines if line.startswith(word))
     assert words[-3:] == ["engine", "report", "next"] and "file:///" in lines[-2] and "edge segment" in lines[-1]
+
+
+def test_a_float_model_that_scores_low_is_told_with_what_to_check(tmp_path: Path) -> None:
+    report = example().report
+    poor = replace(report, reference=replace(report.reference, dice=0.3))
+    assert "own Dice" not in verdict_text(Run(report, tmp_path))
+    (note,) = [line for line in verdict_text(Run(poor, tmp_path)).splitlines() if "own Dice is 0.300" in line]
+    assert note.startswith("note") and "mask_values" in note
+    assert any("own Dice is 0.300" in finding for finding in findings(poor))
 
 
 def test_nothing_chosen_names_no_engine(tmp_path: Path) -> None:

@@ -60,8 +60,9 @@ def scheduler() -> Iterator[str]:
 
 
 def numbers(row: Mapping[str, Any]) -> dict[str, Any]:
-    """All of a row that is no time and not decided by one."""
+    """All of a row that is no time and not decided by one, as the order of engines is."""
     engines = [{key: value for key, value in engine.items() if key != "p50_ms"} for engine in row["engines"]]
+    engines.sort(key=lambda engine: engine["name"])
     return {**row, "engines": engines, "chosen": None, "kept": None}
 
 

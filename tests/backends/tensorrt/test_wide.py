@@ -70,8 +70,8 @@ def test_a_norm_that_overflows_is_held_to_float_in_the_plan(version: str) -> Non
 def test_the_names_go_along_in_a_bundle_and_reach_the_compiler_of_the_board(tmp_path) -> None:
     candidate, _ = _candidate("8.5.2.2")
     files: dict[str, bytes] = {}
-    pixels = np.zeros((1, 16, 16, 3), np.uint8)
-    row = _add_graph("fp16", "fp16", "fp16", candidate.model, pixels, {}, files)
+    inputs = {0: np.zeros((candidate.model.task.in_channels, *candidate.model.task.size), np.float32)}
+    row = _add_graph("fp16", "fp16", "fp16", candidate.model, inputs, {}, files)
     assert tuple(row["wide"]) == wide_nodes(candidate.model)
     (tmp_path / "graph.onnx").write_bytes(files[row["graph"]])
     with installed("8.5.2.2") as (trt, _):
