@@ -32,6 +32,7 @@ PACKAGES = (
 )
 """Packages whose version can change a mask or a latency; those installed are recorded."""
 
+_CHECKOUT = Path(__file__).resolve().parents[2]
 _GPU_QUERY = "name,driver_version,power.limit,clocks.sm,clocks.mem,temperature.gpu,persistence_mode"
 
 
@@ -58,9 +59,25 @@ def environment(root: Path = Path("/")) -> dict[str, Any]:
         "device": text(root / "proc/device-tree/model").rstrip("\x00\n") or None,
         "power_mode": power_mode(root),
         "versions": versions(),
+        "commit": commit(),
         "python": platform.python_version(),
         "os": _os_name(),
     }
+
+
+def commit(checkout: Path = _CHECKOUT) -> str | None:
+    """Of SegEdge itself, ``…+changes`` where files differ from it; None where it runs from no Git checkout."""
+    git = shutil.which("git")
+    if git is None or not (checkout / ".git").exists():
+        return None
+    try:
+        head, changes = (
+            subprocess.run([git, "-C", str(checkout), *words], capture_output=True, text=True, check=True, timeout=10)
+            for words in (("rev-parse", "HEAD"), ("status", "--porcelain", "--untracked-files=no"))
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return head.stdout.strip() + ("+changes" if changes.stdout.strip() else "")
 
 
 def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:

@@ -12,8 +12,10 @@ from edge.accuracy.compare import reference_scores
 from edge.accuracy.evaluate import Evaluation
 from edge.accuracy.gate import Verdict
 from edge.backends.engine import Engine, Layer
+from edge.files import sha256_file
 from edge.fusion import Fused
 from edge.graph.macs import count_macs
+from edge.graph.model import Model
 from edge.images.image_set import ImageSet
 from edge.latency.costs import Costs
 from edge.latency.statistics import Measured, Ratio, paired
@@ -126,7 +128,9 @@ def assemble(
     facts = dict(model.facts or {})
     return Report(
         status=_status(job, rows, chosen),
-        model=ModelFacts(model.name, model.source, model.sha256, facts.get("parameters"), count_macs(model)),
+        model=ModelFacts(
+            model.name, model.source, model.sha256, facts.get("parameters"), count_macs(model), _file_sha256(model)
+        ),
         task=model.task.to_table(),
         target=job.target.to_json(),
         data=Data(
@@ -155,6 +159,15 @@ def _status(job: Job, rows: Sequence[EngineRow], chosen: str | None) -> Status:
         return "passed"
     passing = any(row.gate.passed for row in rows)
     return "unconfirmed" if passing and not job.bench.measured else "failed"
+
+
+def _file_sha256(model: Model) -> str | None:
+    """Of what the user gave: the checkpoint, whose hash loading kept, or the ONNX file."""
+    kept = (model.facts or {}).get("weights")
+    if isinstance(kept, str):
+        return kept
+    path = Path(model.source)
+    return sha256_file(path) if path.is_file() else None
 
 
 def _part(images: ImageSet, split: str) -> DataPart:

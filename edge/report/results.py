@@ -29,6 +29,7 @@ class ModelFacts:
         sha256: of the float graph all engines start from.
         parameters: trainable; None where the file does not say.
         macs: multiply-accumulates of convolutions, linear and matrix products, batch 1 at the task's size.
+        file_sha256: of the checkpoint, or of the ONNX file, as the user gave it; None for a network in memory.
     """
 
     name: str
@@ -36,6 +37,7 @@ class ModelFacts:
     sha256: str
     parameters: int | None
     macs: int | None
+    file_sha256: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
 import json
+import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
 from edge.machine import environment as module
-from edge.machine.environment import environment, isa, power_mode, versions
+from edge.machine.environment import commit, environment, isa, power_mode, versions
 
 X86 = "model name\t: AMD EPYC\nflags\t\t: fpu hypervisor sse2 avx2 fma avx512f avx512_vnni avx512_bf16\nflags\t: avx2\n"
 ARM = "processor\t: 0\nFeatures\t: fp asimd asimddp i8mm bf16\nCPU part\t: 0xd42\n"
@@ -19,6 +20,24 @@ def test_it_is_json_and_complete() -> None:
     assert table["threads"] == len(table["affinity"]) >= 1
     assert table["versions"]["numpy"] == np.__version__
     assert table["memory_gb"] > 0.1
+
+
+def test_the_commit_is_told_and_whether_files_differ_from_it(tmp_path: Path) -> None:
+    assert commit(tmp_path) is None
+
+    def git(*words: str) -> str:
+        named = ("-c", "user.name=a", "-c", "user.email=a@b")
+        done = subprocess.run(["git", *named, *words], cwd=tmp_path, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    git("init", "-q")
+    (tmp_path / "a").write_text("1")
+    git("add", "a")
+    git("commit", "-qm", "a")
+    head = git("rev-parse", "HEAD")
+    assert commit(tmp_path) == head
+    (tmp_path / "a").write_text("2")
+    assert commit(tmp_path) == f"{head}+changes"
 
 
 def test_isa_keeps_what_decides_kernels() -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from edge.backends.engine import read_engine
 from edge.errors import InputError
+from edge.files import sha256_file
 from edge.pipeline.deploy import run_deploy
 from edge.pipeline.progress import NullProgress
 from edge.pipeline.session import Request
@@ -64,6 +65,11 @@ def test_a_run_holds_what_the_readme_names(run: Path) -> None:
             assert inside.conditions["proven_on"] == 4 and inside.conditions["timed_region"].startswith("uint8")
             assert row.name in inside.conditions["interleaved_with"]
     assert np.load(run / "reference.npz")["outputs"].shape == (22, 1, SIZE, SIZE)
+
+
+def test_provenance_names_the_file_that_was_given(run: Path) -> None:
+    model = read_report(run).model
+    assert model.file_sha256 == sha256_file(Path(model.source))
 
 
 def test_the_chosen_engine_is_the_fastest_or_wins_a_tie_that_the_report_tells_of(run: Path) -> None:
