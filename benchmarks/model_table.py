@@ -38,7 +38,9 @@ def row(name: str, paper: Mapping[str, Any], found: Mapping[str, Any], weights: 
     fp32 = found["engines"].get("fp32", {})
     speed = "–"
     if engine.get("p50_ms") and fp32.get("p50_ms"):
-        speed = f"{engine['p50_ms']:.1f} ms, {fp32['p50_ms'] / engine['p50_ms']:.2f}×"
+        paired = engine.get("against_fp32")  # round by round; else of medians
+        times = 1 / paired["ratio"] if paired else fp32["p50_ms"] / engine["p50_ms"]
+        speed = f"{engine['p50_ms']:.1f} ms, {times:.2f}×"
     return (
         f"[{name}]({name}/)",
         f"{paper.get('parameters_published', '–')} / {model['parameters']:,}".replace(",", " "),

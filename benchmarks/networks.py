@@ -45,6 +45,7 @@ def summary(report: Report) -> dict[str, Any]:
                 "sqnr_db": row.accuracy.sqnr_db if row.accuracy else None,
                 "parity_db": row.accuracy.parity_db if row.accuracy else None,
                 "p50_ms": row.latency_ms.p50 if row.latency_ms else None,
+                "against_fp32": asdict(row.against_fp32) if row.against_fp32 else None,
                 "cov": row.latency_ms.cov if row.latency_ms else None,
                 "conditions": dict(row.latency_ms.conditions) if row.latency_ms else None,
                 "convolutions_float": {layer.name: layer.reason for layer in row.layers if layer.reason},

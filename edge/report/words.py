@@ -234,6 +234,12 @@ def findings(report: Report) -> tuple[str, ...]:
         heads = (re.split(r"[:;]", warning)[0] for _, latency in doubtful for warning in latency.warnings)
         kinds = "; ".join(dict.fromkeys(re.sub(r"^CoV .*", "run times scatter", head) for head in heads))
         found.append(f"Milliseconds not to be trusted, {names}: {kinds or 'no reason recorded'}.")
+    crossed = _crossed(report, chosen)
+    if crossed:
+        found.append(
+            f"By its median {listed(crossed)} looks faster than the engine chosen: load changed between the rounds, "
+            "and who is clearly slower is timed in fewer of them. Ratios are taken round by round, and decide."
+        )
     int8 = [row for row in report.engines if row.precision in ("int8", "mixed") and p50(row) is not None]
     quickest = min(int8, key=lambda row: p50(row) or 0.0, default=None)
     if chosen is not None and quickest is not None and chosen.precision not in ("int8", "mixed"):
@@ -258,6 +264,20 @@ def findings(report: Report) -> tuple[str, ...]:
         if engines and chosen is not None:
             found.append(f"{fault}: {listed(engines)}; the table of the others says why.")
     return (*found, *(note for note in report.notes if not note.startswith(SEARCH)))
+
+
+def _crossed(report: Report, chosen: EngineRow | None) -> list[str]:
+    """Engines whose median is below the chosen one's though round by round they are slower."""
+    if chosen is None or chosen.latency_ms is None or chosen.against_fp32 is None:
+        return []
+    return [
+        row.name
+        for row in report.engines
+        if row.latency_ms is not None
+        and row.against_fp32 is not None
+        and row.latency_ms.p50 < chosen.latency_ms.p50
+        and row.against_fp32.ratio > 1.02 * chosen.against_fp32.ratio
+    ]
 
 
 def search_log(report: Report) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from edge.latency.statistics import Ratio
 from edge.report import words
 from tests.fixtures.report_example import example
 
@@ -102,3 +103,25 @@ def test_what_cannot_be_trusted_is_named():
     assert "Milliseconds not to be trusted, int8: run times scatter." in words.findings(example().report)
     report = replace(example().report, chosen="int8")
     assert "ms per image (median, under disturbance)" in words.verdict(report)
+
+
+def test_a_median_that_contradicts_the_ratio_is_explained() -> None:
+    report = example().report
+    assert not any("looks faster" in finding for finding in words.findings(report))
+    other = next(row for row in report.engines if row.latency_ms is not None and row.name != report.chosen)
+    chosen = report.engine(report.chosen)
+    assert chosen.latency_ms is not None and other.latency_ms is not None
+
+    def told(times: float, median: float) -> bool:
+        """Whether it is explained that the other engine has this ratio to FP32 and this median."""
+        rows = {
+            chosen.name: replace(chosen, against_fp32=Ratio(0.5, (0.49, 0.51), 20)),
+            other.name: replace(
+                other, against_fp32=Ratio(times, (times, times), 8), latency_ms=replace(other.latency_ms, p50=median)
+            ),
+        }
+        changed = replace(report, engines=tuple(rows.get(row.name, row) for row in report.engines))
+        return any(f"By its median {other.name} looks faster" in finding for finding in words.findings(changed))
+
+    below = chosen.latency_ms.p50 / 2
+    assert told(0.8, below) and not told(0.5, below) and not told(0.8, 2 * chosen.latency_ms.p50)
