@@ -7,7 +7,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: clean demo demo-hard docs fuzz gpu help lint lock py38 reference runtime sbom setup test test-fast
+.PHONY: clean demo demo-hard dist docs fuzz gpu help lint lock py38 reference runtime sbom setup test test-fast
 .DELETE_ON_ERROR:
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make gpu      on an NVIDIA machine: tests, five networks, what it is worth; out/gpu/gpu.json"
 	@echo "make fuzz     20 000 damaged inputs to everything that reads files"
 	@echo "make docs     build the documentation into out/site"
+	@echo "make dist     build wheel and sdist into out/dist, and check them as an index would"
 	@echo "make reference  write docs/reference/cli.md and api.md again from the code"
 	@echo "make clean    remove what the others made"
 
@@ -46,6 +47,11 @@ demo-hard: $(STAMP)
 docs: $(STAMP)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+dist: $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[release]'
+	$(BIN)/python -m build --outdir out/dist
+	$(BIN)/python -m twine check --strict out/dist/*
 
 reference: $(STAMP)
 	$(BIN)/python docs/make_reference.py
