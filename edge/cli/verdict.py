@@ -28,8 +28,9 @@ def _lines(run: Run) -> Iterator[tuple[str, str]]:
     if chosen is not None and chosen.latency_ms is not None and not chosen.latency_ms.trustworthy:
         (timing,) = (badge for badge in badges(report) if badge.title == "timing")
         yield "note", timing.text
-    if words.low_reference(report):
-        yield "note", words.low_reference(report)
+    low = words.low_reference(report)
+    if low:
+        yield "note", low
     if report.status == "unconfirmed":
         yield "note", f"nothing was timed: this machine is not {report.target['name']}, which decides"
     if run.engine is not None:

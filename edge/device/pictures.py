@@ -257,13 +257,18 @@ def _values(file: Path) -> NDArray[Any]:
 def _pillow_values(file: Path) -> Any:
     image = _decoded(file)
     if image.mode.startswith("I"):
-        values = np.asarray(image).astype(np.int64)
-        if values.min() < 0 or values.max() > 65535:
-            raise InputError(f"{file}: pixel values do not fit 16 bits; convert it to .npy of float32")
-        return values.astype(np.uint16)
+        return _sixteen_bits(file, image, ".npy of float32").astype(np.uint16)
     if image.mode == "F":
         return np.asarray(image)
     return np.asarray(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB"))
+
+
+def _sixteen_bits(file: Path, image: Any, remedy: str) -> NDArray[np.int64]:
+    """Whole numbers of a picture that holds more than 8 bits, refused where they need more than 16."""
+    values = np.asarray(image).astype(np.int64)
+    if values.min() < 0 or values.max() > 65535:
+        raise InputError(f"{file}: pixel values do not fit 16 bits; convert it to {remedy}")
+    return values
 
 
 def _read(file: Path, decode: Callable[[Path], Any]) -> NDArray[Any]:
@@ -293,10 +298,7 @@ def _netpbm(file: Path) -> Any:
 def _pillow_image(file: Path) -> Any:
     image = _decoded(file)
     if image.mode.startswith("I"):
-        values = np.asarray(image).astype(np.int64)
-        if values.min() < 0 or values.max() > 65535:
-            raise InputError(f"{file}: pixel values do not fit 16 bits; convert it to 8- or 16-bit grey")
-        return ((values + 128) // 257).astype(np.uint8)
+        return ((_sixteen_bits(file, image, "8- or 16-bit grey") + 128) // 257).astype(np.uint8)
     if image.mode == "F":
         raise InputError(f"{file}: floating-point pixels have no fixed range; convert it to 8- or 16-bit")
     return np.asarray(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB"))

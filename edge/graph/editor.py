@@ -13,6 +13,8 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from edge.graph.names import unique_name
+
 Shape = tuple[int, ...]
 
 
@@ -125,17 +127,7 @@ class Editor:
         passes.ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(self.model)
 
     def _fresh(self, hint: str) -> str:
-        return fresh_name(hint, self._names)
-
-
-def fresh_name(hint: str, taken: set[str | None]) -> str:
-    """A name that nothing has yet, which is taken from now on."""
-    name, count = hint, 1
-    while name in taken:
-        count += 1
-        name = f"{hint}_{count}"
-    taken.add(name)
-    return name
+        return unique_name(hint, self._names, "_")
 
 
 def ints(node: ir.Node, name: str, default: Sequence[int]) -> tuple[int, ...]:

@@ -21,11 +21,11 @@ def with_names(proto: onnx.ModelProto) -> onnx.ModelProto:
     return named
 
 
-def unique_name(name: str, taken: set[str]) -> str:
-    """The name, numbered where it is taken already; taken from now on."""
+def unique_name(name: str, taken: set[str] | set[str | None], mark: str = "#") -> str:
+    """The name, numbered after a mark where it is taken already; taken from now on."""
     candidate, count = name, 1
     while candidate in taken:
         count += 1
-        candidate = f"{name}#{count}"
+        candidate = f"{name}{mark}{count}"
     taken.add(candidate)
     return candidate

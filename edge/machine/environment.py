@@ -42,13 +42,13 @@ def environment(root: Path = Path("/")) -> dict[str, Any]:
     Args:
         root: where ``proc``, ``sys``, ``etc`` and ``var`` lie.
     """
-    cpuinfo = text(root / "proc/cpuinfo")
+    cpuinfo, chip = text(root / "proc/cpuinfo"), processor(root)
     return {
-        "cpu": _cpu_name(cpuinfo, root),
-        "isa": list(isa(cpuinfo)),
+        "cpu": chip["cpu"],
+        "isa": chip["isa"],
         "cores": psutil.cpu_count(logical=False),
         "logical_cpus": psutil.cpu_count(),
-        "threads": len(affinity()),
+        "threads": chip["threads"],
         "affinity": affinity(),
         "governor": _governor(root),
         "clock_mhz": _clock(root),
@@ -63,6 +63,12 @@ def environment(root: Path = Path("/")) -> dict[str, Any]:
         "python": platform.python_version(),
         "os": _os_name(),
     }
+
+
+def processor(root: Path = Path("/")) -> dict[str, Any]:
+    """Name and instructions of the processor, and the threads this process may use: what decides kernels."""
+    cpuinfo = text(root / "proc/cpuinfo")
+    return {"cpu": _cpu_name(cpuinfo, root), "isa": list(isa(cpuinfo)), "threads": len(affinity())}
 
 
 def commit(checkout: Path = _CHECKOUT) -> str | None:

@@ -17,8 +17,8 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from edge.errors import InputError
-from edge.graph.editor import fresh_name
 from edge.graph.model import Model
+from edge.graph.names import unique_name
 
 FLOAT, HALF = ir.DataType.FLOAT, ir.DataType.FLOAT16
 MIN_SCALE = float(np.float16(2.0**-14))  # smallest normal FP16: a scale below loses bits, and underflows to 0 at 6e-8
@@ -236,7 +236,7 @@ class _Editor:
 
     def fresh(self, hint: str) -> str:
         """A name that nothing has yet."""
-        return fresh_name(hint, self._names)
+        return unique_name(hint, self._names, "_")
 
     def weight(self, array: NDArray[np.generic], hint: str) -> ir.Value:
         """A new weight."""

@@ -16,7 +16,7 @@ from edge.accuracy.gate import Criteria
 from edge.files import sha256_bytes, write_json
 from edge.graph.model import Model
 from edge.images.image_set import ImageSet
-from edge.machine.environment import environment
+from edge.machine.environment import processor
 from edge.quantization.ranges import Ranges
 from edge.targets.target import Target
 
@@ -67,7 +67,6 @@ def asked_of(
     model: Model, ranges: Ranges, images: ImageSet, criteria: Criteria, target: Target, scheme: str
 ) -> dict[str, Any]:
     """What the facts of any search depend on, this machine's CPU among it; a key for :class:`MeasurementCache`."""
-    here = environment()
     return {
         "graph": model.sha256,
         "ranges": asdict(ranges),
@@ -76,5 +75,5 @@ def asked_of(
         "criteria": asdict(criteria),
         "target": target.name,
         "scheme": scheme,
-        "machine": {key: here[key] for key in ("cpu", "isa", "threads")},
+        "machine": processor(),
     }
