@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Labels = NDArray[np.uint8]
     Array = NDArray[np.float32]
 
-_FAST = 1  # level of deflation: masks shrink a hundredfold at any
+_FAST = 1  # level of deflation: masks shrink a hundredfold at any, outputs hardly at any
 
 
 class KeptLabels(Sequence[Any]):
@@ -107,7 +107,7 @@ class KeptOutputs(Sequence[Any]):
 
 def save_outputs(stream: IO[bytes], names: Sequence[str], outputs: Array | Sequence[Array]) -> None:
     """Write a compressed ``.npz`` of ``names`` and ``outputs``, one image at a time."""
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=_FAST) as archive:
         with archive.open("names.npy", "w", force_zip64=True) as member:
             np.lib.format.write_array(member, np.array(names), allow_pickle=False)
         shape = (len(outputs), *(outputs[0].shape if len(outputs) else ()))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import InputError
+from edge.images.levels import levels_of
 from edge.images.masks import class_labels
 from edge.images.readers.stack import Layout, Pixels, Stack, naming
 from edge.images.shelf import Shelf
@@ -109,7 +110,7 @@ class Case:
                 plane = _plane_of(mask, image, index)
                 if plane is not None:
                     pixels = mask.read(plane).values
-                    values.update(np.unique(pixels).astype(int).tolist())
+                    values.update(levels_of(pixels).astype(int).tolist())
                     maps += pixels.shape[2] if pixels.ndim == 3 else 1
         return values, maps
 

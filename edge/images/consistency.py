@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import numpy as np
-
 from edge.errors import InputError
 from edge.images.image_set import ImageSet, Sample
+from edge.images.levels import levels_of
 from edge.images.readers.stack import Pixels
 from edge.task.task import SegmentationTask
 
@@ -51,7 +50,7 @@ def _looked_at(sets: Iterable[ImageSet]) -> Iterator[Sample]:
 
 
 def _compare(path: Path, pixels: Pixels, task: SegmentationTask, values: _Meaning, colours: _Meaning) -> None:
-    levels = [int(level) for level in np.unique(pixels.values) if level != 0 and level != task.ignore]
+    levels = [int(level) for level in levels_of(pixels.values) if level != 0 and level != task.ignore]
     if pixels.palette is not None:
         for level in levels:
             colour = pixels.palette[level] if level < len(pixels.palette) else 0

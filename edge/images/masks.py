@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import InputError
+from edge.images.levels import levels_of
 from edge.images.readers.stack import Pixels, whole_numbers
 from edge.task.decide import IGNORED
 from edge.task.task import SegmentationTask
@@ -62,7 +63,7 @@ def _require_background(values: NDArray[np.int64], ignored: NDArray[np.bool_] | 
     count = len(task.classes)
     if task.classes[0].strip("_ ").casefold() in _BACKGROUND:
         return
-    levels = np.unique(values if ignored is None else values[~ignored])
+    levels = levels_of(values if ignored is None else values[~ignored])
     if count > 1 and levels.min(initial=0) == 0 and levels.max(initial=0) == count:
         first, names = task.classes[0], ", ".join(task.classes)
         raise InputError(
@@ -74,7 +75,7 @@ def _require_background(values: NDArray[np.int64], ignored: NDArray[np.bool_] | 
 
 def _two_levels(values: NDArray[np.int64], ignored: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
     seen = values if ignored is None else values[~ignored]
-    levels = np.unique(seen)
+    levels = levels_of(seen)
     if len(levels[levels != 0]) > 1:
         fix = "make it 0 and one other value"
         if 255 in levels:  # by making it 255 or 0 the truth would change
