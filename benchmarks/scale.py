@@ -9,7 +9,6 @@ draws both, on logarithmic axes, where a straight line of slope 1 is linear grow
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import time
@@ -32,6 +31,11 @@ from edge.task.task import SegmentationTask
 
 SCHEMA = "edge.scale/1"
 STEPS = 4  # halvings of the size
+_PEAK = (
+    "import resource, subprocess, sys\n"
+    "subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL)\n"
+    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+)
 SMALL = 1e-3  # of what is added to the disc's own evidence
 
 
@@ -142,18 +146,25 @@ def measured(model: Model, data: Path, images: int, folder: Path, most_seconds: 
         "--quiet",
     ]
     start = time.perf_counter()
-    with subprocess.Popen([*command, "--allow-small"], stdout=subprocess.DEVNULL) as process:
-        _, _, usage = os.wait4(process.pid, 0)
-        process.returncode = 0
+    peak = peak_bytes([*command, "--allow-small"])
     seconds = time.perf_counter() - start
     report = read_json(run / "report.json") if (run / "report.json").is_file() else {"status": "", "timings": {}}
     parameters, nodes = (model.facts or {})["parameters"], len(model.proto.graph.node)
-    peak = usage.ru_maxrss * 1024
     if seconds > most_seconds:
         print(f"took {seconds:.0f} s, over the limit of {most_seconds:.0f} s", file=sys.stderr)
     return Point(
         parameters, nodes, images, model.task.size[0], report["status"], seconds, peak, dict(report["timings"])
     )
+
+
+def peak_bytes(command: Sequence[str]) -> int:
+    """Run a command, and say the most memory that was resident in it or in a process that it started.
+
+    Linux lets a program begin with the peak of whoever started it, so a small process stands between: it is its
+    children's peak that is asked for.
+    """
+    asked = subprocess.run([sys.executable, "-S", "-c", _PEAK, *command], stdout=subprocess.PIPE, text=True, check=True)
+    return int(asked.stdout) * 1024
 
 
 def plot(points: Sequence[Point], path: Path) -> None:

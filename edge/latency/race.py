@@ -8,7 +8,7 @@ interval. Those that stay are timed as long as asked, and longer while a tie amo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Mapping, Sequence, Tuple
+from typing import TYPE_CHECKING, Callable, Mapping, Sequence, Tuple
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from .statistics import paired
 from .winner import TOLERANCE
 
 if TYPE_CHECKING:
-    from .statistics import Samples
+    from .statistics import Measured, Samples
 
     Blocks = Mapping[str, Sequence[Samples]]
     Names = Tuple[str, ...]
@@ -84,6 +84,19 @@ class Race:
             f"{self.seconds:g} s and {self.runs} runs, fewer where it was shown slower than the fastest by over "
             f"{MARGIN:.0%} before"
         )
+
+
+def relative_to_fastest(rows: Sequence[Measured]) -> Callable[[Measured], float]:
+    """Milliseconds of each as a multiple of the fastest's, round by round, whichever rounds of a race it stayed for.
+
+    Args:
+        rows: of one interleaved run.
+    """
+    if not rows:
+        return lambda row: row.p50
+    last = max(len(row.blocks) for row in rows)
+    fastest = min((row for row in rows if len(row.blocks) == last), key=lambda row: row.p50)
+    return lambda row: fastest.p50 * paired(row.blocks, fastest.blocks).ratio
 
 
 def _fastest(blocks: Blocks, staying: Sequence[str]) -> str:

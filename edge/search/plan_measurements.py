@@ -22,6 +22,7 @@ from edge.backends.onnxruntime import optimized
 from edge.errors import InputError
 from edge.graph.model import Model
 from edge.images.image_set import ImageSet
+from edge.latency.race import relative_to_fastest
 from edge.quantization.plan import INT8, PrecisionPlan
 from edge.quantization.ranges import Ranges
 from edge.quantization.schemes import plan_int8
@@ -176,7 +177,8 @@ class PlanMeasurements:
         return self._memory.knows(_key("harm", "fp32", frozenset({group})))
 
     def milliseconds(self, plans: Sequence[tuple[str, Chosen]]) -> list[float | None]:
-        """Medians of whole engines, all interleaved in one run, or sums of estimates where the target is not here to
+        """Times of whole engines, interleaved in one run and told against the fastest round by round (who leaves a race
+        early ran under other conditions than who stays), or sums of estimates where the target is not here to
         be timed; None for what its compiler refuses."""
         key = " | ".join(_key("ms", *plan) for plan in plans)
         return list(self._memory.recall(key, lambda: self._times(plans)))
@@ -193,7 +195,9 @@ class PlanMeasurements:
             return [None if self.refused(*plan) else self.total_ms(*plan) for plan in plans]
         found = dict(zip(written, times, strict=True))
         rows = [found.get(index) for index in range(len(plans))]
-        return [None if row is None or isinstance(row, Refusal) else row.compute.p50 for row in rows]
+        timed = [None if row is None or isinstance(row, Refusal) else row.compute for row in rows]
+        milliseconds = relative_to_fastest([row for row in timed if row is not None])
+        return [None if row is None else milliseconds(row) for row in timed]
 
     def _outputs(self, plan: tuple[str, Chosen], inputs: Sequence[Array]) -> Array | None:
         """None for what the compiler refuses."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from edge.backends.onnxruntime import reference
 from edge.errors import InputError
 from edge.fusion import Fused, fuse
 from edge.graph.model import Model
-from edge.latency.statistics import Measured, paired
+from edge.latency.race import relative_to_fastest
 from edge.quantization.ranges import Convergence, Ranges
 from edge.search.bench import Bench, Effort, Refusal
 from edge.search.choice import choose
@@ -50,7 +50,7 @@ def fuse_for_target(
         written = {index: made for index, m in enumerate(models) if (made := _written(m, precision, bench)) is not None}
         times = bench.times(list(written.values()), inputs, _EFFORT) or []
         found = dict(zip(written, times, strict=True))
-        relative = _relative([row.compute for row in times if not isinstance(row, Refusal)])
+        relative = relative_to_fastest([row.compute for row in times if not isinstance(row, Refusal)])
         costs, yardstick = [], 0.0
         for index in range(len(models)):
             row = found.get(index)
@@ -64,15 +64,6 @@ def fuse_for_target(
         return costs
 
     return choose(model, inputs, cost, deadline)
-
-
-def _relative(rows: Sequence[Measured]) -> Callable[[Measured], float]:
-    """Milliseconds of each as a multiple of the fastest's, round by round, whichever rounds it stayed for."""
-    if not rows:
-        return lambda row: row.p50
-    last = max(len(row.blocks) for row in rows)
-    fastest = min((row for row in rows if len(row.blocks) == last), key=lambda row: row.p50)
-    return lambda row: fastest.p50 * paired(row.blocks, fastest.blocks).ratio
 
 
 def _written(model: Model, precision: str, bench: Bench) -> Candidate | None:

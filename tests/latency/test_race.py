@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge.latency.race import LEAST_ROUNDS, MARGIN, Equal, Race
-from edge.latency.statistics import paired
+from edge.latency.race import LEAST_ROUNDS, MARGIN, Equal, Race, relative_to_fastest
+from edge.latency.statistics import paired, summarize
 
 SEED = 5
 
@@ -57,3 +57,12 @@ def test_a_slow_engine_has_ten_runs_before_it_leaves() -> None:
 def test_equal_times_everybody_as_long() -> None:
     blocks = run_race(Equal(1.0, 100), {"a": 10.0, "b": 30.0})
     assert len(blocks["a"]) == len(blocks["b"]) and sum(map(len, blocks["a"])) >= 100
+
+
+def test_who_left_early_is_told_against_the_fastest_in_the_rounds_they_shared() -> None:
+    quiet, loaded = np.full(4, 10.0), np.full(4, 20.0)  # the machine slows down after the second round
+    stayed = summarize([quiet, quiet, loaded, loaded, loaded], 0, {})
+    left = summarize([1.5 * quiet, 1.5 * quiet], 0, {})
+    milliseconds = relative_to_fastest([left, stayed])
+    assert left.p50 < stayed.p50  # which says that it is the faster one
+    assert (milliseconds(stayed), milliseconds(left)) == (stayed.p50, 1.5 * stayed.p50)

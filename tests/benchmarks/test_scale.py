@@ -1,0 +1,18 @@
+"""A deployment's peak memory is its own, not that of whoever measures it."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+from benchmarks.scale import peak_bytes
+
+MIB = 1 << 20
+
+
+def test_a_small_command_of_a_large_process_is_small_and_a_large_one_large() -> None:
+    held = np.ones(300 * MIB, np.uint8)
+    small = peak_bytes([sys.executable, "-S", "-c", "print('said')"])
+    large = peak_bytes([sys.executable, "-S", "-c", f"b'1' * {200 * MIB}"])
+    assert held.all() and small < 100 * MIB and 200 * MIB < large < 300 * MIB
