@@ -26,6 +26,7 @@ _TWICE = 2  # images that are run once more
 _SAME = 1e-6  # of the largest value; threads may add up in another order
 _SHOWN = 5
 _UNIT = 1e-3  # how far a probability may lie outside [0, 1]
+_ALIKE = 0.5  # Dice of masks that mean the same
 
 
 @dataclass(frozen=True)
@@ -128,13 +129,18 @@ def _no_better_than_trivial(reference: Evaluation, where: str) -> Iterator[Fault
     if not (counts.tp + counts.fn).any():
         return
     score = mean(dice(counts))
-    best, title = max((mean(dice(trivial)), title) for title, trivial in _trivial(counts, reference.task))
+    best, title = _best_trivial(counts, reference.task)
     if score <= best:
         yield Fault(
             f"{where}: the float network's Dice of {score:.4f} is no better than that of masks which are {title} "
             f"({best:.4f}), so nothing could be retained; {_advice(reference)}",
             False,
         )
+
+
+def _best_trivial(counts: Counts, task: SegmentationTask) -> tuple[float, str]:
+    """Highest Dice of masks that need no network, and what they are."""
+    return max((mean(dice(trivial)), title) for title, trivial in _trivial(counts, task))
 
 
 def _trivial(counts: Counts, task: SegmentationTask) -> Iterable[tuple[str, Counts]]:
@@ -156,10 +162,25 @@ def _where(only: NDArray[np.bool_], a: NDArray[np.int64], b: NDArray[np.int64]) 
 
 def _advice(reference: Evaluation) -> str:
     """What to look at first."""
-    task = reference.task
+    task, inverse = reference.task, _inverse_dice(reference)
+    if inverse is not None:
+        return (
+            f"it finds the masks' background with a Dice of {inverse:.4f}, so the masks look inverted: swap their two "
+            "values, or swap the classes in the task's mask_values"
+        )
     if task.output == "logits" and task.maps == 1 and _extent(reference)[0] >= 0 and _extent(reference)[1] <= 1:
         return 'its outputs lie between 0 and 1: is the task\'s output = "probabilities" rather than "logits"?'
     return "check the weights, the task (channels, scale, mean, std, classes) and the masks"
+
+
+def _inverse_dice(reference: Evaluation) -> float | None:
+    """Dice against the masks' background, where that is what the network finds; None where it is not."""
+    counts, task = reference.counts, reference.task
+    if len(task.foreground) != 1:
+        return None
+    swapped = Counts(counts.fp, counts.tp, counts.tn, counts.fn)
+    score = mean(dice(swapped))
+    return score if score > max(_ALIKE, _best_trivial(swapped, task)[0]) else None
 
 
 def _extent(reference: Evaluation) -> tuple[float, float]:

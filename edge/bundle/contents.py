@@ -16,7 +16,6 @@ from edge.accuracy.compare import find_group
 from edge.backends.onnxruntime import reference as exact_runner
 from edge.bundle.expected import expected_files
 from edge.device.pictures import IMAGES, MASKS, PROBES, REFERENCE, label_names, plane_names, travels_whole
-from edge.files import sha256_bytes
 from edge.graph.model import Model
 from edge.images.image_set import ImageSet
 from edge.task.plane import Plane
@@ -93,7 +92,7 @@ def image_files(
     data = {
         "name": f"{len(chosen)} bundled images",
         "images": len(chosen),
-        "sha256": sha256_bytes(b"".join(made[name] for name in (IMAGES, MASKS))),
+        "sha256": chosen.sha256(),
         "strata": _column(chosen, strata),
         "groups": _groups(chosen, group or find_group(filled, strata)),
     }

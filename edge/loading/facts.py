@@ -49,7 +49,11 @@ def onnx_facts(path: Path) -> NetworkFacts:
     Raises:
         InputError: see :func:`edge.graph.model.read_graph`.
     """
-    proto = read_onnx(path)
+    return graph_facts(read_onnx(path))
+
+
+def graph_facts(proto: onnx.ModelProto) -> NetworkFacts:
+    """Read them from a graph."""
     inputs, outputs = graph_inputs(proto), list(proto.graph.output)
     channels, size = _image(_dims(inputs[0])) if inputs else (None, None)
     last = _last(proto, outputs[0].name)

@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
 from edge.errors import InputError
@@ -15,6 +16,7 @@ from edge.images.image_set import ImageSet
 from edge.latency.estimate import Estimate, estimate
 from edge.latency.peaks import measure_peaks
 from edge.loading import ModelSource, TaskSource, load_model
+from edge.loading.facts import graph_facts, onnx_facts
 from edge.loading.quantized import require_float
 from edge.machine.cores import physical_cores
 from edge.pipeline.deploy import FUSION_SECONDS
@@ -26,6 +28,7 @@ from edge.pipeline.session import (
     open_images,
     open_model,
 )
+from edge.pipeline.starter import starter
 from edge.quantization.calibrate import calibrate
 from edge.quantization.plan import PrecisionPlan, read_plan
 from edge.quantization.ranges import Ranges, read_ranges
@@ -37,6 +40,7 @@ from edge.search.rewrites import fuse_for_target
 from edge.targets.local import is_local, resolve
 from edge.targets.target import find_target
 from edge.task.noise import noise_batch
+from edge.task.task import SegmentationTask
 
 
 def fuse_to_file(
@@ -114,13 +118,28 @@ def estimate_model(
 ) -> Estimate:
     """Roofline of the fused model at the target's peaks; this machine's are measured first."""
     found = resolve(find_target(target))
-    loaded = require_float(open_model(model, weights, task, progress, dequantize=dequantize))
+    shape = _task_of_shape(model, progress) if task is None else None
+    loaded = require_float(open_model(model, weights, task, progress, shape, dequantize))
     progress.stage("estimate")
     fused = fuse(loaded, None, _noise(loaded))
     peaks = measure_peaks(physical_cores()) if found.kind == "cpu" and is_local(found) else None
     # Where this CPU has no half precision, the rest of a quantized network runs in fp32.
     rest = "fp32" if peaks and precision == "int8" and "fp16" not in peaks.operations else None
     return estimate(fused.model, found, precision, peaks, rest)
+
+
+def _task_of_shape(model: ModelSource, progress: Progress) -> SegmentationTask | None:
+    """For an ONNX graph without a task one of its own shape, all that an estimate asks; None where that is open."""
+    if isinstance(model, onnx.ModelProto):
+        facts, name = graph_facts(model), model.graph.name or "model"
+    elif isinstance(model, (str, Path)) and Path(model).suffix == ".onnx" and Path(model).is_file():
+        facts, name = onnx_facts(Path(model)), str(model)
+    else:
+        return None
+    if facts.size is None:
+        return None
+    progress.detail(f"{name}: without a task of its own it is estimated at its input's {facts.size[0]}x{facts.size[1]}")
+    return starter(facts, None, name).task
 
 
 def _noise(model: Model) -> list[NDArray[np.float32]]:

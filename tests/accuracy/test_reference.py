@@ -57,6 +57,22 @@ def test_trivial_masks_are_told(bias: float, message: str, root: Path) -> None:
     assert message in found(with_head(1.0, bias), root)[0]
 
 
+def test_inverted_masks_are_told_by_the_command_in_one_sentence(tmp_path: Path) -> None:
+    """The network finds the discs, the masks mark what is round them."""
+    data = write_discs(tmp_path / "set", {"train": 4, "val": 4, "test": 20})
+    disc_network().save(tmp_path / "net.onnx")
+    for path in (data / "masks").iterdir():
+        Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
+    ran = CliRunner().invoke(app, ["check", str(tmp_path / "net.onnx"), "--data", str(data)])
+    assert isinstance(ran.exception, UselessReferenceError)
+    told = str(ran.exception)
+    assert "background with a Dice of 0.9" in told and "the masks look inverted: swap their two" in told
+
+
+def test_inverted_masks_are_no_excuse_for_trivial_ones(root: Path) -> None:
+    assert "inverted" not in found(with_head(1.0, +1e4), root)[0]
+
+
 def test_numbers_that_are_not_finite_name_their_images_and_no_engine(root: Path, tmp_path: Path) -> None:
     dark = write_discs(tmp_path / "set", {"train": 4, "val": 4, "test": 20}, seed=3)
     Image.fromarray(np.full((32, 32, 3), 255, np.uint8)).save(dark / "images" / "test07.png")

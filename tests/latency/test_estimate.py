@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+import onnx
 import pytest
 
+import edge
 from edge.errors import InputError
 from edge.graph.macs import count_macs
+from edge.graph.model import carries_task
 from edge.latency.estimate import Peaks, estimate, target_peaks
 from edge.targets.target import UNKNOWN, find_target, targets
+from tests.fixtures.discs import disc_network
 from tests.fixtures.small_unet import small_unet
 
 ORIN = "jetson-orin-nano-8gb"
@@ -80,6 +86,22 @@ def test_a_table_without_figures_is_not_guessed_at(name: str) -> None:
 def test_a_precision_that_there_is_no_estimate_for() -> None:
     with pytest.raises(InputError, match="no estimate for it; choose fp32, fp16, bf16, int8"):
         estimate(small_unet(), find_target(ORIN), "mixed")
+
+
+def test_an_onnx_file_needs_no_task_where_its_size_is_its_own(tmp_path: Path) -> None:
+    """``edge estimate net.onnx``: the shape is all that is asked."""
+    bare, told = onnx.ModelProto(), disc_network()
+    bare.CopyFrom(told.proto)
+    onnx.save(bare, tmp_path / "bare.onnx")
+    told.save(tmp_path / "told.onnx")
+    assert not carries_task(bare)
+    ms = [edge.estimate(tmp_path / name, "jetson-orin-nano-8gb").ms for name in ("bare.onnx", "told.onnx")]
+    assert ms[0] == ms[1] == edge.estimate(bare, "jetson-orin-nano-8gb").ms > 0
+    for value in (bare.graph.input[0], bare.graph.output[0]):
+        value.type.tensor_type.shape.dim[2].dim_param = "h"
+    onnx.save(bare, tmp_path / "open.onnx")
+    with pytest.raises(edge.InputError, match=r"add --task task\.toml"):
+        edge.estimate(tmp_path / "open.onnx", "jetson-orin-nano-8gb")
 
 
 def test_this_machines_own_peaks() -> None:

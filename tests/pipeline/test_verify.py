@@ -67,7 +67,9 @@ def test_verifies_an_archive_and_merges_its_report(packed, cpu_run, tmp_path):
     assert (out / "report.html").is_file()
     assert not (tmp_path / ".edge-box.work" / "bundle").exists()  # unpacked images do not stay behind
     assert any("chosen" in line for line in said)
+    assert report.data.evaluation.sha256 == home.data.evaluation.sha256
     write_merged([cpu_run, out], tmp_path / "both.html")
+    assert "other images" not in (tmp_path / "both.html").read_text() + (tmp_path / "both.md").read_text()
     assert len(json.loads((tmp_path / "both.json").read_text())["runs"]) == 2
 
 
