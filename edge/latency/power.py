@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge.errors import MachineError
+from edge.machine.cuda import open_cuda
 from edge.machine.nvml import find_gpu_rail
 from edge.machine.rails import Meter, Rail, find_rails
 
@@ -103,8 +105,7 @@ def measure_energy(
     """
     rails = find_rails(root)
     if not rails and gpu:
-        rail = find_gpu_rail()
-        rails = (rail,) if rail else ()
+        rails = _gpu_rails()
     if rails:
         name = "rails " + " + ".join(rail.name for rail in rails)
         return _measured(name, _metered(rails), run, seconds, idle_seconds)
@@ -121,6 +122,15 @@ def measure_energy(
         return _Stretch(rapl.since(before) / lasted, lasted)
 
     return _measured(rapl.name, read, run, seconds, idle_seconds)
+
+
+def _gpu_rails() -> tuple[Rail, ...]:
+    """Of the GPU that engines run on; none where CUDA or its driver does not tell."""
+    try:
+        rail = find_gpu_rail(open_cuda().bus_id())
+    except MachineError:
+        return ()
+    return (rail,) if rail else ()
 
 
 @dataclass(frozen=True)

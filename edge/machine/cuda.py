@@ -22,6 +22,7 @@ _WHEEL_FOLDERS = ("/nvidia/cuda_runtime/lib/", "/nvidia/cu13/lib/")  # up to CUD
 _TO_DEVICE, _TO_HOST = 1, 2
 _MAJOR, _MINOR = 75, 76  # cudaDevAttrComputeCapabilityMajor, -Minor
 _CAPTURE_THREAD_LOCAL = 1
+_BUS_ID_BYTES = 32  # an address has 13
 _DRIVER_TOO_OLD = 35
 _NO_DRIVER = {
     _DRIVER_TOO_OLD: "the NVIDIA driver is missing or older than this CUDA: install a driver",
@@ -100,6 +101,10 @@ class Cuda:
 
     def capability(self) -> tuple[int, int]:
         """Compute capability of the GPU."""
+        raise NotImplementedError
+
+    def bus_id(self) -> str:
+        """PCI address of the GPU, such as ``0000:65:00.0``: what tells it from others under every library's numbers."""
         raise NotImplementedError
 
     def memory(self) -> tuple[int, int]:
@@ -253,16 +258,26 @@ class CudaRuntime(Cuda):
     def capability(self) -> tuple[int, int]:
         return self._attribute(_MAJOR), self._attribute(_MINOR)
 
+    def bus_id(self) -> str:
+        text = ctypes.create_string_buffer(_BUS_ID_BYTES)
+        self._call("cudaDeviceGetPCIBusId", text, ctypes.c_int(len(text)), self._device())
+        return text.value.decode()
+
     def memory(self) -> tuple[int, int]:
         free, total = ctypes.c_size_t(), ctypes.c_size_t()
         self._call("cudaMemGetInfo", ctypes.byref(free), ctypes.byref(total))
         return int(free.value), int(total.value)
 
     def _attribute(self, which: int) -> int:
-        value, device = ctypes.c_int(), ctypes.c_int()
-        self._call("cudaGetDevice", ctypes.byref(device))
-        self._call("cudaDeviceGetAttribute", ctypes.byref(value), ctypes.c_int(which), device)
+        value = ctypes.c_int()
+        self._call("cudaDeviceGetAttribute", ctypes.byref(value), ctypes.c_int(which), self._device())
         return int(value.value)
+
+    def _device(self) -> ctypes.c_int:
+        """The GPU that this thread uses."""
+        device = ctypes.c_int()
+        self._call("cudaGetDevice", ctypes.byref(device))
+        return device
 
     def _copy(self, target: int, source: int, size: int, kind: int, stream: int) -> None:
         self._call(
@@ -363,6 +378,9 @@ class PyCuda(Cuda):
     def capability(self) -> tuple[int, int]:
         major, minor = self._device.compute_capability()
         return int(major), int(minor)
+
+    def bus_id(self) -> str:
+        return str(self._device.pci_bus_id())
 
     def memory(self) -> tuple[int, int]:
         free, total = self._driver.mem_get_info()

@@ -1,7 +1,8 @@
-"""Power of the first NVIDIA GPU, as the driver's management library (NVML) tells it, through ctypes.
+"""Power of the NVIDIA GPU that engines run on, as the driver's management library (NVML) tells it, through ctypes.
 
 ``nvmlDeviceGetPowerUsage`` gives milliwatts of the whole board, averaged over up to a second on recent GPUs: only means
-over seconds mean anything. A Jetson's NVML does not answer; its monitors are in :mod:`edge.machine.rails`.
+over seconds mean anything. The GPU is found by its PCI address, since CUDA and NVML number several in different orders.
+A Jetson's NVML does not answer; its monitors are in :mod:`edge.machine.rails`.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from typing import Any
 from edge.machine.rails import Rail
 
 _LIBRARY = "libnvidia-ml.so.1"
-NAME = "NVML GPU 0"
 
 
-def find_gpu_rail(library: Any = None) -> Rail | None:
+def find_gpu_rail(bus_id: str, library: Any = None) -> Rail | None:
     """The GPU's power as a rail that reads watts; None where nobody tells.
 
     Args:
+        bus_id: the GPU's PCI address, such as ``0000:65:00.0``.
         library: loaded NVML; None loads the driver's.
     """
     try:
@@ -26,7 +27,8 @@ def find_gpu_rail(library: Any = None) -> Rail | None:
     except OSError:
         return None
     device = ctypes.c_void_p()
-    if nvml.nvmlInit_v2() or nvml.nvmlDeviceGetHandleByIndex_v2(ctypes.c_uint(0), ctypes.byref(device)):
+    address = ctypes.c_char_p(bus_id.encode())
+    if nvml.nvmlInit_v2() or nvml.nvmlDeviceGetHandleByPciBusId_v2(address, ctypes.byref(device)):
         return None
 
     def watts() -> float | None:
@@ -34,4 +36,4 @@ def find_gpu_rail(library: Any = None) -> Rail | None:
         status = nvml.nvmlDeviceGetPowerUsage(device, ctypes.byref(milliwatts))
         return None if status else milliwatts.value / 1e3
 
-    return Rail(NAME, watts) if watts() is not None else None
+    return Rail(f"NVML GPU {bus_id}", watts) if watts() is not None else None

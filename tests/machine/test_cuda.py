@@ -41,6 +41,7 @@ def test_times_and_facts(library):
     cuda.synchronize(stream)
     assert cuda.elapsed(start, end) >= 0
     assert cuda.capability() == (8, 7) and cuda.memory()[1] == 8 << 30
+    assert cuda.bus_id() == "0000:65:00.0"
     cuda.free_event(start)
     cuda.free_event(end)
     cuda.free_stream(stream)
