@@ -25,8 +25,10 @@ _INSTALL = "pip install 'segedge[tensorrt-rtx]'"
 _CAPABILITIES: Mapping[str, str] = {
     "7.5": "SM75", "8.0": "SM80", "8.6": "SM86", "8.9": "SM89", "12.0": "SM120", "12.1": "SM121",
 }  # fmt: skip
-# GPUs that it does not build for, and the one whose kernels come nearest.
-_NEAREST: Mapping[str, str] = {"7.2": "SM75", "8.7": "SM86", "9.0": "SM89", "11.0": "SM120"}
+# Where it has no INT8 kernels: its support matrix says so, and its plans dequantize and compute in float.
+_NO_INT8 = frozenset(("7.5",))
+# GPUs that it does not build for, or not as TensorRT does, and the one whose kernels come nearest.
+_NEAREST: Mapping[str, str] = {"7.2": "SM86", "7.5": "SM86", "8.7": "SM86", "9.0": "SM89", "11.0": "SM120"}
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ class TensorRtRtx:
             return f"TensorRT for RTX does not build for compute capability {sm}"
         if precision == "bf16":
             return "bf16 is not written for TensorRT: FP16 is as fast there and more precise"
+        if precision in ("int8", "mixed") and sm in _NO_INT8:
+            return f"TensorRT for RTX has no INT8 kernels for compute capability {sm}: it would compute in float"
         return None
 
     def build(self, candidate: Candidate, target: Target, folder: Path) -> Engine:
@@ -91,6 +95,8 @@ class TensorRtRtx:
     def try_build(self, candidate: Candidate, sm: str) -> Attempt:
         """Build without keeping the plan, to learn whether TensorRT takes the graph.
 
+        What is asked for is TensorRT itself on such a GPU, whose INT8 kernels TensorRT for RTX may not have.
+
         Args:
             candidate: typed graph; an FP32 graph whose FP16 comes from flags is built as FP32.
             sm: compute capability of the target, such as ``8.7``.
@@ -99,7 +105,7 @@ class TensorRtRtx:
             MachineError: ``tensorrt_rtx`` is not installed.
             InputError: a GPU that is neither known nor near one that is.
         """
-        capability = _CAPABILITIES.get(sm) or _NEAREST.get(sm)
+        capability = _NEAREST.get(sm) or _CAPABILITIES.get(sm)
         if capability is None:
             raise InputError(f"compute capability {sm}: TensorRT for RTX knows nothing near it")
         typed = candidate

@@ -81,6 +81,8 @@ def test_a_jetson_gpu_is_checked_on_the_nearest_and_never_built_for(tmp_path: Pa
     attempt = TensorRtRtx().try_build(candidate, nano.fact("sm"))
     assert attempt.builds and attempt.capability == "SM86" and attempt.convs.fp16 == 18
     assert "8.7" in str(TensorRtRtx().refusal("fp16", nano))
+    xavier = TensorRtRtx().try_build(made("unet")[1]["int8-fp16"], "7.2")  # TensorRT has INT8 kernels there
+    assert xavier.capability == "SM86" and xavier.convs.int8 == 14
     with pytest.raises(InputError, match="build on the device"):
         TensorRtRtx().build(candidate, nano, tmp_path)
     with pytest.raises(InputError, match="knows nothing near it"):
