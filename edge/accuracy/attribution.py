@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from edge.accuracy.sqnr import CEILING_DB
 from edge.graph.model import Model
 
-_TENSORS_AT_ONCE = 48  # bounds memory: activations of this many layers live together
+_BYTES_AT_ONCE = 128 << 20  # bounds memory: activations of so many bytes live together, in each of three graphs
+_UNKNOWN = _BYTES_AT_ONCE // 8
 _FLOATS: Mapping[int, type[np.floating[Any]]] = {
     onnx.TensorProto.FLOAT: np.float32,
     onnx.TensorProto.FLOAT16: np.float16,
@@ -137,10 +138,9 @@ def _measure(
 
     carried: dict[str, _Power] = {}
     own: dict[str, _Power] = {}
-    kinds = _kinds(quantized)
+    kinds, sizes = _kinds(quantized)
     activations = [t for t in tensors if kinds[t] in _FLOATS]
-    for start in range(0, len(activations), _TENSORS_AT_ONCE):
-        group = activations[start : start + _TENSORS_AT_ONCE]
+    for group in _groups(activations, sizes):
         alone, needed = _fed(quantized, group, {t: kinds[t] for t in activations})
         float_probe = Intermediates(exact, [*dict.fromkeys([*group, *needed])])
         probe, alone_probe = (Intermediates(model, group, optimize=False) for model in (quantized, alone))
@@ -173,8 +173,26 @@ def _fed(quantized: Model, group: Sequence[str], kinds: Mapping[str, int]) -> tu
     return replace(quantized, proto=proto), fed
 
 
-def _kinds(model: Model) -> dict[str, int]:
-    """Element type of every value; float where the graph does not say."""
+def _groups(tensors: Sequence[str], sizes: Mapping[str, int]) -> Iterator[list[str]]:
+    """Tensors to run for together, in order; every group runs both graphs again, so few are better."""
+    group: list[str] = []
+    held = 0
+    for tensor in tensors:
+        if group and held + sizes[tensor] > _BYTES_AT_ONCE:
+            yield group
+            group, held = [], 0
+        group.append(tensor)
+        held += sizes[tensor]
+    if group:
+        yield group
+
+
+def _kinds(model: Model) -> tuple[dict[str, int], dict[str, int]]:
+    """Element type and bytes (at float32) of every value; where the graph does not say, float, and so large that few
+    are held at once."""
     graph = onnx.shape_inference.infer_shapes(model.proto).graph
-    known = {v.name: v.type.tensor_type.elem_type for v in (*graph.value_info, *graph.output)}
-    return {name: known.get(name) or onnx.TensorProto.FLOAT for node in graph.node for name in node.output}
+    known = {v.name: v.type.tensor_type for v in (*graph.value_info, *graph.output)}
+    names = [name for node in graph.node for name in node.output]
+    kinds = {n: known[n].elem_type or onnx.TensorProto.FLOAT if n in known else onnx.TensorProto.FLOAT for n in names}
+    sizes = {n: 4 * math.prod(d.dim_value or 1 for d in known[n].shape.dim) if n in known else _UNKNOWN for n in names}
+    return kinds, sizes

@@ -158,7 +158,11 @@ def activation_bytes(proto: onnx.ModelProto) -> int:
 
 
 class _Fusion:
-    """The state of one run: the graph so far, its proofs and its account."""
+    """The state of one run: the graph so far, its proofs and its account.
+
+    The graph stays open from step to step: most steps find nothing, and parsing it and inferring its shapes takes far
+    longer than looking. Only a rewrite that is refused makes it be opened again as it was before.
+    """
 
     def __init__(self, proto: onnx.ModelProto, inputs: Sequence[NDArray[np.float32]]) -> None:
         self.proto = proto
@@ -166,21 +170,20 @@ class _Fusion:
         self.prover = Prover(proto, inputs)
         self.account: dict[str, list[int]] = {}
         self.refused: dict[str, Refused] = {}
+        self._open()
 
     def step(self, name: str) -> int:
         """Apply one rewrite until it finds nothing more; returns how often it applied."""
         if name in self.refused:
             return 0
-        graph = ir.from_proto(self.proto)
-        editor = Editor(graph)
-        editor.sweep_up()
-        times = _exhaust(editor, name)
+        times = _exhaust(self._editor, name)
         if not times:
             return 0
-        after = ir.to_proto(graph)
+        after = ir.to_proto(self._graph)
         proof = self.prover.check(after)
         if not proof.holds:
             self.refused[name] = Refused(name, proof.relative)
+            self._open()
             return 0
         before = self.proto
         saved = (
@@ -193,6 +196,11 @@ class _Fusion:
         self.account[name] = [a + b for a, b in zip(row, saved, strict=True)]
         self.proto = after
         return times
+
+    def _open(self) -> None:
+        self._graph = ir.from_proto(self.proto)
+        self._editor = Editor(self._graph)
+        self._editor.sweep_up()
 
     def applied(self) -> tuple[Applied, ...]:
         return tuple(Applied(name, *row) for name, row in self.account.items())

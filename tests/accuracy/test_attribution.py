@@ -105,7 +105,7 @@ def test_a_broken_layer_is_blamed_and_those_after_it_are_not() -> None:
 def test_tensors_are_compared_in_groups_with_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
     other = spoiled(small_unet(), "encoder.1.0/Conv", 0.5)
     whole = attribute(small_unet(), other, images(2))
-    monkeypatch.setattr("edge.accuracy.attribution._TENSORS_AT_ONCE", 4)
+    monkeypatch.setattr("edge.accuracy.attribution._BYTES_AT_ONCE", 1)
     pieces = attribute(small_unet(), other, images(2))
     assert [row.name for row in whole][:3] == [row.name for row in pieces][:3]
     assert whole[0].sqnr_db == pytest.approx(pieces[0].sqnr_db, abs=0.01)
