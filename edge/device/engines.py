@@ -109,6 +109,7 @@ def obtain(
     manifest: Manifest,
     candidate: BoardCandidate,
     bundle: Path,
+    folder: Path,
     work: Path,
     seal: Seal,
     workspace: int,
@@ -120,7 +121,8 @@ def obtain(
     Args:
         compiler, identity: the compiler, and what an engine is tied to.
         manifest, candidate, bundle: what to build, from files that were checked.
-        work: folder that outlives runs.
+        folder: of the engine.
+        work: folder that outlives runs, for what builds timed.
         seal: of that folder: an engine that this board did not build there is built again.
         workspace: bytes of scratch memory for the builder.
         say: told what is done, and why an old engine was not used.
@@ -130,7 +132,6 @@ def obtain(
         EdgeError: the compiler refuses.
     """
     key = _key(manifest, candidate, identity)
-    folder = work / "engines" / candidate.name
     kept = from_record(folder, seal.read(folder / RECORD))
     stale = _stale(kept, key) if kept else ""
     if kept and not stale:

@@ -1,15 +1,15 @@
-"""The proof of the engines: accuracy against the bundled reference, parity, the gate's verdict, latency and power.
+"""The proof of one engine: accuracy against the bundled reference, parity, and the gate's verdict.
 
-Engines are checked one by one, each check kept on disk under this board's seal as soon as it is there, so that an
-interrupted run does not check twice. They are timed together, in turn, as on the workstation, and always anew.
+Each check is kept on disk under this board's seal as soon as it is there, so that an interrupted run does not check
+twice.
 """
 
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Sequence
 
 from ..accuracy.checked import Parity, judged
 from ..accuracy.compare import per_image_dice
@@ -17,16 +17,13 @@ from ..accuracy.evaluate import Evaluation, evaluate_shown
 from ..accuracy.gate import Gate
 from ..accuracy.sqnr import parity_db
 from ..backends.compiler import BoardCandidate, Compiler, Identity
-from ..backends.runner import Layer, Runner
-from ..errors import EdgeError, InputError
+from ..backends.runner import Runner
+from ..errors import InputError
 from ..files import sha256_table
-from ..latency.statistics import Measured
-from ..latency.winner import Contender, Standing, settled
+from ..latency.trial import Advance, silent
 from ..machine.machine import ROOT
-from ..machine.rails import Power
 from ..storage.arrays import read_arrays
 from ..storage.codec import encode
-from .clock import time_runners
 from .engines import CachedEngine
 from .manifest import Manifest
 from .pictures import PROBES, Pictures, bundled
@@ -36,10 +33,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ..latency.statistics import Samples
     from ..task.task import SegmentationTask
-
-    Faults = dict[str, EdgeError]
 
 Say = Callable[[str], None]
 
@@ -87,20 +81,7 @@ class Job:
         return self.work / "progress" / f"{sha256_table([inputs, self.options.allow_small])[:32]}.json"
 
 
-@dataclass(frozen=True)
-class Timed:
-    """An engine's speed.
-
-    Attributes:
-        measured: interleaved with the others.
-        layers: profiled apart, with why each was left float.
-    """
-
-    measured: Measured
-    layers: tuple[Layer, ...]
-
-
-def check(job: Job, kept: CachedEngine, reference: Evaluation) -> dict[str, Any]:
+def check(job: Job, kept: CachedEngine, reference: Evaluation, advance: Advance = silent) -> dict[str, Any]:
     """Accuracy and verdict of one engine; taken from disk where an interrupted run of this board left it.
 
     Returns:
@@ -116,79 +97,15 @@ def check(job: Job, kept: CachedEngine, reference: Evaluation) -> dict[str, Any]
         return dict(earlier)
     job.say(f"{kept.candidate.name}: checking on {len(job.pictures)} images")
     with contextlib.closing(kept.load(job.compiler)) as runner:
-        found = _check(job, kept, runner, reference)
+        found = _check(job, kept, runner, reference, advance)
     job.seal.write(path, found)
     return found
 
 
-def time_engines(job: Job, engines: Mapping[str, CachedEngine], idle: Power | None) -> tuple[dict[str, Timed], Faults]:
-    """Time every engine in turn with the others, then profile each.
-
-    Returns:
-        Engine name to its speed, and to why it cannot be loaded or run beside the others.
-    """
-    with _loaded(job, engines) as (runners, faults):
-        measured = _interleave(job, runners, idle)
-        timed = {name: Timed(one, _layers(runners[name], engines[name].candidate)) for name, one in measured.items()}
-    return timed, faults
-
-
-def choose(
-    job: Job,
-    engines: Mapping[str, CachedEngine],
-    proofs: Mapping[str, Mapping[str, Any]],
-    timed: Mapping[str, Timed],
-) -> Standing | None:
-    """The winner among the engines that pass, by the workstation's rule: ties that can be decided are timed again.
-
-    Args:
-        engines, proofs, timed: name to the engine, to its check and to its speed.
-
-    Returns:
-        None where no engine passes.
-    """
-    passes = [name for name in timed if proofs[name]["gate"]["passed"]]
-    passing = [_contender(name, timed[name], proofs[name], engines[name]) for name in passes]
-    if not passing:
-        return None
-
-    def again(names: Sequence[str]) -> dict[str, Sequence[Samples]]:
-        with _loaded(job, {name: engines[name] for name in names}) as (runners, _):
-            return {name: one.blocks for name, one in _interleave(job, runners, None).items()}
-
-    return settled(passing, again)
-
-
-@contextlib.contextmanager
-def _loaded(job: Job, engines: Mapping[str, CachedEngine]) -> Iterator[tuple[dict[str, Runner], Faults]]:
-    """Those that load beside the others, and why the rest does not."""
-    runners: dict[str, Runner] = {}
-    faults: Faults = {}
-    with contextlib.ExitStack() as stack:
-        for name, kept in engines.items():
-            try:
-                runners[name] = stack.enter_context(contextlib.closing(kept.load(job.compiler)))
-            except EdgeError as fault:
-                faults[name] = fault
-        yield runners, faults
-
-
-def _interleave(job: Job, runners: Mapping[str, Runner], idle: Power | None) -> dict[str, Measured]:
-    options, image = job.options, next(job.pictures.inputs(job.task))
-    job.say(f"timing {', '.join(runners) or 'nothing'} in turn, {options.seconds:g} s each")
-    return time_runners(runners, image, options.seconds, options.min_runs, idle, options.root)
-
-
-def _contender(name: str, timed: Timed, proof: Mapping[str, Any], kept: CachedEngine) -> Contender:
-    """An engine that passes, as the choice of the winner sees it."""
-    accuracy = proof["accuracy"]
-    return Contender(name, timed.measured.blocks, accuracy["dice"]["retained"], accuracy["agreement"], kept.bytes)
-
-
-def _check(job: Job, kept: CachedEngine, runner: Runner, reference: Evaluation) -> dict[str, Any]:
+def _check(job: Job, kept: CachedEngine, runner: Runner, reference: Evaluation, advance: Advance) -> dict[str, Any]:
     task, pictures, candidate = job.task, job.pictures, kept.candidate
     shown = pictures.shown(task, reference.truth)
-    seen = evaluate_shown(runner.run, shown, task, pictures.columns, None, reference.outputs)
+    seen = evaluate_shown(runner.run, shown, task, pictures.columns, advance, reference.outputs)
     strata, group = (column[0] if column else None for column in (pictures.strata, pictures.groups))
     parity = Parity(_parity(job, candidate, runner))
     found = judged(
@@ -207,11 +124,6 @@ def _check(job: Job, kept: CachedEngine, runner: Runner, reference: Evaluation) 
         "gate": encode(found.verdict),
         "per_image_dice": [row.dice for row in per_image_dice(seen, reference)],
     }
-
-
-def _layers(runner: Runner, candidate: BoardCandidate) -> tuple[Layer, ...]:
-    reasons = candidate.reasons
-    return tuple(replace(layer, reason=layer.reason or reasons.get(layer.name, "")) for layer in runner.layers())
 
 
 def _parity(job: Job, candidate: BoardCandidate, runner: Runner) -> float:

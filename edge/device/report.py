@@ -13,7 +13,9 @@ from typing import Any, Mapping, Sequence
 import numpy as np
 
 from ..backends.compiler import BoardCandidate, Identity
+from ..backends.runner import Layer
 from ..files import json_bytes, replaced_folder, sha256_table, write_bytes, write_json
+from ..latency.statistics import Measured
 from ..machine.cores import affinity
 from ..machine.machine import Machine
 from ..storage.binding import BLANK, bind
@@ -21,7 +23,6 @@ from ..storage.codec import encode
 from .engines import CachedEngine
 from .manifest import PACKAGE, Manifest
 from .pictures import Pictures
-from .proof import Timed
 
 REPORT, ENGINE = "report.json", "engine.json"
 _SCHEMA, _ENGINE_SCHEMA = "edge.report/1", "edge.engine/1"
@@ -47,13 +48,19 @@ def failed_row(candidate: BoardCandidate, backend: str, gate: str, reason: str) 
 
 
 def engine_row(
-    candidate: BoardCandidate, backend: str, kept: CachedEngine, proof: Mapping[str, Any], timed: Timed
+    candidate: BoardCandidate,
+    backend: str,
+    kept: CachedEngine,
+    proof: Mapping[str, Any],
+    measured: Measured,
+    layers: Sequence[Layer],
 ) -> dict[str, Any]:
     """The row of an engine that was checked and timed.
 
     Args:
         proof: from :func:`.proof.check`.
-        timed: from :func:`.proof.time_engines`.
+        measured: interleaved with the others.
+        layers: profiled apart.
     """
     digests = dict(kept.files)
     return {
@@ -66,10 +73,10 @@ def engine_row(
         "build_seconds": kept.built.seconds,
         "simulated": False,
         "accuracy": proof["accuracy"],
-        "latency_ms": encode(timed.measured.summary()),
-        "layers": encode(timed.layers),
+        "latency_ms": encode(measured.summary()),
+        "layers": encode(tuple(layers)),
         "gate": proof["gate"],
-        "latency_quantiles_ms": list(timed.measured.quantiles_ms()),
+        "latency_quantiles_ms": list(measured.quantiles_ms()),
     }
 
 

@@ -10,29 +10,29 @@ import shutil
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Iterator, Sequence
+from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 from ..accuracy.compare import per_image_dice, reference_scores
 from ..accuracy.evaluate import Evaluation, evaluate_shown, evaluation_of
 from ..accuracy.gate import NONE, Gate, require_enough
 from ..backends.compiler import Compiler, Identity, find_compiler
-from ..errors import EdgeError, InputError, MachineError
+from ..errors import InputError, MachineError
 from ..files import replaced_folder
+from ..latency.statistics import Measured
+from ..latency.trial import Effort, Refusal, Timed, build_each, check_each, choose
+from ..latency.winner import Contender
 from ..machine.machine import ROOT, Machine, read_machine
 from ..safety.guard import parsing
 from ..task.task import SegmentationTask
-from .clock import measure_idle
-from .engines import CachedEngine, obtain
+from .bundle_bench import BundleBench
+from .engines import CachedEngine
 from .manifest import Manifest, check_folder
 from .pictures import Pictures, bundled, bundled_labels, bundled_reference, supplied
 from .preflight import Preflight, preflight, require_target
-from .proof import Job, Options, Say, check, choose, time_engines
+from .proof import Job, Options, Say
 from .report import ENGINE, REPORT, assemble, bundle_environment, engine_row, failed_row, write_engine, write_run
 from .runtime import require_runtime, runtime_agreement, runtime_verdict
 from .seal import Seal
-
-if TYPE_CHECKING:
-    pass
 
 
 def look(folder: Path, root: Path = ROOT) -> tuple[Manifest, Machine]:
@@ -94,32 +94,46 @@ def verify(folder: Path, work: Path, out: Path, options: Options, say: Say) -> d
         require_runtime(options.runtime, manifest, options.images is not None)
     seal = Seal(work, options.root)
     job = Job(manifest, folder, work, seal, options, task, pictures, gate, compiler, identity, say)
+    bench = BundleBench(job, found.workspace)
     with _stage(clock, "build"):
-        kept, refused = _build_all(job, found.workspace)
+        # A graph that is no candidate is only needed where there are no bundled reference outputs.
+        wanted = [one for one in manifest.candidates if one.candidate or options.images is not None]
+        built, unbuilt = build_each(bench, wanted, work / "engines")
+    kept = {candidate.name: engine for candidate, engine in built}
     with _stage(clock, "reference"):
         reference = _reference(job, kept)
     with _stage(clock, "check"):
-        checked = _check_all(job, kept, reference, refused)
+        checked, unchecked = check_each(bench, [pair for pair in built if pair[0].candidate], reference)
+    proofs = {candidate.name: proof for candidate, _, proof in checked}
     if options.runtime is not None:
         with _stage(clock, "C++ runtime"):
-            for name, proof in checked.items():
+            for name, proof in proofs.items():
                 proof["gate"] = _witnessed(job, options.runtime, name, kept[name], proof)
-    candidates = {candidate.name: candidate for candidate in manifest.candidates if candidate.candidate}
+    racing = [candidate for candidate, _, _ in checked]
+    inputs, effort = [next(pictures.inputs(task))], Effort(options.seconds, options.min_runs)
     with _stage(clock, "profile"):
-        idle = measure_idle(options.root)
-        timed, faults = time_engines(job, {name: kept[name] for name in checked}, idle)
-    refused.update(faults)
+        timed = dict(zip((one.name for one in racing), bench.times(racing, inputs, effort) or ()))
+        layers = {one.name: bench.layers(one) for one in racing if isinstance(timed[one.name], Timed)}
+    measured = {name: row.compute for name, row in timed.items() if isinstance(row, Timed)}
+    untimed = [row for row in timed.values() if isinstance(row, Refusal)]
+    refused = {refusal.name: refusal for refusal in (*unbuilt, *unchecked, *untimed)}
     rows = [
-        engine_row(candidate, manifest.backend, kept[name], checked[name], timed[name])
-        if name in timed
-        else failed_row(candidate, manifest.backend, gate.name if gate else NONE, str(refused[name]))
-        for name, candidate in candidates.items()
+        engine_row(one, manifest.backend, kept[one.name], proofs[one.name], measured[one.name], layers[one.name])
+        if one.name in measured
+        else failed_row(one, manifest.backend, gate.name if gate else NONE, refused[one.name].reason)
+        for one in manifest.candidates
+        if one.candidate
     ]
     for row in rows:
         say(_sentence(row))
-    _require_any(rows, refused)
+    _require_any(rows, refused.values())
+    passing = [
+        (one, _contender(kept[one.name], proofs[one.name], measured[one.name]))
+        for one in racing
+        if one.name in measured and proofs[one.name]["gate"]["passed"]
+    ]
     with _stage(clock, "profile"):
-        winner = choose(job, kept, checked, timed)
+        winner = choose(passing, bench, inputs, effort)
     chosen = winner.winner if winner else None
     own = [row.dice for row in per_image_dice(reference, reference)]
     report = assemble(
@@ -127,12 +141,12 @@ def verify(folder: Path, work: Path, out: Path, options: Options, say: Say) -> d
         pictures,
         rows,
         {**reference_scores(reference), "backend": _reference_backend(job)},
-        bundle_environment(manifest, machine, identity, asdict(idle) if idle else None),
+        bundle_environment(manifest, machine, identity, asdict(bench.idle) if bench.idle else None),
         clock,
         {
             "names": list(pictures.names),
             "reference": own,
-            "engines": {name: checked[name]["per_image_dice"] for name in timed},
+            "engines": {name: proofs[name]["per_image_dice"] for name in measured},
         },
         chosen,
         [*found.warnings, *_notes(job), *filter(None, [winner.sentence() if winner else ""])],
@@ -166,29 +180,6 @@ def _pictures(folder: Path, manifest: Manifest, task: SegmentationTask, options:
     return bundled(folder, manifest)
 
 
-def _build_all(job: Job, workspace: int) -> tuple[dict[str, CachedEngine], dict[str, EdgeError]]:
-    kept, refused = {}, {}
-    for candidate in job.manifest.candidates:
-        if not candidate.candidate and job.options.images is None:
-            continue  # only needed where there are no bundled reference outputs
-        try:
-            kept[candidate.name] = obtain(
-                job.compiler,
-                job.identity,
-                job.manifest,
-                candidate,
-                job.bundle,
-                job.work,
-                job.seal,
-                workspace,
-                job.say,
-                job.task.output_name,
-            )
-        except EdgeError as fault:
-            refused[candidate.name] = fault
-    return kept, refused
-
-
 def _reference(job: Job, kept: dict[str, CachedEngine]) -> Evaluation:
     """What the float network makes of the images, with the truth to score against."""
     task, pictures = job.task, job.pictures
@@ -210,18 +201,12 @@ def _float_engine(job: Job, kept: dict[str, CachedEngine]) -> Evaluation:
         return evaluate_shown(runner.run, shown, job.task, job.pictures.columns)
 
 
-def _check_all(
-    job: Job, kept: dict[str, CachedEngine], reference: Evaluation, refused: dict[str, EdgeError]
-) -> dict[str, dict[str, Any]]:
-    """Engine name to its check; why one cannot be run is added to ``refused``."""
-    checked = {}
-    for candidate in job.manifest.candidates:
-        if candidate.candidate and candidate.name in kept:
-            try:
-                checked[candidate.name] = check(job, kept[candidate.name], reference)
-            except EdgeError as fault:
-                refused[candidate.name] = fault
-    return checked
+def _contender(kept: CachedEngine, proof: Mapping[str, Any], measured: Measured) -> Contender:
+    """An engine that passes, as the choice of the winner sees it."""
+    accuracy = proof["accuracy"]
+    return Contender(
+        kept.candidate.name, measured.blocks, accuracy["dice"]["retained"], accuracy["agreement"], kept.bytes
+    )
 
 
 def _witnessed(job: Job, program: Path, name: str, kept: CachedEngine, proof: dict[str, Any]) -> dict[str, Any]:
@@ -242,11 +227,11 @@ def _witnessed(job: Job, program: Path, name: str, kept: CachedEngine, proof: di
     return {**gate, "passed": not reasons, "reasons": reasons, "checks": [*gate["checks"], check]}
 
 
-def _require_any(rows: Sequence[dict[str, Any]], refused: dict[str, EdgeError]) -> None:
+def _require_any(rows: Sequence[Mapping[str, Any]], refused: Iterable[Refusal]) -> None:
     """Where this machine, not the networks, is why there is no engine at all, say so with its exit code."""
-    machine = [fault for fault in refused.values() if isinstance(fault, MachineError)]
+    machine = [refusal for refusal in refused if refusal.machine]
     if machine and all(row["path"] is None for row in rows):
-        raise machine[0]
+        raise MachineError(machine[0].reason)
 
 
 def _reference_backend(job: Job) -> str:

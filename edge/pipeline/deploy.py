@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from edge.accuracy.check import Standard, judged_reference
@@ -18,7 +19,8 @@ from edge.files import replaced_folder, sha256_file
 from edge.fusion import Fused
 from edge.graph.model import Model
 from edge.latency.sweep import Throughput
-from edge.pipeline.choose import Passing, choose
+from edge.latency.trial import choose
+from edge.latency.winner import Contender, Standing
 from edge.pipeline.estimates import estimator
 from edge.pipeline.measure import QUANTIZED, MeasuredEngine, look_into, race, shown_images, timing_effort
 from edge.pipeline.progress import Progress
@@ -87,7 +89,8 @@ def _deploy(job: Job, trials: TrialRun) -> Report:
     proposal.plan.save(folder / PLAN)
     trials.add(proposal.found.candidates, "mixed")
     timed = race(job, trials.checked)
-    chosen, tie = _choose(job, timed)
+    winner = _choose(job, timed)
+    chosen, tie = (winner.winner, winner.sentence()) if winner else (None, "")
     engines = look_into(job, timed, chosen, fused)
     rows = _rows(job, engines, fused, folder, chosen, _sweep(job, engines, chosen))
     refusals = (*proposal.found.refusals, *trials.refusals)
@@ -183,13 +186,14 @@ def _kept(out: Path) -> Path:
     return out.with_name(f".{out.name}.{MEMORY}")
 
 
-def _choose(job: Job, engines: Sequence[MeasuredEngine]) -> tuple[str | None, str]:
+def _choose(job: Job, engines: Sequence[MeasuredEngine]) -> Standing | None:
     passing = [
-        Passing(one.candidate, one.checked.accuracy, one.engine.bytes, one.latency.blocks)
+        (one.candidate, Contender(one.engine.name, one.latency.blocks, dice.retained, agreement, one.engine.bytes))
         for one in engines
         if one.passed and one.latency is not None
+        for dice, agreement in ((one.checked.accuracy.dice, one.checked.accuracy.agreement),)
     ]
-    return choose(passing, job.bench, shown_images(job)[1], timing_effort(job), job.clock)
+    return choose(passing, job.bench, shown_images(job)[1], timing_effort(job), partial(job.clock.stage, "tie"))
 
 
 def _rows(

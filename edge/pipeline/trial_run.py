@@ -10,8 +10,8 @@ from pathlib import Path
 from edge.accuracy.check import Standard
 from edge.accuracy.checked import Checked
 from edge.backends.engine import Candidate, Engine
+from edge.latency.trial import Refusal, build_each, check_each
 from edge.pipeline.session import Job
-from edge.search.bench import Refusal
 
 ENGINES = "engines"
 
@@ -72,28 +72,24 @@ class TrialRun:
         return kept
 
     def _build(self, candidates: Sequence[Candidate], kind: str) -> list[tuple[Candidate, Engine]]:
-        built: list[tuple[Candidate, Engine]] = []
         with self.job.clock.stage(f"build {kind}".strip(), len(candidates)) as advance:
-            for candidate in candidates:
-                engine = self.job.bench.build(candidate, self.folder / ENGINES / candidate.name)
-                if isinstance(engine, Refusal):
-                    self.refusals.append(engine)
-                else:
-                    built.append((candidate, engine))
-                advance()
+            built, refusals = build_each(self.job.bench, candidates, self.folder / ENGINES, advance)
+        self.refusals += refusals
         return built
 
     def _check(self, built: Sequence[tuple[Candidate, Engine]], kind: str) -> None:
         with self.job.clock.stage(f"check {kind}".strip(), len(self.standard.images) * len(built)) as advance:
-            for candidate, engine in built:
-                checked = self.job.bench.check(candidate, self.standard, advance)
-                if isinstance(checked, Refusal):
-                    self.refusals.append(checked)
-                    shutil.rmtree(engine.folder, ignore_errors=True)
-                    continue
-                if checked.verdict.passed and not self.passing:
-                    self._announce(engine, checked)
-                self.checked.append((candidate, engine, checked))
+            _, refusals = check_each(self.job.bench, built, self.standard, advance, self._keep)
+        self.refusals += refusals
+
+    def _keep(self, candidate: Candidate, engine: Engine, checked: Checked | Refusal) -> None:
+        """Take a verdict as it comes; of an engine that cannot run the images nothing stays."""
+        if isinstance(checked, Refusal):
+            shutil.rmtree(engine.folder, ignore_errors=True)
+            return
+        if checked.verdict.passed and not self.passing:
+            self._announce(engine, checked)
+        self.checked.append((candidate, engine, checked))
 
     def _announce(self, engine: Engine, checked: Checked) -> None:
         retained = checked.accuracy.dice.retained

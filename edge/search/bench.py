@@ -11,7 +11,7 @@ About any other candidate they are trials, built for the question and thrown awa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,32 +25,28 @@ from edge.backends.engine import Candidate, Engine, Layer
 from edge.images.image_set import ImageSet
 from edge.latency.costs import Costs
 from edge.latency.estimate import Peaks
-from edge.latency.statistics import Measured
 from edge.latency.sweep import Throughput
+from edge.latency.trial import Advance, Effort, Refusal, Timed, silent
 from edge.search.dialect import Dialect
 
 Array = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
 Profile = tuple[Layer, ...]
-Advance = Callable[[], object]
 
-
-def silent() -> None:
-    """Tells nobody that something is done."""
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A precision or a graph that cannot be had, and why.
-
-    Attributes:
-        name, precision: of the candidate.
-        reason: one sentence, the compiler's own where it is the compiler that refuses.
-    """
-
-    name: str
-    precision: str
-    reason: str
+__all__ = [
+    "PROFILES",
+    "Advance",
+    "Array",
+    "Bench",
+    "CandidateSet",
+    "Effort",
+    "PixelRoute",
+    "Pixels",
+    "Profile",
+    "Refusal",
+    "Timed",
+    "silent",
+]
 
 
 @dataclass(frozen=True)
@@ -66,21 +62,6 @@ PROFILES = 3
 
 
 @dataclass(frozen=True)
-class Effort:
-    """How long to time each candidate.
-
-    Attributes:
-        seconds, runs: at least, both.
-        undecided_seconds: makes it a race (:class:`~edge.latency.race.Race`): the clearly slower are timed less, those
-            that tie up to so many seconds; None times all as long.
-    """
-
-    seconds: float
-    runs: int
-    undecided_seconds: float | None = None
-
-
-@dataclass(frozen=True)
 class PixelRoute:
     """Candidates to time from pixels to mask as well, with the task inside the engine where that is the same.
 
@@ -91,21 +72,6 @@ class PixelRoute:
 
     names: frozenset[str] = frozenset()
     images: tuple[Pixels, ...] = ()
-
-
-@dataclass(frozen=True)
-class Timed:
-    """One candidate's times, interleaved with the others' of the same call.
-
-    Attributes:
-        compute: host array in, host array out.
-        outputs: ``[inputs, maps, height, width]`` float32 of all inputs.
-        pixels: uint8 pixels to mask inside the engine; None where it was not asked for or cannot be.
-    """
-
-    compute: Measured
-    outputs: Array
-    pixels: Measured | None = None
 
 
 class Bench(Protocol):

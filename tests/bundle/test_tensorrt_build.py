@@ -81,7 +81,18 @@ def test_builds_every_candidate_and_keeps_the_engines(bundle, tmp_path):
     said = []
     for _ in range(2):
         for candidate in manifest.candidates:
-            kept = obtain(compiler, identity, manifest, candidate, folder, tmp_path, seal, 256 << 20, said.append)
+            kept = obtain(
+                compiler,
+                identity,
+                manifest,
+                candidate,
+                folder,
+                tmp_path / candidate.name,
+                tmp_path,
+                seal,
+                256 << 20,
+                said.append,
+            )
             plan = (kept.folder / kept.built.artefact).read_bytes()
             assert plan_version(plan) is None or plan[:4] == b"ftrt"
             assert len(plan) > 1000 and kept.bytes == len(plan) and kept.built.seconds > 0
@@ -95,6 +106,7 @@ def test_builds_every_candidate_and_keeps_the_engines(bundle, tmp_path):
         manifest,
         manifest.candidates[0],
         folder,
+        tmp_path / names[0],
         tmp_path,
         seal,
         256 << 20,
@@ -111,7 +123,16 @@ def test_int8_plans_hold_int8_convolutions(bundle, tmp_path):
     counts = {}
     for name in ("fp16", "int8-fp16"):
         kept = obtain(
-            compiler, compiler.identity(), manifest, by_name[name], folder, tmp_path, seal, 256 << 20, lambda _: None
+            compiler,
+            compiler.identity(),
+            manifest,
+            by_name[name],
+            folder,
+            tmp_path / name,
+            tmp_path,
+            seal,
+            256 << 20,
+            lambda _: None,
         )
         counts[name] = kept.built.convs
     assert counts["int8-fp16"].int8 > 0 and counts["fp16"].int8 == 0
@@ -170,7 +191,16 @@ def test_runs_on_a_gpu(bundle, tmp_path):
     compiler = TensorRtRtxCompiler()
     for candidate in manifest.candidates:
         kept = obtain(
-            compiler, compiler.identity(), manifest, candidate, folder, tmp_path, seal, 1 << 30, lambda _: None
+            compiler,
+            compiler.identity(),
+            manifest,
+            candidate,
+            folder,
+            tmp_path / candidate.name,
+            tmp_path,
+            seal,
+            1 << 30,
+            lambda _: None,
         )
         task = SegmentationTask.from_table(manifest.task, "manifest")
         runner = compiler.load(candidate, kept.folder, kept.built, task.output_name)

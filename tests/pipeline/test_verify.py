@@ -18,6 +18,7 @@ from edge.bundle.archive import unpack
 from edge.bundle.pack import pack
 from edge.device import proof
 from edge.device import verify as device
+from edge.device.bundle_bench import BundleBench
 from edge.device.engines import CachedEngine
 from edge.device.proof import Options
 from edge.device.seal import Seal
@@ -164,7 +165,7 @@ def test_nothing_counts_that_this_board_did_not_write_here(packed, tmp_path, mon
     """A forged check, and one of a folder that was copied from elsewhere, are as good as none; so are their engines."""
     folder, work, said = tmp_path / "b", tmp_path / "work", []
     unpack(packed, folder)
-    monkeypatch.setattr(device, "time_engines", _interrupted)
+    monkeypatch.setattr(BundleBench, "times", _interrupted)
     with pytest.raises(KeyboardInterrupt):
         device.verify(folder, work, tmp_path / "run", QUICK, lambda _: None)
     kept = sorted((work / "progress").glob("*.json"))
