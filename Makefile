@@ -7,7 +7,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: clean demo demo-hard dist docs fuzz gpu help lint lock py38 reference runtime sbom setup test test-fast
+.PHONY: arm clean demo demo-hard dist docs fuzz gpu help lint lock py38 reference runtime sbom setup test test-fast
 .DELETE_ON_ERROR:
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make lint     ruff and mypy"
 	@echo "make runtime  build the C++ runtime and run its tests"
 	@echo "make py38     a bundle verified by the oldest Python of a board, where there is a Python 3.8"
+	@echo "make arm      what goes to a board, run by an emulated aarch64"
 	@echo "make gpu      on an NVIDIA machine: tests, five networks, what it is worth; out/gpu/gpu.json"
 	@echo "make fuzz     20 000 damaged inputs to everything that reads files"
 	@echo "make docs     build the documentation into out/site"
@@ -96,6 +97,15 @@ runtime: $(STAMP)
 
 gpu: $(STAMP)
 	$(BIN)/python -m benchmarks.gpu --out out/gpu --budget 25m
+
+# The C++ runtime, its pixels and a board's half under emulation; downloads and builds stay in out/arm.
+ARM_TOOLS := qemu-aarch64-static aarch64-linux-gnu-g++ apt-get dpkg cmake
+ARM_TESTS := tests/arm tests/runtime/test_runtime_pixels.py tests/runtime/test_runtime_values.py
+
+arm: $(STAMP)
+	@if $(ARM_TOOLS:%=command -v % >/dev/null &&) true; then \
+		$(BIN)/python -m pytest -q $(ARM_TESTS) --arm out/arm; \
+	else echo "skipped: emulated aarch64 needs $(ARM_TOOLS) (apt-get install qemu-user-static g++-aarch64-linux-gnu cmake)"; fi
 
 # The oldest Python of a board (JetPack 5), where this machine has one; its packages go to build/py38.
 PYTHON38 ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/3.8.*/bin/python3.8) $(shell command -v python3.8))

@@ -4,12 +4,34 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
+from tests.arm.programs import cross_build
+from tests.arm.space import Space, make_space
 from tests.fixtures.bundle_example import picture_set, tiny_unet
 
 REWRITES = ("concat-conv-as-sum", "nearest-upsample-conv")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--arm", type=Path, metavar="FOLDER", help="emulate aarch64, with what that needs in FOLDER")
+
+
+@pytest.fixture(scope="session")
+def space(pytestconfig: pytest.Config) -> Space:
+    """An emulated aarch64 user space."""
+    folder = pytestconfig.getoption("--arm")
+    if folder is None:
+        pytest.skip("runs under emulation: make arm")
+    return make_space(folder.absolute())
+
+
+@pytest.fixture(scope="session")
+def arm_build(space: Space) -> Path:
+    """The build folder of the C++ runtime, cross-compiled for it."""
+    return cross_build(space, space.root.parent / "runtime")
 
 
 def has_gpu() -> bool:

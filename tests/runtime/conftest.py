@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.arm.programs import emulated
 from tests.fixtures.runtime_kit import ROOT, Steps, build
 
 
@@ -18,9 +19,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def programs() -> Path:
-    """Folder of ``segedge-run`` and ``tests/segedge-pixels``."""
-    return build(ROOT / "build" / "runtime")
+def programs(request: pytest.FixtureRequest) -> Path:
+    """Folder of ``segedge-run`` and ``tests/segedge-pixels``: this machine's, or with ``--arm`` the emulated ones."""
+    arm = request.config.getoption("--arm")
+    if arm is None:
+        return build(ROOT / "build" / "runtime")
+    return emulated(request.getfixturevalue("space"), request.getfixturevalue("arm_build"), arm / "programs")
 
 
 @pytest.fixture(scope="session")
