@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from edge.graph.macs import count_macs
+from edge.graph.model import Model
 from edge.pipeline import deploy
 from edge.quantization.schemes import SCHEMES
 from edge.search.candidates import Proposal
+from edge.search.choice import choose
 from edge.search.deadline import Deadline
+from tests.fixtures.graph_builder import Builder
+from tests.fixtures.known_bench import GROUPS, SlowBench, search_on
 
 WAITED, FUSED = 100.0, 5.0
 
@@ -64,3 +69,50 @@ def test_waiting_for_the_machine_costs_nothing_of_the_budget(monkeypatch: pytest
     assert deploy.fuse_job(job, 35.0) == ("fused", 35.0 - FUSED)
     deploy.propose_for(job, model, None, 30.0)  # type: ignore[arg-type]
     assert left == [30.0]
+
+
+@pytest.mark.parametrize("seconds", [20.0, 45.0, 70.0, 145.0])
+def test_fusion_and_search_together_keep_the_budget(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """One clock through both stages, moved by each graph that is timed, each harm and each verdict; none is real."""
+    bench = SlowBench(dict.fromkeys(GROUPS, 3.0), {}, dict.fromkeys(GROUPS, 1.0), allowed=6.5)
+    bench.int8_ms = {group: 2.0 - 0.1 * index for index, group in enumerate(GROUPS)}
+    b, timed, left = Builder(3), list[int](), list[float]()
+    deep = b.op("Conv", b.op("Concat", "x", "x", axis=1), b.random(8, 6, 1, 1))
+    graph = b.model(b.op("Conv", b.op("Relu", deep), b.random(2, 8, 3, 3), pads=[1] * 4))
+
+    def slow(models: Sequence[Model]) -> list[float]:
+        bench.now += 1.2 * len(models)
+        timed.append(len(models))
+        return [float(count_macs(model)) for model in models]
+
+    def fuse(model: Model, target: object, asked: object, inputs: Any, deadline: Deadline) -> Any:
+        found = choose(model, inputs, slow, deadline)
+        bench.now += 0.1 * seconds  # the proof of the set that won, which no limit cuts short
+        return found
+
+    def propose(*given: Any) -> Proposal:
+        left.append(given[-1].deadline.left())
+        search_on(bench, ("fp32", "bf16"), seconds=left[0])
+        return Proposal(found=None, plan=None)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(deploy, "Deadline", SimpleNamespace(after=lambda s: Deadline.after(s, lambda: bench.now)))
+    monkeypatch.setattr(deploy, "fuse_for_target", fuse)
+    monkeypatch.setattr(deploy, "propose", propose)
+    monkeypatch.setattr(deploy, "with_authored", lambda found, *_: found)
+    clock = SimpleNamespace(stage=Hand().stage, searching=None, progress=SimpleNamespace(remaining=lambda _: None))
+    job: Any = SimpleNamespace(
+        model=graph,
+        target=None,
+        clock=clock,
+        splits=SimpleNamespace(search=SimpleNamespace(spread=lambda _: ())),
+        inputs=lambda _: iter(b.inputs()),
+        bench=SimpleNamespace(dialect=SimpleNamespace(scheme=SCHEMES["openvino"])),
+        criteria=None,
+        precisions=("fp32",),
+        request=SimpleNamespace(bias_correction=False),
+    )
+    fused, rest = deploy.fuse_job(job, seconds)
+    deploy.propose_for(job, fused.model, None, rest)  # type: ignore[arg-type]
+    assert sum(timed) >= 2 and "profiles" in bench.calls and left == [rest]
+    assert rest == pytest.approx(0.9 * seconds - 1.2 * sum(timed))
+    assert 0.5 * seconds < bench.now <= 1.2 * seconds
