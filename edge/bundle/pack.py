@@ -80,7 +80,7 @@ def pack(
     runtime = runtime_files()
     files.update(runtime)
     table = _manifest(found, target, runs_on, candidates, described, images)
-    files["README.md"] = readme(table["title"], target.backend, table, out.name, bool(runtime)).encode()
+    files["README.md"] = readme(table["title"], target, table, out.name, bool(runtime)).encode()
     table["files"] = {
         name: {"bytes": len(contents), "sha256": sha256_bytes(contents)} for name, contents in sorted(files.items())
     }

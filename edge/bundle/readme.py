@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge.accuracy.gate import FEWEST_IMAGES
+from edge.targets.target import Target
 
 _TEXT = """# {title}
 
@@ -16,7 +17,7 @@ tar xzf {file}            # into an empty folder, if you have not done so yet
 python3 -m edge_bundle preflight
 python3 -m edge_bundle verify{images_option}
 ```
-
+{clocks}
 Needs {needs}. `verify` builds each candidate ({candidates}), checks it {check}, times it, and
 writes `run/report.json` with the fastest engine that passes gate {gate} under `run/engines/`. After a power cut, run it
 again: it goes on where it was.
@@ -47,19 +48,24 @@ _WITNESS = """
 
 `python3 -m edge_bundle verify --runtime build/segedge-run` asks it about every engine, and fails one on which the two
 disagree."""
+_CLOCKS = """
+Before `verify`, set the power mode that the device will work in (`sudo nvpmodel -q --verbose` lists them) and hold its
+clocks (`sudo jetson_clocks`): latencies are of that mode, which the report names.
+"""
 _NEEDS: Mapping[str, str] = {
-    "tensorrt": "JetPack's own Python 3 with `tensorrt` and `numpy` (apt: `python3-libnvinfer python3-numpy`)",
+    "jetson": "JetPack's own Python 3 with `tensorrt` and `numpy` (apt: `python3-libnvinfer python3-numpy`)",
+    "tensorrt": "Python 3.8 or newer, `tensorrt` and `numpy`, and an NVIDIA driver",
     "tensorrt_rtx": "Python 3.8 or newer, `tensorrt-rtx` and `numpy`, and an NVIDIA driver",
     "openvino": "Python 3.9 or newer, `openvino` and `numpy` (`pip install openvino=={openvino} numpy`)",
 }
 
 
-def readme(title: str, backend: str, table: Mapping[str, Any], file: str, runtime: bool) -> str:
+def readme(title: str, target: Target, table: Mapping[str, Any], file: str, runtime: bool) -> str:
     """Markdown for ``README.md``.
 
     Args:
         title: of the bundle.
-        backend: compiler on the device.
+        target: the device.
         table: the manifest.
         file: name of the archive.
         runtime: whether the C++ sources are inside.
@@ -70,7 +76,10 @@ def readme(title: str, backend: str, table: Mapping[str, Any], file: str, runtim
         title=title,
         file=file,
         images_option=small if images else " --images FOLDER",
-        needs=_NEEDS[backend].format(openvino=table["versions"].get("openvino", "")),
+        clocks=_CLOCKS if target.kind == "jetson" else "",
+        needs=_NEEDS["jetson" if target.kind == "jetson" else target.backend].format(
+            openvino=table["versions"].get("openvino", "")
+        ),
         candidates=", ".join(row["name"] for row in table["candidates"] if row["candidate"]),
         check=f"on {images} images with masks" if images else "against the FP32 engine on your images",
         gate=table["gate"].get("name", "none"),

@@ -35,19 +35,6 @@ _SENTENCES = frozenset(
 _STATE_STYLES: Mapping[str, str] = {"passes": "green", "fails": "red", "not built": "yellow", "not scored": "yellow"}
 
 
-def report_text(report: Report) -> str:
-    """Every precision with its figures, why those that fail do, and the verdict."""
-    from rich.text import Text
-
-    reasons = [
-        Text.assemble((f"{row.name}: ", "bold"), reason) for row in report.engines for reason in row.gate.reasons
-    ]
-    closing = [Text(finding) for finding in words.findings(report)]
-    verdict = Text(words.verdict(report), style="bold green" if report.status == "passed" else "bold")
-    blank = [Text("")] if reasons or closing else []
-    return _text(_engines_table(report), *blank, *reasons, *closing, Text(""), verdict)
-
-
 def engines_text(report: Report) -> str:
     """Every precision with its figures, a row each."""
     return _text(_engines_table(report))

@@ -142,7 +142,9 @@ def _clock_warnings(manifest: Manifest, machine: Machine) -> list[str]:
                 "clocks are free to change: run sudo jetson_clocks first for latencies that can be compared"
             )
         if machine.power_mode and not machine.power_mode.startswith("MAXN"):
-            warnings.append(f"power mode {machine.power_mode}: latencies hold for this mode only (sudo nvpmodel -m 0)")
+            fastest = [number for number, name in machine.power_modes if name.startswith("MAXN")]
+            others = f"sudo nvpmodel -m {fastest[0]} is the fastest" if fastest else "sudo nvpmodel -q shows it"
+            warnings.append(f"power mode {machine.power_mode}: latencies hold for this mode only ({others})")
     return warnings
 
 

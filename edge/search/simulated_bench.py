@@ -51,6 +51,11 @@ _PREDICTED = (
     "the search predicts each convolution's precision and what else its kernel computes; precisions shown are audited "
     "in the plans, which agree with both predictions for {} of {} convolutions ({})"
 )
+_PRECISIONS_PREDICTED = (
+    "the search predicts each convolution's precision, and that pointwise layers join the kernel before them, which no "
+    "plan built here can show; precisions shown are audited in plans for {}, which agree with that precision for {} of "
+    "{} convolutions ({})"
+)
 _ARITHMETIC_ONLY = "its table has no memory rate: arithmetic alone, INT8 taken as twice as fast as {}"
 _MEMORY_ONLY = "its table has no rate of INT8 beside one of {}: the time to move data alone"
 
@@ -62,7 +67,8 @@ class _Kept:
     Attributes:
         precisions: convolution to the precision the plan gives it.
         fault: why the nearest GPU's compiler refuses it, or "".
-        as_predicted: how many convolutions' precision and kernel in the plan are those that the search reckons with.
+        as_predicted: how many convolutions' precision in the plan is that which the search reckons with, and where the
+            plan is the target's own their kernel as well; None where no plan was built.
     """
 
     precisions: Mapping[str, str]
@@ -204,9 +210,7 @@ class SimulatedBench(Bench):
 
     def _keep_graph(self, candidate: Candidate, folder: Path) -> Engine:
         attempt = self._attempt(candidate)
-        self._kept[candidate.name] = _Kept(
-            attempt.precisions if attempt else {}, attempt.reason if attempt and not attempt.builds else ""
-        )
+        self._kept[candidate.name] = _Kept({}, "") if attempt is None else _tried(candidate, attempt)
         with replaced_folder(folder, MANIFEST) as fresh:
             candidate.model.save(fresh / GRAPH)
             engine = Engine.for_candidate(
@@ -256,9 +260,19 @@ class SimulatedBench(Bench):
         if not audited:
             return ()
         agreeing = sum(kept.as_predicted or 0 for kept in audited.values())
-        return (
-            _PREDICTED.format(agreeing, sum(len(kept.precisions) for kept in audited.values()), ", ".join(audited)),
-        )
+        counts = (agreeing, sum(len(kept.precisions) for kept in audited.values()), ", ".join(audited))
+        if self._builds_here:
+            return (_PREDICTED.format(*counts),)
+        return (_PRECISIONS_PREDICTED.format(self._tried, *counts),)
+
+
+def _tried(candidate: Candidate, attempt: Attempt) -> _Kept:
+    """What a plan for another GPU tells of a candidate."""
+    if not attempt.builds:
+        return _Kept(attempt.precisions, attempt.reason)
+    predicted = predict_kernels(candidate.typed or candidate.model)
+    agreeing = sum(predicted[name].precision == precision for name, precision in attempt.precisions.items())
+    return _Kept(attempt.precisions, "", agreeing)
 
 
 def plan_peaks(target: Target, rest: str) -> Peaks:

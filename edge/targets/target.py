@@ -100,21 +100,6 @@ class Target:
         runs = f"it runs {known}" if known else "it is not a Jetson"
         raise InputError(f"--jetpack {version}: {self.name} does not run it; {runs}")
 
-    def require_tensorrt(self, version: str, jetpack: str | None = None) -> None:
-        """Refuse a TensorRT that the device's JetPack does not ship.
-
-        Raises:
-            InputError: names what it ships.
-        """
-        if not self.jetpacks:
-            return
-        release = self.find_jetpack(jetpack)
-        if version.split(".")[:2] != release.tensorrt.split(".")[:2]:
-            raise InputError(
-                f"TensorRT {version}: JetPack {release.version} on {self.title} ships {release.tensorrt}; "
-                "choose another JetPack"
-            )
-
     def to_json(self) -> dict[str, Any]:
         """What a report records about the target."""
         return {

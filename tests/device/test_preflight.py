@@ -45,6 +45,7 @@ def test_the_right_board_passes(tmp_path):
     assert lines["memory"] == "6.1 of 8.0 GB free" and lines["power mode"] == "25W" and lines["clocks"] == "free"
     assert lines["hottest"] == "tj-thermal 50 °C"
     assert [w.split(":")[0] for w in found.warnings] == ["clocks are free to change", "power mode 25W"]
+    assert "sudo nvpmodel -m 2 is the fastest" in found.warnings[1]  # mode 0 is the 15 W one
     assert found.workspace == 5912340 * 1024 // 2  # half of what is free: the rest is the graph's and the system's
 
 

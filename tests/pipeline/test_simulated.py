@@ -47,6 +47,14 @@ def test_a_mixed_plan_passes_where_int8_everywhere_fails(deployed: tuple[Report,
     assert any(note.startswith("search: ") and "estimates" in note for note in report.notes)
 
 
+def test_what_is_predicted_and_what_is_audited_is_said(deployed: tuple[Report, Path]) -> None:
+    pytest.importorskip("tensorrt_rtx", reason="needs tensorrt-rtx")
+    report, _ = deployed
+    (note,) = (note for note in report.notes if "the search predicts" in note)
+    assert sum(row.path is not None for row in report.engines) == 5  # of three convolutions each
+    assert "in plans for SM86, which agree with that precision for 15 of 15 convolutions" in note
+
+
 def test_every_float_layer_says_why_and_no_row_has_a_latency(deployed: tuple[Report, Path]) -> None:
     report, _ = deployed
     assert all(row.latency_ms is None for row in report.engines)

@@ -71,11 +71,3 @@ def test_a_jetson_s_half_rate_is_half_its_int8_rate() -> None:
     for target in map(find_target, JETSONS):
         fp16, int8 = target.fact("fp16_tflops_dense"), target.fact("int8_tops_dense")
         assert fp16 == UNKNOWN or int8 == pytest.approx(2 * fp16, rel=0.01), target.name
-
-
-def test_a_tensorrt_that_the_jetpack_does_not_ship_is_refused() -> None:
-    nano = find_target("jetson-orin-nano-8gb")
-    nano.require_tensorrt("10.3", "6.2")
-    with pytest.raises(InputError, match=r"TensorRT 11\.4: JetPack 6\.2\.2 on Jetson Orin Nano 8 GB ships 10\.3\.0"):
-        nano.require_tensorrt("11.4", "6.2")
-    find_target("h200").require_tensorrt("11.4")
