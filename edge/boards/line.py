@@ -23,7 +23,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edge.boards.address import Address
-from edge.boards.ssh import USUAL_PATIENCE, Channel, LineLost, Patience, end_sentence
+from edge.boards.ssh import LOOK_S, USUAL_PATIENCE, Channel, LineLost, Patience, end_sentence
 from edge.boards.start import package_digest
 from edge.bundle.portable import portable_files
 from edge.device.frames import Frame, pack, read_frame
@@ -62,6 +62,7 @@ class Line:
         address: of the board.
         patience: deadlines, and how often a lost line is taken up again.
         told: called with a sentence when a line is lost and when it is there again.
+        look: called twice a second while waiting for the board; what it raises ends the wait.
 
     Raises:
         MachineError: the board cannot be reached, lets nobody in, is in use, or lacks something.
@@ -72,9 +73,10 @@ class Line:
         address: Address,
         patience: Patience = USUAL_PATIENCE,
         told: Callable[[str], object] = lambda _: None,
+        look: Callable[[], object] = lambda: None,
     ) -> None:
         self.address = address
-        self._patience, self._told = patience, told
+        self._patience, self._told, self._look = patience, told, look
         self._session, self._number = secrets.token_hex(16), 0
         self._opening: Mapping[str, Any] | None = None
         self._channel: Channel | None = None
@@ -127,6 +129,7 @@ class Line:
         """End the board's process, whatever it is at, and remove what it kept; never raises."""
         if self._channel is None:
             return
+        self._look = lambda: None  # what has ended everything must not end the farewell
         with contextlib.suppress(LineLost, EdgeError):
             question = {"id": self._number + 1, "op": "cancel" if self._asking else "bye"}
             self._channel.write(pack(question))
@@ -186,7 +189,7 @@ class Line:
         pause, reason = _FIRST_PAUSE_S, "cannot be reached"
         for tried in range(max(tries, 1)):
             if tried:
-                time.sleep(pause)
+                self._pause(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_S)
             try:
                 self._channel = self._start()
@@ -198,6 +201,12 @@ class Line:
                 self._drop()
         raise MachineError(f"{self.address}: {reason}; see that it is on and that ssh {self.address} works")
 
+    def _pause(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._look()
+            time.sleep(min(left, LOOK_S))
+
     def _start(self) -> Channel:
         """Log in, send what the board lacks of this version, and wait until it serves."""
         digest, package = _package()
@@ -206,9 +215,8 @@ class Line:
         text = files("edge.boards").joinpath("start.py").read_bytes()
         text += f"\nstart({marker!r}, {digest!r}, {self._session!r}, {owner!r})\n".encode()
         first = "import sys;exec(compile(sys.stdin.buffer.read(int(sys.stdin.buffer.readline())),'start','exec'))"
-        channel = Channel(
-            self.address, f"exec {shlex.quote(self.address.python)} -c {shlex.quote(first)}", self._patience
-        )
+        command = f"exec {shlex.quote(self.address.python)} -c {shlex.quote(first)}"
+        channel = Channel(self.address, command, self._patience, lambda: self._look())
         try:
             channel.write([b"%d\n" % len(text), text])
             self._skip_login(channel, marker.encode())

@@ -9,8 +9,10 @@ import asyncio
 import contextlib
 import shlex
 import threading
-from collections.abc import Coroutine, Iterable
+import time
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import TimeoutError as FutureTimeout
+from concurrent.futures import wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +23,8 @@ from edge.errors import MachineError
 T = TypeVar("T")
 
 _PIECE = 1 << 20
+LOOK_S = 0.5
+"""Time between two looks at whether to go on waiting."""
 _NO_SSH = "boards are reached with asyncssh, which is not installed; pip install 'segedge[boards]'"
 _NOT_FOUND = (126, 127)
 
@@ -56,14 +60,17 @@ class Channel:
         address: of the board.
         command: what to run there.
         patience: deadlines.
+        look: called twice a second while waiting; what it raises ends the wait.
 
     Raises:
         MachineError: asyncssh is not installed, or the board does not let this user in; trying again changes nothing.
         LineLost: it could not be reached.
     """
 
-    def __init__(self, address: Address, command: str, patience: Patience) -> None:
-        self._address, self._patience = address, patience
+    def __init__(
+        self, address: Address, command: str, patience: Patience, look: Callable[[], object] = lambda: None
+    ) -> None:
+        self._address, self._patience, self._look = address, patience, look
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -160,10 +167,14 @@ class Channel:
             work.close()
             raise MachineError(_NO_SSH) from None
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        end = time.monotonic() + seconds
         try:
-            return future.result(seconds)
+            while not wait([future], max(min(end - time.monotonic(), LOOK_S), 0)).done:
+                if time.monotonic() >= end:
+                    raise FutureTimeout
+                self._look()
+            return future.result()
         except (FutureTimeout, asyncio.TimeoutError):
-            future.cancel()
             raise LineLost(f"it was silent for {seconds:.0f} s") from None
         except asyncssh.HostKeyNotVerifiable:
             raise MachineError(self._host_key_sentence()) from None
@@ -177,6 +188,8 @@ class Channel:
             raise LineLost("the line ended") from None
         except (asyncssh.Error, OSError) as error:
             raise LineLost(str(error) or type(error).__name__) from None
+        finally:
+            future.cancel()  # of what was not waited for to its end
 
     def _host_key_sentence(self) -> str:
         """Why the host key was not taken, with the line that adds it where the host is new."""

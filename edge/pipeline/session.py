@@ -143,7 +143,7 @@ def prepare(request: Request, progress: Progress) -> Job:
         InputError: unknown target, JetPack, gate or precision; a model or an image set at fault.
     """
     criteria = Criteria(load_gate(request.gate), request.strata, request.group)
-    target, bench = _open_bench(request)
+    target, bench = _open_bench(request, progress)
     try:
         return _prepare(request, progress, target, bench, criteria)
     except BaseException:
@@ -151,7 +151,7 @@ def prepare(request: Request, progress: Progress) -> Job:
         raise
 
 
-def _open_bench(request: Request) -> tuple[Target, Bench]:
+def _open_bench(request: Request, progress: Progress) -> tuple[Target, Bench]:
     """The target, and what is asked of it: this machine, the board that was named, or a simulation."""
     if request.on is None:
         target = resolve(find_target(request.target or CPU), request.backend)
@@ -159,7 +159,9 @@ def _open_bench(request: Request) -> tuple[Target, Bench]:
     if request.threads is not None or request.sweep:
         option = "--sweep" if request.sweep else "--threads"
         raise InputError(f"{option}: is of this machine's CPU and does not go with --on {request.on}; leave one out")
-    return open_remote_bench(request.on, request.target, request.jetpack, request.backend)
+    return open_remote_bench(
+        request.on, request.target, request.jetpack, request.backend, look=lambda: progress.advance(0)
+    )
 
 
 def _prepare(request: Request, progress: Progress, target: Target, bench: Bench, criteria: Criteria) -> Job:

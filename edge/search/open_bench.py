@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from edge.backends import find_backend
 from edge.boards.address import Address
 from edge.boards.device import require_compiler, require_device, resolve_elsewhere
@@ -43,7 +45,11 @@ def open_bench(target: Target, jetpack: str | None = None, threads: int | None =
 
 
 def open_remote_bench(
-    address: Address, name: str | None, jetpack: str | None = None, backend: str | None = None
+    address: Address,
+    name: str | None,
+    jetpack: str | None = None,
+    backend: str | None = None,
+    look: Callable[[], object] = lambda: None,
 ) -> tuple[Target, Bench]:
     """A bench on a board, and the target that the board is; close it when done.
 
@@ -52,6 +58,7 @@ def open_remote_bench(
         name: of the target; None takes what the board is: its Jetson, else its CPU.
         jetpack: release that must be on the board; None takes what is there.
         backend: another compiler for its NVIDIA GPU.
+        look: called twice a second while waiting for the board; what it raises ends the wait.
 
     Raises:
         InputError: unknown names.
@@ -62,7 +69,7 @@ def open_remote_bench(
     from edge.search.remote_bench import RemoteBench
 
     known = find_target(name) if name is not None else None
-    board = Board(Line(address))
+    board = Board(Line(address, look=look))
     try:
         facts = board.look()
         target = known or find_target(facts.module or CPU)

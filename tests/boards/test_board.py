@@ -8,6 +8,7 @@ import json
 import os
 import random
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -30,7 +31,7 @@ from tests.fixtures.sshd import SSHD, WHY_NOT, SshBoard, ssh_board
 
 pytestmark = pytest.mark.skipif(SSHD is None, reason=WHY_NOT)
 
-CUTS = 3
+CUTS = 20
 RUNS = 12 * CUTS
 HASTY = Patience(connect=20.0, alive=1.0, silence=60.0, retries=40)
 IMAGES = [np.random.default_rng(seed).normal(size=(1, 3, 32, 32)).astype(np.float32) for seed in range(4)]
@@ -138,6 +139,25 @@ def test_a_stalled_line_is_one_sentence(machine: SshBoard) -> None:
         with pytest.raises(MachineError) as refused:
             line.ask("look")
     assert "see that it is on" in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_a_silent_board_is_not_waited_for_once_everything_was_stopped(machine: SshBoard) -> None:
+    stopped = threading.Event()
+
+    def look() -> None:
+        if stopped.is_set():
+            raise KeyboardInterrupt
+
+    with proxy(machine.port) as between:
+        machine.know(between.port)
+        address = parse_address(f"{machine.user}@127.0.0.1:{between.port}")
+        line = Line(address, Patience(connect=10.0, alive=600.0, silence=600.0, retries=1), look=look)
+        between.stalled.set()
+        threading.Timer(0.3, stopped.set).start()
+        with pytest.raises(KeyboardInterrupt):
+            line.ask("look")
+        between.stalled.clear()
+        line.close()
 
 
 def test_a_board_in_use_says_by_whom(machine: SshBoard) -> None:
