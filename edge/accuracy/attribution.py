@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from edge.accuracy.sqnr import CEILING_DB
 from edge.graph.model import Model
 
-_BYTES_AT_ONCE = 128 << 20  # bounds memory: activations of so many bytes live together, in each of three graphs
-_UNKNOWN = _BYTES_AT_ONCE // 8
+_BYTES_AT_ONCE = 160 << 20  # bounds memory: activations of so many bytes live together, in each of three graphs
+_UNKNOWN = _BYTES_AT_ONCE // 16
 _FLOATS: Mapping[int, type[np.floating[Any]]] = {
     onnx.TensorProto.FLOAT: np.float32,
     onnx.TensorProto.FLOAT16: np.float16,
