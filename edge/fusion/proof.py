@@ -38,22 +38,12 @@ class Proof:
     bits: int
 
 
-def prove(before: onnx.ModelProto, after: onnx.ModelProto, inputs: Sequence[NDArray[np.float32]]) -> Proof:
-    """Compare two graphs on the same inputs.
-
-    Args:
-        before, after: graphs with one input and the same first output.
-        inputs: batches ``[1, channels, height, width]`` float32.
-    """
-    return Prover(before, inputs).check(after)
-
-
 class Prover:
     """Holds a graph's outputs so that several successors can be compared to it.
 
     Args:
         graph: the graph to agree with.
-        inputs: see :func:`prove`.
+        inputs: batches ``[1, channels, height, width]`` float32 of its one input; the first output is compared.
     """
 
     def __init__(self, graph: onnx.ModelProto, inputs: Sequence[NDArray[np.float32]]) -> None:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.fixtures.command import edge
 from tests.fixtures.discs import TASK, disc_network, write_discs
 from tests.fixtures.documents import commands, indented_blocks
 
@@ -74,8 +73,7 @@ def run(folder: Path, words: list[str]) -> int:
     small = [SMALL.get(word, word) for word in words]
     if small[0] == "deploy":
         small += QUICK
-    line = [sys.executable, "-m", "edge.cli.app", *small]
-    done = subprocess.run(line, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    done = edge(*small, folder=folder)
     assert done.returncode in (0, 1), f"edge {' '.join(small)}\n{done.stderr[-1500:]}"
     return done.returncode
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,15 +19,15 @@ from edge.graph.model import Model
 from edge.task.intensity import Intensity
 from edge.task.task import SegmentationTask
 from edge.task.tiles import Tile
+from tests.fixtures.command import edge
 from tests.fixtures.discs import TASK, disc_network
 
-EDGE = str(Path(sys.executable).with_name("edge"))
 RANGE = (900.0, 2300.0)
 WINDOWED = replace(TASK, scale=1.0, intensity=Intensity(range=RANGE))
 
 
 def run(*words: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run([EDGE, *map(str, words)], capture_output=True, text=True, check=False)
+    done = edge(*words)
     assert done.returncode == code, done.stderr
     return done
 

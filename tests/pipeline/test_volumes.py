@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from PIL import Image
 from edge.images.image_set import load_image_set
 from edge.task.intensity import Intensity
 from edge.task.task import SegmentationTask
+from tests.fixtures.command import edge
 from tests.fixtures.discs import SIZE, disc_network
 from tests.fixtures.sunnybrook import write_sunnybrook
 from tests.fixtures.volumes import RAS_TO_LPS, blob_volume, write_nifti, write_series
@@ -25,11 +25,6 @@ TASK = SegmentationTask(size=(SIZE, SIZE), scale=1.0, intensity=Intensity(window
 SPLITS = ("train", "train", "val", "test", "test", "test")
 DEPTH = 8
 FAST = ("--precisions", "fp32,int8", "--seconds", "0.02", "--budget", "1")
-
-
-def edge(*words: object) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "edge.cli.app", *map(str, words)]
-    return subprocess.run(line, capture_output=True, text=True, timeout=300, check=False)
 
 
 def said(done: subprocess.CompletedProcess[str], code: int = 0) -> Any:
