@@ -219,3 +219,19 @@ def test_a_board_that_lacks_something_is_one_sentence(machine: SshBoard, script:
             if package.exists():
                 package.rmdir()
             kept.rename(package)
+
+
+def test_a_board_without_a_compiler_is_one_sentence(machine: SshBoard) -> None:
+    python = machine.python / "python3"
+    before = python.read_text()
+    python.write_text(
+        f'#!/bin/sh\nexec {sys.executable} -c "import sys;sys.modules[\'openvino\']=None;exec(sys.argv[1])" "$2"\n'
+    )
+    try:
+        board = Board(Line(parse_address(machine.address), HASTY))
+        with pytest.raises(MachineError, match="OpenVINO") as refused:
+            board.open("openvino")
+        board.close()
+        assert "\n" not in str(refused.value) and runs_of(machine) == []
+    finally:
+        python.write_text(before)
