@@ -46,6 +46,7 @@ class Facts:
         power_mode: None where it has none.
         clocks_fixed: whether no clock may change.
         hottest: degrees Celsius, None where it does not say.
+        isa: CPU instruction sets that decide which kernels run.
     """
 
     model: str
@@ -60,6 +61,7 @@ class Facts:
     power_mode: str | None
     clocks_fixed: bool
     hottest: float | None
+    isa: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -215,6 +215,7 @@ def _look(desk: Desk, frame: Frame, step: Step) -> Answer:
         "power_mode": machine.power_mode,
         "clocks_fixed": machine.clocks_fixed,
         "hottest": max((degrees for _, degrees in machine.temperatures), default=None),
+        "isa": list(machine.isa),
     }
     return encode(table), ()
 

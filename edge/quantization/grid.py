@@ -54,19 +54,22 @@ def grid_for(kind: str, low: float, high: float, amax: float) -> Grid:
     return Grid("uint8", scale, round(-bottom / scale))
 
 
-def quantize_weight(weight: NDArray[np.float32], axis: int | None) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+def quantize_weight(
+    weight: NDArray[np.float32], axis: int | None, steps: int = 127
+) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Round a weight to int8, one scale a channel.
 
     Args:
         weight: any shape.
         axis: of output channels; None for one scale over all.
+        steps: largest level.
 
     Returns:
-        The weight as int8 and its scales, ``[channels]`` or scalar, float32, with ``scale = max|w| / 127``.
+        The weight as int8 and its scales, ``[channels]`` or scalar, float32, with ``scale = max|w| / steps``.
     """
     others = tuple(i for i in range(weight.ndim) if i != axis)
     amax = np.abs(weight).max(axis=others if axis is not None else None, keepdims=True)
-    scale = (amax / np.float32(127)).astype(np.float32)
+    scale = (amax / np.float32(steps)).astype(np.float32)
     scale[scale < _LEAST_SCALE] = 1.0  # a dead channel: every level is 0
-    levels = np.clip(np.rint(weight / scale), -127, 127).astype(np.int8)
+    levels = np.clip(np.rint(weight / scale), -steps, steps).astype(np.int8)
     return levels, scale.reshape(-1) if axis is not None else scale.reshape(())

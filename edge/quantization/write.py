@@ -150,7 +150,7 @@ class _Writer:
 
     def _weight(self, value: ir.Value, weight: NDArray[np.float32], axis: int | None) -> ir.Value:
         name = str(value.name) if axis is None else f"{value.name}_by{axis}"
-        levels, scales = quantize_weight(weight, axis)
+        levels, scales = quantize_weight(weight, axis, self._scheme.weight_steps)
         inputs = (
             self._constant(f"{name}_levels", levels),
             self._constant(f"{name}_scale", scales),

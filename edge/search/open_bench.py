@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from edge.backends import find_backend
 from edge.boards.address import Address
 from edge.boards.device import require_compiler, require_device, resolve_elsewhere
 from edge.errors import InputError
 from edge.machine.environment import versions
-from edge.quantization.schemes import find_scheme
+from edge.machine.machine import read_machine
+from edge.quantization.schemes import find_scheme, openvino_scheme
 from edge.search.bench import Bench
 from edge.search.dialect import Dialect, PlainDialect, TensorRtDialect
 from edge.search.local_bench import LocalBench
@@ -37,7 +38,8 @@ def open_bench(target: Target, jetpack: str | None = None, threads: int | None =
     tensorrt = tensorrt_version(target, jetpack)
     if here:
         installed = versions((target.backend,)).get(target.backend)
-        dialect = dialect_of(target.backend, installed or tensorrt)
+        machine = read_machine()
+        dialect = dialect_of(target.backend, installed or tensorrt, machine.architecture, machine.isa)
         return LocalBench(backend, target, dialect, threads)
     return SimulatedBench(
         backend, target, TensorRtDialect(tensorrt), tensorrt, _written_for(target, jetpack, tensorrt), threads
@@ -80,17 +82,19 @@ def open_remote_bench(
     except BaseException:
         board.close()
         raise
-    dialect = dialect_of(target.backend, identity.version)
+    dialect = dialect_of(target.backend, identity.version, facts.architecture, facts.isa)
     return target, RemoteBench(board, identity, environment, find_backend(target.backend), target, dialect)
 
 
-def dialect_of(backend: str, tensorrt: str) -> Dialect:
-    """How graphs are written for a backend."""
+def dialect_of(backend: str, version: str, architecture: str, isa: Collection[str]) -> Dialect:
+    """How graphs are written for a backend of a version, on a CPU of an architecture and its instruction sets."""
     if backend == "tensorrt_rtx":
         return TensorRtDialect(RTX_PARSER)
     if backend == "tensorrt":
-        return TensorRtDialect(tensorrt)
-    return PlainDialect(find_scheme("tensorrt" if backend == "torch_tensorrt" else backend))
+        return TensorRtDialect(version)
+    if backend == "torch_tensorrt":
+        return PlainDialect(find_scheme("tensorrt"))
+    return PlainDialect(openvino_scheme(architecture, isa))
 
 
 def tensorrt_version(target: Target, jetpack: str | None = None) -> str:

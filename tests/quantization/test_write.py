@@ -23,7 +23,7 @@ from edge.quantization.calibrate import calibrate
 from edge.quantization.grid import grid_for, quantize_weight
 from edge.quantization.plan import FLOAT, INT8, PrecisionPlan, read_plan
 from edge.quantization.ranges import Ranges
-from edge.quantization.schemes import SCHEMES, find_scheme, plan_int8
+from edge.quantization.schemes import SCHEMES, find_scheme, openvino_scheme, plan_int8
 from edge.quantization.write import quantize
 from edge.targets.target import find_target
 from tests.fixtures.small_unet import images, small_litenext, small_unet
@@ -182,3 +182,23 @@ def test_weights_round_by_channel_and_dead_channels_stay_zero() -> None:
     assert levels.min() == -127 and not levels[2].any() and np.isfinite(scale).all()
     assert (np.abs(levels * scale[:, None] - weight).max(axis=1) <= scale / 2 * 1.0001).all()
     assert quantize_weight(weight, None)[1].shape == ()
+
+
+@pytest.mark.parametrize(
+    ("architecture", "isa", "scheme"),
+    [
+        ("x86_64", ("avx2", "fma"), "openvino-avx2"),
+        ("x86_64", ("avx2", "avx_vnni"), "openvino"),
+        ("x86_64", ("avx512f", "avx512_vnni"), "openvino"),
+        ("aarch64", ("asimd",), "openvino"),
+    ],
+)
+def test_a_cpu_without_dot_products_gets_weights_in_7_bits(
+    architecture: str, isa: tuple[str, ...], scheme: str
+) -> None:
+    found = openvino_scheme(architecture, isa)
+    levels, scales = quantize_weight(np.array([[-3.0, 1.5], [0.5, 0.25]], np.float32), 0, found.weight_steps)
+    assert found.name == scheme and np.abs(levels).max() == (63 if scheme == "openvino-avx2" else 127)
+    assert np.allclose(levels * scales[:, None], [[-3.0, 1.5], [0.5, 0.25]], atol=float(scales.max()) / 2)
+    if scheme == "openvino-avx2":  # what two products of a level and a weight come to fits in 16 bits
+        assert 2 * 255 * found.weight_steps < 2**15
