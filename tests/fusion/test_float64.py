@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge.fusion.float64 import run_float64
-from edge.fusion.proof import prove, run_float32
+from edge.fusion.proof import Prover, run_float32
 from tests.fixtures.graph_builder import Builder
 
 
@@ -42,5 +42,5 @@ def test_what_a_kernel_does_not_know_is_not_proven() -> None:
     graph, nearly = (b.model(b.op("Mul", pooled, b.weight(np.float32(factor)))).proto for factor in (1.0, 1.0001))
     with pytest.raises(NotImplementedError):
         run_float64(graph, b.inputs())
-    proof = prove(graph, nearly, b.inputs())
+    proof = Prover(graph, b.inputs()).check(nearly)
     assert not proof.holds and 5e-6 < proof.relative < 1e-2 and proof.bits == 32
