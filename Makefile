@@ -7,7 +7,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: arm clean demo demo-hard dist docs fuzz gpu help lint lock py38 reference runtime sbom setup test test-fast
+.PHONY: arm clean demo demo-hard dist docs faults fuzz gpu help lint lock py38 reference runtime sbom setup test test-fast
 .DELETE_ON_ERROR:
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make arm      what goes to a board, run by an emulated aarch64"
 	@echo "make gpu      on an NVIDIA machine: tests, five networks, what it is worth; out/gpu/gpu.json"
 	@echo "make fuzz     20 000 damaged inputs to everything that reads files"
+	@echo "make faults   every write of a deployment fails, every rename and flush is its last, signals come at any moment"
 	@echo "make docs     build the documentation into out/site"
 	@echo "make dist     build wheel and sdist into out/dist, and check them as an index would"
 	@echo "make reference  write docs/reference/cli.md and api.md again from the code"
@@ -87,6 +88,10 @@ fuzz: $(STAMP)
 		cmake --build build/asan --target segedge-batch --parallel 2; \
 	else echo "without the C++ runtime, which needs cmake and a C++17 compiler"; fi
 	$(BIN)/python -m tests.fuzz --inputs 20000 --seed "$${SEED:-0}"
+
+# An hour on two cores; SAMPLE=0.1 takes a tenth of it.
+faults: $(STAMP)
+	$(BIN)/python -m tests.faults --sample "$${SAMPLE:-1}" --seed "$${SEED:-0}"
 
 runtime: $(STAMP)
 	@if command -v cmake >/dev/null && command -v c++ >/dev/null; then \

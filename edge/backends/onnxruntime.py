@@ -7,7 +7,6 @@ that round differently (23 dB instead of 38 on a U-Net), and a reference must do
 from __future__ import annotations
 
 import platform
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +24,7 @@ from edge.errors import InputError, MachineError, first_line, machine_fault
 from edge.graph.model import Model
 from edge.machine.cores import physical_cores
 from edge.safety.watchdog import native_call
+from edge.storage.scratch import scratch
 from edge.targets.target import Target
 
 if TYPE_CHECKING:
@@ -244,8 +244,8 @@ def _session(
 def _count_convolutions(model: Model) -> ConvCounts:
     import onnx
 
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "optimized.onnx"
+    with scratch() as folder:
+        path = folder / "optimized.onnx"
         _session(_serialized(model), 1, optimize=True, where=model.name, save=path)
         nodes = onnx.load(path).graph.node
     counts = Counter(_CONVOLUTIONS[node.op_type] for node in nodes if node.op_type in _CONVOLUTIONS)

@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from edge import __version__
@@ -33,6 +32,7 @@ from edge.files import sha256_bytes
 from edge.graph.model import Model
 from edge.graph.wide import wide_nodes
 from edge.lowering import lower
+from edge.storage.scratch import scratch
 from edge.targets.target import UNKNOWN, Target
 
 FEWEST_IMAGES = 24
@@ -181,9 +181,9 @@ def _add_graph(
     files: Files,
 ) -> dict[str, Any]:
     folder = f"candidates/{name}"
-    with TemporaryDirectory() as scratch:
-        bare = save_stripped(graph, Path(scratch) / "graph.onnx")
-        files[f"{folder}/graph.onnx"] = (Path(scratch) / "graph.onnx").read_bytes()
+    with scratch() as place:
+        bare = save_stripped(graph, place / "graph.onnx")
+        files[f"{folder}/graph.onnx"] = (place / "graph.onnx").read_bytes()
     files[f"{folder}/parity.npz"] = parity_file(bare, inputs)
     return {
         "name": name,

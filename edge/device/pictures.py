@@ -13,7 +13,7 @@ import numpy as np
 from ..accuracy.evaluate import Shown, shown_plane
 from ..errors import InputError
 from ..files import sha256_bytes
-from ..safety.guard import parsing, read_bytes, require_picture, require_pixels, require_regular
+from ..safety.guard import own_pixel_limit, parsing, read_bytes, require_picture, require_pixels, require_regular
 from ..safety.limits import limits
 from ..storage.arrays import parse_array, read_arrays
 from ..task.plane import Plane
@@ -321,9 +321,9 @@ def _decoded(file: Path) -> Any:
         raise InputError(f"{file}: needs Pillow to decode; install it, or convert to .npy, .pgm or .ppm") from None
     kind = require_picture(file)  # before Pillow 8 no decoder can be named, but its signature names the one
     named: dict[str, Any] = {"formats": (kind,)} if int(PIL.__version__.partition(".")[0]) >= 8 else {}
-    bombs = (Image.DecompressionBombError,)  # Pillow counts pixels before we can
-    with parsing(file, "an image that decodes", "replace or remove it", *bombs), Image.open(
-        str(file), **named
-    ) as image:
-        require_pixels(file, *image.size)
-        return ImageOps.exif_transpose(image)
+    with parsing(file, "an image that decodes", "replace or remove it"):
+        with own_pixel_limit(Image):
+            opened = Image.open(str(file), **named)
+        with opened as image:
+            require_pixels(file, *image.size)
+            return ImageOps.exif_transpose(image)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from edge.accuracy.check import Standard
 from edge.accuracy.checked import Checked
-from edge.backends.engine import Candidate, Engine
+from edge.backends.engine import MANIFEST, Candidate, Engine
+from edge.files import replaced_folder
 from edge.latency.trial import Refusal, build_each, check_each
 from edge.pipeline.session import Job
 
@@ -67,8 +68,8 @@ class TrialRun:
             return None
         engine = self.passing[-1]
         kept = out.with_name(f"{out.name}-interrupted") / engine.name
-        shutil.rmtree(kept, ignore_errors=True)
-        shutil.copytree(engine.folder, kept)
+        with replaced_folder(kept, MANIFEST) as fresh:
+            shutil.copytree(engine.folder, fresh, dirs_exist_ok=True)
         return kept
 
     def _build(self, candidates: Sequence[Candidate], kind: str) -> list[tuple[Candidate, Engine]]:

@@ -12,6 +12,7 @@ import math
 import os
 import stat
 import struct
+import threading
 import tokenize
 import zipfile
 import zlib
@@ -51,6 +52,7 @@ _SIGNATURES = (
     (b"MM\x00+", "TIFF"),
     (b"BM", "BMP"),
 )
+_OPENING = threading.Lock()  # Pillow's limit belongs to the whole process
 _KINDS = (
     (stat.S_ISDIR, "is a folder"),
     (stat.S_ISFIFO, "is a pipe"),
@@ -227,6 +229,21 @@ def require_pixels(path: object, width: int, height: int) -> None:
         raise InputError(f"{path}: does not decode as an image (it is {width}x{height}); replace or remove it")
     if width * height > limits().pixels:
         raise exceeded(path, f"has {width * height} pixels", "pixels")
+
+
+@contextlib.contextmanager
+def own_pixel_limit(pillow: Any) -> Iterator[None]:
+    """Have Pillow's own limit, which no option raises, be silent while it opens a file: :func:`require_pixels` counts.
+
+    Args:
+        pillow: the module ``PIL.Image``.
+    """
+    with _OPENING:
+        before, pillow.MAX_IMAGE_PIXELS = pillow.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            pillow.MAX_IMAGE_PIXELS = before
 
 
 def printable(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -39,6 +38,7 @@ from edge.search.bench import (
 )
 from edge.search.build import build_engine
 from edge.search.dialect import Dialect
+from edge.storage.scratch import scratch
 from edge.targets.target import Target
 
 
@@ -196,8 +196,8 @@ class LocalBench(Bench):
             with closing(self._backend.trial(candidate, self._threads)) as runner:
                 yield runner
             return
-        with tempfile.TemporaryDirectory() as folder:
-            engine = self._backend.build(candidate, self._target, Path(folder))
+        with scratch() as folder:
+            engine = self._backend.build(candidate, self._target, folder)
             with closing(self._backend.load(engine, self._threads)) as runner:
                 yield runner
 

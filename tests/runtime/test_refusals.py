@@ -22,6 +22,14 @@ from edge.trust.signature import sign
 from tests.fixtures.runtime_kit import make_engine
 
 CASES = tomllib.loads((Path(__file__).parent / "refusals.toml").read_text())["case"]
+ON_BOARDS = [
+    case
+    for case in CASES
+    if case["words"][1:] == ["PLACE/b.png", "--out", "PLACE/out"]
+    or "pixels" in str(case.get("limit"))
+    or "no such limit" in case["name"]
+]
+"""What a board reads too: pictures and limits. (Its engines are built there, from graphs that its manifest binds.)"""
 POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n(/tmp/started) (w) file closefile showpage\n"
 
 
@@ -146,6 +154,23 @@ def test_the_runtime_refuses(
     def call(words: list[str]) -> tuple[int, str]:
         done = run(*case.get("limit", []), "infer", *words)
         return done.returncode, done.stderr
+
+    _require_refused(case, sound, keys, tmp_path, call)
+
+
+@pytest.mark.parametrize("case", ON_BOARDS, ids=lambda case: case["name"])
+def test_the_boards_half_refuses(case: dict, sound: Path, keys: Path, tmp_path: Path) -> None:
+    from edge.device.pictures import supplied
+    from edge.errors import EdgeError
+    from edge.safety.limits import limited, parse_limits
+
+    def call(words: list[str]) -> tuple[int, str]:
+        try:
+            with limited(parse_limits(case.get("limit", [])[1:])):
+                supplied(Path(words[1]).parent, SegmentationTask((64, 64), classes=("nucleus",)))
+        except EdgeError as error:
+            return error.exit_code, f"error: {error}\n"
+        return 0, ""
 
     _require_refused(case, sound, keys, tmp_path, call)
 

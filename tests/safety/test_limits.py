@@ -96,6 +96,22 @@ def test_a_row_is_enforced_and_can_be_raised(name: str, tmp_path: Path):
         ask(tmp_path)
 
 
+@pytest.mark.parametrize("half", ["here", "on a board"])
+def test_pillows_own_limit_neither_refuses_first_nor_stays_lifted(
+    half: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from edge.device.pictures import _image as read_on_board
+    from edge.images.pictures import read_image
+
+    path, read = tmp_path / "a.bmp", {"here": read_image, "on a board": read_on_board}[half]
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)  # Pillow refuses more than twice that
+    read(path)
+    with limited(parse_limits(["pixels=63"])), pytest.raises(InputError, match=r"has 64 pixels, more than the 63 that"):
+        read(path)
+    assert Image.MAX_IMAGE_PIXELS == 10
+
+
 def test_the_seconds_of_a_native_call_are_told_to_whoever_watches():
     from edge.safety import watchdog
 

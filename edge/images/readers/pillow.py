@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from edge.errors import InputError
 from edge.images.readers.stack import Layout, Pixels, Stack, naming, settled
-from edge.safety.guard import parsing, require_picture, require_pixels
+from edge.safety.guard import own_pixel_limit, parsing, require_picture, require_pixels
 
 REMEDY = "replace or remove it"
 _FORMATS = {"JPEG": ("JPEG", "MPO")}  # a photograph with its preview: the first picture is the photograph
@@ -47,8 +47,9 @@ def decode(path: Path, frame: int = 0) -> Image.Image:
     kind = require_picture(path)
     with parsing(path, "an image that decodes", REMEDY, Exception), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of odd tags; what matters is an error
-        with Image.open(path, formats=_FORMATS.get(kind, (kind,))) as image:
-            image.seek(frame)
+        with _opened(path, kind) as image:
+            with own_pixel_limit(Image):
+                image.seek(frame)
             require_pixels(path, *image.size)
             raw = _raw_mode(image)
             image.load()
@@ -69,8 +70,13 @@ def frames(path: Path) -> int:
     kind = require_picture(path)
     with parsing(path, "an image that decodes", REMEDY, Exception), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with Image.open(path, formats=_FORMATS.get(kind, (kind,))) as image:
+        with _opened(path, kind) as image:
             return 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+
+
+def _opened(path: Path, kind: str) -> Image.Image:
+    with own_pixel_limit(Image):
+        return Image.open(path, formats=_FORMATS.get(kind, (kind,)))
 
 
 def image_values(image: Image.Image) -> NDArray[Any]:
