@@ -323,7 +323,8 @@ def test_row_15_odd_documents_names_and_commands_are_sentences(tmp_path: Path) -
     for text in ("[" * 100_000, "1" * 5_000):
         with pytest.raises(InputError):
             parse_json(text, "plan.json")
-    odd = replace(example().report, model=replace(example().report.model, name=r"$\frac$"))
+    first, *others = example().report.engines
+    odd = replace(example().report, engines=(replace(first, name=r"$\frac$"), *others))  # plots name engines
     assert r"$\frac$" in render(odd)
     run = Run(tmp_path, replace(example().report, command="edge deploy 'x"), None, ())  # type: ignore[arg-type]
     with pytest.raises(InputError, match="its command"):
@@ -332,7 +333,7 @@ def test_row_15_odd_documents_names_and_commands_are_sentences(tmp_path: Path) -
 
 def test_row_16_a_narrow_or_closed_stdout_is_no_bug() -> None:
     line = f"{sys.executable} -m edge.cli.app targets"
-    for shell in (f"PYTHONIOENCODING=ascii {line} --json | head -1", f"{line} >&-"):
+    for shell in (f"PYTHONIOENCODING=ascii {line} | cat", f"{line} --json | head -1", f"{line} >&-"):
         done = subprocess.run(["bash", "-o", "pipefail", "-c", shell], capture_output=True, text=True, check=False)
         assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
 
