@@ -29,6 +29,7 @@ T = TypeVar("T")
 BUILD_S = 3600.0
 _VERIFY_S = 6 * BUILD_S
 _SPARE_S = 300.0
+_SLOWEST_RUN_S = 10.0  # of a network on a board; one that says nothing at all is given up much sooner
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _MOST_SENDINGS = 100
 
@@ -194,7 +195,7 @@ class Board:
             "seconds": seconds,
             "runs": runs,
         }
-        deadline = _SPARE_S + len(engines) * (4 * seconds + runs)
+        deadline = _SPARE_S + len(engines) * (4 * seconds + _SLOWEST_RUN_S * runs)
         answer = self._ask("time", table, {digest: read}, list(engines.values()), deadline, lambda _: advance())
         rows = answer.table.get("rows")
         if answer.table.get("names") != list(engines) or not isinstance(rows, dict) or len(answer.arrays) != len(rows):
