@@ -37,7 +37,7 @@ class HostileChannel:
 
     seed = 0
 
-    def __init__(self, address: object, command: str, patience: Patience) -> None:
+    def __init__(self, address: object, command: str, patience: Patience, look: object) -> None:
         self._random = random.Random(HostileChannel.seed)
         self._marker, self._data, self._started = b"", b"", False
 
