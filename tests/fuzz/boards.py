@@ -89,6 +89,7 @@ def _answers() -> dict[str, bytes]:
     facts = {
         "model": "x", "title": "y", "architecture": "x86_64", "module": None, "jetpack": None, "python": "3.8.10",
         "numpy": "1.17.4", "disk_free": 1, "memory_free": 1, "power_mode": None, "clocks_fixed": True, "hottest": None,
+        "isa": [],
     }  # fmt: skip
     tables: Mapping[str, tuple[dict[str, Any], list[np.ndarray]]] = {
         "look": (facts, []),
