@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, AbstractSet, Any, Mapping
 
 import numpy as np
 
-from ...errors import MachineError
+from ...errors import MachineError, machine_fault
 from ...machine.cores import physical_cores
 from ..runner import Layer, Timing, clocked
-from .faults import as_edge_error, openvino_faults
+from .faults import as_edge_error, openvino_faults, reason
 from .network import DEVICE, LayerProfiler, compile_network, compiled_conditions, core
 
 if TYPE_CHECKING:
@@ -24,8 +24,18 @@ CAPABILITIES: Mapping[str, str] = {"int8": "INT8", "fp32": "FP32", "bf16": "BF16
 
 @lru_cache(maxsize=None)
 def capabilities() -> frozenset[str]:
-    """What this CPU computes in, as OpenVINO lists it."""
-    return frozenset(core().get_property(DEVICE, "OPTIMIZATION_CAPABILITIES"))
+    """What this CPU computes in, as OpenVINO lists it.
+
+    Raises:
+        MachineError: OpenVINO does not start here; memory may be full.
+    """
+    try:
+        return frozenset(core().get_property(DEVICE, "OPTIMIZATION_CAPABILITIES"))
+    except RuntimeError as error:
+        text = str(error)
+        raise machine_fault("OpenVINO", text) or MachineError(
+            f"OpenVINO does not start on this CPU ({reason(text)}); install it anew"
+        ) from error
 
 
 def missing_arithmetic(precision: str, able: AbstractSet[str]) -> str | None:

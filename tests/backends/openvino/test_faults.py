@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge.backends.engine import Candidate
+from edge.backends.openvino import runner as runner_module
 from edge.backends.openvino.backend import OpenVino
 from edge.backends.openvino.faults import as_edge_error, openvino_faults, reason
 from edge.errors import InputError, MachineError
@@ -67,3 +68,13 @@ def test_a_full_disk_ends_a_build_as_the_machine_s_fault(tmp_path: Path, monkeyp
     b = Builder(3)
     with pytest.raises(MachineError, match="free the disk"):
         OpenVino().build(Candidate("fp32", "fp32", "fp32", b.model(b.conv("x", 3, 4))), find_target("cpu"), tmp_path)
+
+
+def test_a_plugin_that_gets_no_memory_is_the_machine_s_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full:
+        def get_property(self, *_: object) -> object:
+            raise RuntimeError('Failed to create plugin "libopenvino_intel_cpu_plugin.so"\nstd::bad_alloc\n')
+
+    monkeypatch.setattr(runner_module, "core", Full)
+    with pytest.raises(MachineError, match="memory"):
+        runner_module.capabilities.__wrapped__()
