@@ -22,8 +22,9 @@ from edge.fusion.driver import rewritten
 from edge.graph.model import Model
 from edge.images.image_set import load_image_set
 from edge.loading import load_model
+from edge.machine.machine import read_machine
 from edge.quantization.calibrate import calibrate
-from edge.quantization.schemes import find_scheme, plan_int8
+from edge.quantization.schemes import openvino_scheme, plan_int8
 from edge.quantization.write import quantize
 from edge.search.bench import Bench, Effort, Refusal
 from edge.search.deadline import Deadline
@@ -85,7 +86,8 @@ def _compared(
 
 
 def _in_int8(graph: Model, inputs: Sequence[NDArray[np.float32]]) -> Model:
-    scheme = find_scheme(_TARGET.backend)
+    machine = read_machine()
+    scheme = openvino_scheme(machine.architecture, machine.isa)
     return quantize(graph, calibrate(graph, inputs, method="min-max"), plan_int8(graph, scheme), scheme)
 
 

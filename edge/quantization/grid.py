@@ -12,6 +12,9 @@ GridKind = Literal["int8", "uint8", "uint8-128", "uint8-range"]
 
 _LEAST_SCALE = 2.0**-100  # a dead tensor still needs a scale that no float32 arithmetic turns into 0
 
+WEIGHT_STEPS = 127
+"""Largest level of a weight in int8; -128 is never needed."""
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -55,7 +58,7 @@ def grid_for(kind: str, low: float, high: float, amax: float) -> Grid:
 
 
 def quantize_weight(
-    weight: NDArray[np.float32], axis: int | None, steps: int = 127
+    weight: NDArray[np.float32], axis: int | None, steps: int = WEIGHT_STEPS
 ) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Round a weight to int8, one scale a channel.
 

@@ -30,7 +30,7 @@ import onnx_ir as ir
 from edge.errors import InputError
 from edge.graph.model import Model
 from edge.quantization.graph import NodeFacts, is_beside_concat, is_nonnegative, node_facts
-from edge.quantization.grid import GridKind
+from edge.quantization.grid import WEIGHT_STEPS, GridKind
 from edge.quantization.plan import FLOAT, INT8, PrecisionPlan
 from edge.quantization.ranges import TensorRange
 from edge.task.task import SegmentationTask
@@ -93,7 +93,7 @@ class Scheme:
     grids: tuple[GridRule, ...]
     shared: bool = False
     residuals: bool = False
-    weight_steps: int = 127
+    weight_steps: int = WEIGHT_STEPS
     scales_in_rounding: bool = True
 
     def reason(self, facts: NodeFacts) -> str | None:
