@@ -19,8 +19,9 @@ from edge.backends.onnxruntime import reference
 from edge.backends.openvino.backend import OpenVino
 from edge.errors import InputError
 from edge.graph.model import Model
+from edge.machine.machine import read_machine
 from edge.quantization.calibrate import calibrate
-from edge.quantization.grid import grid_for, quantize_weight
+from edge.quantization.grid import WEIGHT_STEPS, grid_for, quantize_weight
 from edge.quantization.plan import FLOAT, INT8, PrecisionPlan, read_plan
 from edge.quantization.ranges import Ranges
 from edge.quantization.schemes import SCHEMES, find_scheme, openvino_scheme, plan_int8
@@ -41,16 +42,20 @@ def _ranges(name: str) -> Ranges:
     return calibrate(NETWORKS[name](), images(), method="mse")
 
 
+# What this CPU's weights may have: OpenVINO computes what a graph says up to there.
+_STEPS = openvino_scheme(read_machine().architecture, read_machine().isa).weight_steps
+
+
 @cache
-def _quantized(name: str, scheme: str) -> Model:
-    model, rules = NETWORKS[name](), {**SCHEMES, "naive": NAIVE}[scheme]
+def _quantized(name: str, scheme: str, weight_steps: int = WEIGHT_STEPS) -> Model:
+    model, rules = NETWORKS[name](), replace({**SCHEMES, "naive": NAIVE}[scheme], weight_steps=weight_steps)
     return quantize(model, _ranges(name), plan_int8(model, rules), rules)
 
 
 @cache
 def _parity(name: str, scheme: str) -> tuple[float, np.ndarray]:
     """Decibels of OpenVINO against unoptimized ONNX Runtime on the same graph, and OpenVINO's outputs."""
-    graph, batch = _quantized(name, scheme), np.concatenate(images(6, "val"))
+    graph, batch = _quantized(name, scheme, _STEPS), np.concatenate(images(6, "val"))
     with tempfile.TemporaryDirectory() as folder:
         engine = OpenVino().build(Candidate("int8", "int8", "fp32", graph), find_target("cpu"), Path(folder))
         outputs = OpenVino().load(engine).run(batch)
@@ -73,7 +78,7 @@ def test_the_naive_dialect_is_caught_by_parity_alone(name: str) -> None:
     assert 0.3 < outputs.std() / right.std() < 3.0
     # And ONNX Runtime runs that same file correctly, so the file is not at fault.
     batch = np.concatenate(images(6, "val"))
-    graphs = [reference(_quantized(name, scheme)).run(batch) for scheme in ("naive", "openvino-identical")]
+    graphs = [reference(_quantized(name, scheme, _STEPS)).run(batch) for scheme in ("naive", "openvino-identical")]
     assert sqnr_db(*graphs) > 60.0
 
 
