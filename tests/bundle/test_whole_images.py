@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -82,6 +83,9 @@ class One:
 
     def pair(self, task: SegmentationTask) -> tuple[Plane, np.ndarray]:
         return self.plane, self.truth
+
+    def content_sha256(self) -> bytes:
+        return hashlib.sha256(self.plane.values.tobytes() + self.truth.tobytes()).digest()
 
 
 def images_of(dtype: type, task: SegmentationTask) -> ImageSet:
