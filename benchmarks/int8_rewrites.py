@@ -22,9 +22,8 @@ from edge.fusion.driver import rewritten
 from edge.graph.model import Model
 from edge.images.image_set import load_image_set
 from edge.loading import load_model
-from edge.machine.machine import read_machine
 from edge.quantization.calibrate import calibrate
-from edge.quantization.schemes import openvino_scheme, plan_int8
+from edge.quantization.schemes import Scheme, plan_int8
 from edge.quantization.write import quantize
 from edge.search.bench import Bench, Effort, Refusal
 from edge.search.deadline import Deadline
@@ -70,7 +69,7 @@ def _compared(
     chosen = list(graphs.values())[:sets]
     rest = fastest_float(bench)
     floats = [Candidate("float", rest, rest, graph) for _, graph in chosen]
-    quantized = [Candidate("int8", "int8", rest, _in_int8(graph, inputs)) for _, graph in chosen]
+    quantized = [Candidate("int8", "int8", rest, _in_int8(graph, inputs, bench.dialect.scheme)) for _, graph in chosen]
     rows = bench.times([*floats, *quantized], inputs, Effort(timed_seconds, 15)) or []
     pairs = zip(chosen, rows, rows[len(chosen) :], strict=False)
     return [
@@ -85,9 +84,7 @@ def _compared(
     ]
 
 
-def _in_int8(graph: Model, inputs: Sequence[NDArray[np.float32]]) -> Model:
-    machine = read_machine()
-    scheme = openvino_scheme(machine.architecture, machine.isa)
+def _in_int8(graph: Model, inputs: Sequence[NDArray[np.float32]], scheme: Scheme) -> Model:
     return quantize(graph, calibrate(graph, inputs, method="min-max"), plan_int8(graph, scheme), scheme)
 
 

@@ -31,7 +31,7 @@ def trained(folder: Path, data: Path, out: Path) -> dict[str, Any]:
 
 
 def _precision() -> tuple[str, ...]:
-    """BF16 autocast only where the processor has it: emulated, a step takes twenty times as long."""
+    """BF16 autocast only where the processor has it: emulated, it is far slower than FP32."""
     return () if any("bf16" in feature for feature in processor()["isa"]) else ("--no-amp",)
 
 

@@ -32,14 +32,14 @@ from edge.graph.model import Model
 from edge.loading import load_model
 from edge.lowering import lower
 from edge.machine.environment import environment
-from edge.machine.machine import read_machine
 from edge.quantization.calibrate import calibrate
 from edge.quantization.graph import quantizable
 from edge.quantization.half_range import watched
 from edge.quantization.ranges import Ranges
-from edge.quantization.schemes import find_scheme, openvino_scheme, plan_int8
+from edge.quantization.schemes import find_scheme, plan_int8
 from edge.quantization.write import quantize
 from edge.search.dialect import GraphRequest, TensorRtDialect
+from edge.search.open_bench import open_bench
 from edge.targets.target import find_target
 from edge.task.noise import noise_batch
 
@@ -75,8 +75,9 @@ def _engine(source: Model, fused: Model, ranges: Ranges, precision: str, rest: s
     """Parity and SQNR of an OpenVINO engine on this machine."""
 
     def measure() -> Row:
-        target, backend, machine = find_target("cpu"), find_backend("openvino"), read_machine()
-        scheme = openvino_scheme(machine.architecture, machine.isa)
+        target, backend = find_target("cpu"), find_backend("openvino")
+        with closing(open_bench(target)) as bench:
+            scheme = bench.dialect.scheme
         plan = plan_int8(fused, scheme)
         graph = quantize(fused, ranges, plan, scheme) if precision == "int8" else fused
         with tempfile.TemporaryDirectory() as folder:

@@ -97,6 +97,13 @@ def effort_names() -> Iterable[str]:
     return EFFORTS
 
 
+def scheme_names() -> Iterable[str]:
+    """Names of the compilers' rules for INT8, for completion."""
+    from edge.quantization.schemes import SCHEMES
+
+    return SCHEMES
+
+
 ModelArgument = Annotated[ModelLike, Argument("MODEL", "model folder, file.onnx or package.module:callable")]
 EngineArgument = Annotated[EngineLike, Argument("ENGINE", "engine folder, or a run: its chosen engine")]
 DataOption = Annotated[DataLike, Option("folder with manifest.csv, or images/ and masks/", "SET")]

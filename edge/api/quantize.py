@@ -11,6 +11,7 @@ from edge.api.options import (
     RangesLike,
     TaskOption,
     WeightsOption,
+    scheme_names,
 )
 
 if TYPE_CHECKING:
@@ -24,9 +25,7 @@ def quantize(
     out: Annotated[PathLike, Option("the graph with Q/DQ", "FILE.onnx")],
     scheme: Annotated[
         str,
-        Option(
-            "openvino, openvino-identical or tensorrt", values=lambda: ("openvino", "openvino-identical", "tensorrt")
-        ),
+        Option("openvino, openvino-avx2, openvino-identical or tensorrt", values=scheme_names),
     ] = "openvino",
     plan: Annotated[PathLike | None, Option("layers to leave float", "plan.json")] = None,
     weights: WeightsOption = None,

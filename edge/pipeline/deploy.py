@@ -18,6 +18,7 @@ from edge.errors import MachineError
 from edge.files import replaced_folder, sha256_file
 from edge.fusion import Fused
 from edge.graph.model import Model
+from edge.latency.statistics import Measured
 from edge.latency.sweep import Throughput
 from edge.latency.trial import choose
 from edge.latency.winner import Contender, Standing
@@ -188,12 +189,14 @@ def _kept(out: Path) -> Path:
 
 def _choose(job: Job, engines: Sequence[MeasuredEngine]) -> Standing | None:
     passing = [
-        (one.candidate, Contender(one.engine.name, one.latency.blocks, dice.retained, agreement, one.engine.bytes))
-        for one in engines
-        if one.passed and one.latency is not None
-        for dice, agreement in ((one.checked.accuracy.dice, one.checked.accuracy.agreement),)
+        (one.candidate, _contender(one, one.latency)) for one in engines if one.passed and one.latency is not None
     ]
     return choose(passing, job.bench, shown_images(job)[1], timing_effort(job), partial(job.clock.stage, "tie"))
+
+
+def _contender(one: MeasuredEngine, latency: Measured) -> Contender:
+    accuracy = one.checked.accuracy
+    return Contender(one.engine.name, latency.blocks, accuracy.dice.retained, accuracy.agreement, one.engine.bytes)
 
 
 def _rows(

@@ -11,7 +11,7 @@
     The signed grid level by level, so bit-comparable with TensorRT, in the form that OpenVINO gets right.
 ``openvino-avx2``
     As ``openvino``, weights in 7 bits: without VNNI, x86 adds two products of 8 bits in 16 (``vpmaddubsw``), where two
-    of 255 * 127 saturate without a word (27 dB instead of 38 on a small network) and two of 255 * 63 do not.
+    of 255 * 127 saturate without a word and two of 255 * 63 do not (parity of a small network: 27 and 146 dB).
 ``tensorrt``
     Signed with zero point 0 everywhere: TensorRT takes no other. Its builder keeps ConvTranspose in float whatever the
     graph says, so Q/DQ there would only add casts. Convolutions of few channels and grouped ones stay float, as
@@ -85,6 +85,7 @@ class Scheme:
         weight_steps: largest level of a weight.
         scales_in_rounding: whether rounding divides each channel by its own number in passing; else only a point-wise
             function before it does, see :mod:`edge.quantization.divide`.
+        note: a sentence for the report about what this compiler's rules cost; "" for none.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Scheme:
     residuals: bool = False
     weight_steps: int = WEIGHT_STEPS
     scales_in_rounding: bool = True
+    note: str = ""
 
     def reason(self, facts: NodeFacts) -> str | None:
         """Why a node stays float, None if it may run in INT8."""
@@ -150,7 +152,12 @@ _OPENVINO = Scheme(
 
 _SCHEMES = (
     _OPENVINO,
-    replace(_OPENVINO, name="openvino-avx2", weight_steps=63),
+    replace(
+        _OPENVINO,
+        name="openvino-avx2",
+        weight_steps=63,
+        note="this CPU adds products of 8 bits in 16 (no VNNI), so INT8 weights have 7 bits",
+    ),
     Scheme(
         name="openvino-identical",
         weight_axes=_AXES,

@@ -24,7 +24,6 @@ from edge.latency.sweep import SWEEP_SECONDS, Throughput, sweep
 from edge.latency.timing import compute_runs, interleave
 from edge.machine.cores import physical_cores
 from edge.machine.environment import environment, versions
-from edge.quantization.grid import WEIGHT_STEPS
 from edge.search.bench import (
     PROFILES,
     Advance,
@@ -179,9 +178,7 @@ class LocalBench(Bench):
 
     def notes(self) -> tuple[str, ...]:
         """What of this CPU changes the graphs; what is measured speaks for itself."""
-        if self.dialect.scheme.weight_steps == WEIGHT_STEPS:
-            return ()
-        return ("this CPU adds products of 8 bits in 16 (no VNNI), so INT8 weights have 7 bits",)
+        return tuple(filter(None, (self.dialect.scheme.note,)))
 
     def close(self) -> None:
         """See :class:`~edge.search.bench.Bench`."""

@@ -188,10 +188,11 @@ class RemoteBench(Bench):
         return {**self._environment, "versions": {**known, "segedge": __version__}}
 
     def notes(self) -> tuple[str, ...]:
-        """Where it was measured."""
+        """Where it was measured, and what of its CPU changes the graphs."""
         device = self._environment.get("device") or self._identity.gpu
         compiler = f"{self._identity.title} {self._identity.version}"
-        return (f"built, run and timed on {self._board.name} ({device}) with {compiler}; outputs were scored here",)
+        measured = f"built, run and timed on {self._board.name} ({device}) with {compiler}; outputs were scored here"
+        return tuple(filter(None, (measured, self.dialect.scheme.note)))
 
     def close(self) -> None:
         """See :class:`~edge.search.bench.Bench`; the board forgets the deployment."""

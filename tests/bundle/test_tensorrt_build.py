@@ -1,17 +1,19 @@
 """The device's TensorRT half. TensorRT for RTX has the same API and builds without a GPU; running needs one."""
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edge.backends.compiler import find_compiler
+from edge.backends.compiler import Compiler, find_compiler
 from edge.backends.tensorrt.compiler import TensorRtCompiler, TensorRtRtxCompiler
 from edge.backends.tensorrt.plan import plan_version
 from edge.bundle.archive import unpack
 from edge.bundle.pack import pack
-from edge.device.engines import obtain
-from edge.device.manifest import check_folder
+from edge.device.engines import CachedEngine, obtain
+from edge.device.manifest import BoardCandidate, Manifest, check_folder
 from edge.device.pictures import bundled
 from edge.device.seal import Seal
 from edge.errors import InputError, MachineError
@@ -52,6 +54,19 @@ def bundle(jetson_run, tmp_path_factory):
     return path, unpack(path, root / "b"), root / "b"
 
 
+def built(
+    compiler: Compiler,
+    manifest: Manifest,
+    candidate: BoardCandidate,
+    bundle: Path,
+    work: Path,
+    say: Callable[[str], object] = lambda _: None,
+) -> CachedEngine:
+    """The engine of a candidate, built or taken from an earlier run in ``work``."""
+    seal, folder = Seal(work, home=work), work / candidate.name
+    return obtain(compiler, compiler.identity(), manifest, candidate, bundle, folder, work, seal, 256 << 20, say)
+
+
 def test_the_bundle_says_what_it_is_for(bundle):
     _, manifest, folder = bundle
     wanted = {"kind": "jetson", "module": "jetson-orin-nano-8gb", "jetpack": "6.2", "tensorrt": "10.3.0"}
@@ -75,24 +90,11 @@ def test_a_jetpack_of_another_generation_is_refused_when_packing(jetson_run, tmp
 
 def test_builds_every_candidate_and_keeps_the_engines(bundle, tmp_path):
     _, manifest, folder = bundle
-    seal = Seal(tmp_path, home=tmp_path)
     compiler = TensorRtRtxCompiler(capabilities=("SM86",))
-    identity = compiler.identity()
     said = []
     for _ in range(2):
         for candidate in manifest.candidates:
-            kept = obtain(
-                compiler,
-                identity,
-                manifest,
-                candidate,
-                folder,
-                tmp_path / candidate.name,
-                tmp_path,
-                seal,
-                256 << 20,
-                said.append,
-            )
+            kept = built(compiler, manifest, candidate, folder, tmp_path, said.append)
             plan = (kept.folder / kept.built.artefact).read_bytes()
             assert plan_version(plan) is None or plan[:4] == b"ftrt"
             assert len(plan) > 1000 and kept.bytes == len(plan) and kept.built.seconds > 0
@@ -100,40 +102,17 @@ def test_builds_every_candidate_and_keeps_the_engines(bundle, tmp_path):
     assert said == [f"{n}: building" for n in names] + [f"{n}: engine from an earlier run" for n in names]
     said.clear()
     other = TensorRtRtxCompiler(capabilities=("SM89",))
-    obtain(
-        other,
-        other.identity(),
-        manifest,
-        manifest.candidates[0],
-        folder,
-        tmp_path / names[0],
-        tmp_path,
-        seal,
-        256 << 20,
-        said.append,
-    )
+    built(other, manifest, manifest.candidates[0], folder, tmp_path, said.append)
     assert said == [f"{names[0]}: built for none here (SM86), this is none here (SM89); building it again"]
 
 
 def test_int8_plans_hold_int8_convolutions(bundle, tmp_path):
     _, manifest, folder = bundle
-    seal = Seal(tmp_path, home=tmp_path)
     compiler = TensorRtRtxCompiler(capabilities=("SM86",))
     by_name = {c.name: c for c in manifest.candidates}
     counts = {}
     for name in ("fp16", "int8-fp16"):
-        kept = obtain(
-            compiler,
-            compiler.identity(),
-            manifest,
-            by_name[name],
-            folder,
-            tmp_path / name,
-            tmp_path,
-            seal,
-            256 << 20,
-            lambda _: None,
-        )
+        kept = built(compiler, manifest, by_name[name], folder, tmp_path)
         counts[name] = kept.built.convs
     assert counts["int8-fp16"].int8 > 0 and counts["fp16"].int8 == 0
 
@@ -187,21 +166,9 @@ def test_runs_on_a_gpu(bundle, tmp_path):
     from edge.task.task import SegmentationTask
 
     _, manifest, folder = bundle
-    seal = Seal(tmp_path, home=tmp_path)
     compiler = TensorRtRtxCompiler()
     for candidate in manifest.candidates:
-        kept = obtain(
-            compiler,
-            compiler.identity(),
-            manifest,
-            candidate,
-            folder,
-            tmp_path / candidate.name,
-            tmp_path,
-            seal,
-            1 << 30,
-            lambda _: None,
-        )
+        kept = built(compiler, manifest, candidate, folder, tmp_path)
         task = SegmentationTask.from_table(manifest.task, "manifest")
         runner = compiler.load(candidate, kept.folder, kept.built, task.output_name)
         pictures = bundled(folder, manifest)
