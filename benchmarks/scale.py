@@ -2,8 +2,9 @@
 
 Networks are encoder-decoders of one shape and growing width (1 to 60 million parameters) that really segment: a bright
 disc is told from its ground by the first convolution, and everything behind it adds a little. Image sets hold 64 to
-5 000 pictures. Each point is ``edge deploy`` in a process of its own, whose peak memory the system tells. ``--plot``
-draws both, on logarithmic axes, where a straight line of slope 1 is linear growth.
+5 000 pictures. Each point is ``edge deploy`` in a process of its own, whose peak memory and processor time the system
+tells. ``--swin SIZE`` adds MONAI's SwinUNETR. A point that the file has is not measured again. ``--plot`` draws all, on
+logarithmic axes, where a straight line of slope 1 is linear growth.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import argparse
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,17 +27,32 @@ from PIL import Image
 
 from edge.files import read_json, write_json
 from edge.graph.model import Model
+from edge.loading import load_model
 from edge.machine.environment import environment
 from edge.task.task import SegmentationTask
 
 SCHEMA = "edge.scale/1"
 STEPS = 4  # halvings of the size
-_PEAK = (
+_USAGE = (
     "import resource, subprocess, sys\n"
     "subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL)\n"
-    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    "used = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
+    "print(used.ru_maxrss, used.ru_utime + used.ru_stime)"
 )
 SMALL = 1e-3  # of what is added to the disc's own evidence
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a command took, with all that it started.
+
+    Attributes:
+        peak_bytes: most memory resident in one of the processes.
+        processor_seconds: of all cores together, so hardly moved by what else the machine does.
+    """
+
+    peak_bytes: int
+    processor_seconds: float
 
 
 @dataclass(frozen=True)
@@ -44,19 +60,22 @@ class Point:
     """One deployment.
 
     Attributes:
+        network: its name.
         parameters, nodes, images, size: of the network and the set.
         status: of the report; "" where the command failed.
         seconds: of the whole command.
-        peak_bytes: most memory resident in it, or in a process that it started.
+        processor_seconds, peak_bytes: of :class:`Usage`.
         timings: seconds of each stage.
     """
 
+    network: str
     parameters: int
     nodes: int
     images: int
     size: int
     status: str
     seconds: float
+    processor_seconds: float
     peak_bytes: int
     timings: dict[str, float]
 
@@ -107,6 +126,36 @@ def network(width: int, size: int) -> Model:
     return Model(proto, SegmentationTask(size=(size, size)), graph.name, graph.name, {"parameters": parameters})
 
 
+def swin(size: int) -> Model:
+    """MONAI's SwinUNETR for two dimensions (a transformer's encoder), which adds a little to the disc's evidence.
+
+    Args:
+        size: height and width of the input, a multiple of 32.
+    """
+    import torch
+    from monai.networks import nets
+
+    class Segmenter(torch.nn.Module):
+        """The disc's evidence as :func:`network` has it, and the transformer's share."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.evidence = torch.nn.Conv2d(3, 1, 3, padding=1)
+            for values, filled in zip(self.evidence.parameters(), (20 / 27, -10.0), strict=True):
+                torch.nn.init.constant_(values, filled)
+            self.transformer = nets.SwinUNETR(in_channels=3, out_channels=1, feature_size=24, spatial_dims=2)
+
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            """Logits."""
+            return self.evidence(image) + SMALL * self.transformer(image)
+
+    torch.manual_seed(0)
+    module = Segmenter().eval()
+    model = load_model(module, task=SegmentationTask(size=(size, size)))
+    parameters = sum(p.numel() for p in module.parameters())
+    return replace(model, name=f"swin-unetr-{size}", facts={"parameters": parameters})
+
+
 def width_for(parameters: float) -> int:
     """The width that comes nearest to so many parameters; they grow with its square."""
     one = (network(16, 32).facts or {})["parameters"] / 16**2
@@ -146,46 +195,65 @@ def measured(model: Model, data: Path, images: int, folder: Path, most_seconds: 
         "--quiet",
     ]
     start = time.perf_counter()
-    peak = peak_bytes([*command, "--allow-small"])
+    used = usage([*command, "--allow-small"])
     seconds = time.perf_counter() - start
-    report = read_json(run / "report.json") if (run / "report.json").is_file() else {"status": "", "timings": {}}
+    file = run / "report.json"
+    report: Mapping[str, Any] = read_json(file) if file.is_file() else {"status": "", "timings": {}}
     parameters, nodes = (model.facts or {})["parameters"], len(model.proto.graph.node)
     if seconds > most_seconds:
         print(f"took {seconds:.0f} s, over the limit of {most_seconds:.0f} s", file=sys.stderr)
     return Point(
-        parameters, nodes, images, model.task.size[0], report["status"], seconds, peak, dict(report["timings"])
+        network=model.name,
+        parameters=parameters,
+        nodes=nodes,
+        images=images,
+        size=model.task.size[0],
+        status=report["status"],
+        seconds=seconds,
+        processor_seconds=used.processor_seconds,
+        peak_bytes=used.peak_bytes,
+        timings=dict(report["timings"]),
     )
 
 
-def peak_bytes(command: Sequence[str]) -> int:
-    """Run a command, and say the most memory that was resident in it or in a process that it started.
+def usage(command: Sequence[str]) -> Usage:
+    """Run a command, and say what it took.
 
     Linux lets a program begin with the peak of whoever started it, so a small process stands between: it is its
     children's peak that is asked for.
     """
-    asked = subprocess.run([sys.executable, "-S", "-c", _PEAK, *command], stdout=subprocess.PIPE, text=True, check=True)
-    return int(asked.stdout) * 1024
+    line = [sys.executable, "-S", "-c", _USAGE, *command]
+    peak, seconds = subprocess.run(line, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+    return Usage(int(peak) * 1024, float(seconds))
 
 
 def plot(points: Sequence[Point], path: Path) -> None:
-    """Seconds and gigabytes over parameters, and over images, on logarithmic axes."""
+    """Seconds and gigabytes over parameters, and over images, on logarithmic axes; a transformer is a star."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(2, 2, figsize=(9, 7), sharey="row")
-    fewest, smallest = min(p.images for p in points), min(p.parameters for p in points)
-    columns = (
-        ("million parameters", [p for p in points if p.images == fewest], lambda p: p.parameters / 1e6),
-        ("images", [p for p in points if p.parameters == smallest], lambda p: p.images),
+    plain = [p for p in points if p.network.startswith("scale-")]
+    fewest, smallest = min(p.images for p in plain), min(p.parameters for p in plain)
+    columns: tuple[tuple[str, Callable[[Point], bool], Callable[[Point], float]], ...] = (
+        ("million parameters", lambda p: p.images == fewest, lambda p: p.parameters / 1e6),
+        ("images", lambda p: p.parameters == smallest, lambda p: p.images),
     )
-    rows = (("seconds", lambda p: p.seconds), ("peak memory, GB", lambda p: p.peak_bytes / 1e9))
+    rows: tuple[tuple[str, Callable[[Point], float]], ...] = (
+        ("seconds", lambda p: p.seconds),
+        ("peak memory, GB", lambda p: p.peak_bytes / 1e9),
+    )
     for column, (across, chosen, x) in enumerate(columns):
-        ordered = sorted(chosen, key=x)
+        ordered, others = sorted(filter(chosen, plain), key=x), [p for p in points if p not in plain and chosen(p)]
         for row, (upward, y) in enumerate(rows):
             axis = axes[row][column]
             axis.loglog([x(p) for p in ordered], [y(p) for p in ordered], marker="o")
+            for other in others:
+                axis.loglog([x(other)], [y(other)], marker="*", markersize=12, label=f"{other.network}, {other.size}²")
+            if others:
+                axis.legend()
             axis.set_xlabel(across)
             axis.set_ylabel(upward)
             axis.grid(True, which="both", alpha=0.3)
@@ -195,30 +263,46 @@ def plot(points: Sequence[Point], path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--parameters", type=float, nargs="+", default=[1, 4, 16, 60], help="millions")
+    parser.add_argument("--parameters", type=float, nargs="*", default=[1, 4, 16, 60], help="millions")
     parser.add_argument("--images", type=int, nargs="+", default=[64, 500, 5000])
     parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--swin", type=int, nargs="*", default=[], metavar="SIZE", help="SwinUNETR too (needs monai)")
     parser.add_argument("--limit", type=float, default=900.0, help="seconds of one deployment, told where exceeded")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/scale.json"))
     parser.add_argument("--plot", type=Path, help="SVG or PNG")
     arguments = parser.parse_args()
-    smallest, fewest, points = min(arguments.parameters), min(arguments.images), list[Point]()
-    wanted = [(p, fewest) for p in arguments.parameters] + [(smallest, i) for i in arguments.images if i != fewest]
-    for millions, images in wanted:
+    points = _earlier(arguments.out)
+    for model, images in _wanted(arguments):
+        if any((p.network, p.size, p.images) == (model.name, model.task.size[0], images) for p in points):
+            continue
         with TemporaryDirectory() as place:
-            write_images(Path(place) / "set", images, arguments.size)
-            model = network(width_for(1e6 * millions), arguments.size)
+            write_images(Path(place) / "set", images, model.task.size[0])
             points.append(measured(model, Path(place) / "set", images, Path(place), arguments.limit))
         found = points[-1]
         print(
-            f"{found.parameters / 1e6:.1f} M parameters, {images} images: {found.seconds:.0f} s, "
-            f"{found.peak_bytes / 1e9:.2f} GB, {found.status or 'failed'}",
+            f"{found.network}: {found.parameters / 1e6:.1f} M parameters, {images} images: {found.seconds:.0f} s "
+            f"({found.processor_seconds:.0f} of the processor), {found.peak_bytes / 1e9:.2f} GB, "
+            f"{found.status or 'failed'}",
             flush=True,
         )
         table = [asdict(point) for point in points]
         write_json(arguments.out, {"schema": SCHEMA, "points": table, "environment": environment()})
     if arguments.plot:
         plot(points, arguments.plot)
+
+
+def _wanted(arguments: argparse.Namespace) -> Iterator[tuple[Model, int]]:
+    fewest = min(arguments.images)
+    for millions in arguments.parameters:
+        yield network(width_for(1e6 * millions), arguments.size), fewest
+    if arguments.parameters:
+        least = network(width_for(1e6 * min(arguments.parameters)), arguments.size)
+        yield from ((least, images) for images in arguments.images if images != fewest)
+    yield from ((swin(size), fewest) for size in arguments.swin)
+
+
+def _earlier(path: Path) -> list[Point]:
+    return [Point(**row) for row in read_json(path)["points"]] if path.is_file() else []
 
 
 if __name__ == "__main__":

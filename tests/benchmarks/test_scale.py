@@ -6,13 +6,13 @@ import sys
 
 import numpy as np
 
-from benchmarks.scale import peak_bytes
+from benchmarks.scale import usage
 
 MIB = 1 << 20
 
 
 def test_a_small_command_of_a_large_process_is_small_and_a_large_one_large() -> None:
     held = np.ones(300 * MIB, np.uint8)
-    small = peak_bytes([sys.executable, "-S", "-c", "print('said')"])
-    large = peak_bytes([sys.executable, "-S", "-c", f"b'1' * {200 * MIB}"])
-    assert held.all() and small < 100 * MIB and 200 * MIB < large < 300 * MIB
+    small = usage([sys.executable, "-S", "-c", "print('said')"])
+    large = usage([sys.executable, "-S", "-c", f"b'1' * {200 * MIB}"])
+    assert held.all() and small.peak_bytes < 100 * MIB and 200 * MIB < large.peak_bytes < 300 * MIB
