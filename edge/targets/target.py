@@ -1,4 +1,4 @@
-"""Targets: the devices an engine can be built for, as data (``targets/*.toml``)."""
+"""Targets: the devices an engine can be built for, as data (``targets/*.toml``, ``targets/jetpack/releases.toml``)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ from edge.files import read_toml
 
 UNKNOWN = "unknown"
 CPU, GPU = "cpu", "gpu"
+FACTS = (
+    "sm", "memory_gb", "bandwidth_gbs", "int8", "int8_tops_dense", "fp16_tflops_dense", "power_modes", "dla_cores",
+)  # fmt: skip
+"""What is asked of every device that has a table of facts; what has no source is left out there, and unknown."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,8 @@ class Target:
 def targets() -> Mapping[str, Target]:
     """Every known target by name, in alphabetical order."""
     folder = Path(str(files("edge") / "targets"))
-    return {path.stem: _read(path) for path in sorted(folder.glob("*.toml"))}
+    releases = {name: _read_jetpack(name, row) for name, row in read_toml(folder / "jetpack" / "releases.toml").items()}
+    return {path.stem: _read(path, releases) for path in sorted(folder.glob("*.toml"))}
 
 
 def find_target(name: str) -> Target:
@@ -132,17 +137,21 @@ def find_target(name: str) -> Target:
     return known[name]
 
 
-def _read(path: Path) -> Target:
+def _read(path: Path, releases: Mapping[str, JetPack]) -> Target:
     table = read_toml(path)
+    known = {name: Fact(**fact) for name, fact in table.get("facts", {}).items()}
+    asked = dict.fromkeys(FACTS, Fact(UNKNOWN, "")) if known else {}
     return Target(
         name=path.stem,
         title=table["title"],
         backend=table["backend"],
         precisions=tuple(table["precisions"]),
         safe_rewrites=tuple(table.get("safe_rewrites", ())),
-        facts={name: Fact(**fact) for name, fact in table.get("facts", {}).items()},
-        jetpacks=tuple(
-            JetPack(**{**row, **{key: tuple(row.get(key, ())) for key in ("l4t", "also")}})
-            for row in table.get("jetpacks", ())
-        ),
+        facts={**asked, **known},
+        jetpacks=tuple(releases[version] for version in table.get("jetpacks", ())),
     )
+
+
+def _read_jetpack(version: str, row: Mapping[str, Any]) -> JetPack:
+    lists = {key: tuple(row.get(key, ())) for key in ("l4t", "also")}
+    return JetPack(version, **{**row, **lists})

@@ -36,6 +36,14 @@ def test_every_table_is_complete(name: str) -> None:
 
 def test_a_fact_that_no_one_knows_is_unknown() -> None:
     assert find_target("cpu").fact("number_of_wheels") == UNKNOWN
+    asked = find_target("rtx-ampere").to_json()["facts"]
+    assert asked["memory_gb"] == {"value": UNKNOWN, "source": ""} and asked["sm"]["value"] == "8.6"
+
+
+def test_devices_of_one_jetpack_share_its_release() -> None:
+    nano, orin = find_target("jetson-orin-nano-8gb"), find_target("jetson-agx-orin-64gb")
+    assert nano.find_jetpack("6.2") is orin.find_jetpack("6.1")
+    assert [release.version for release in nano.jetpacks] == ["7.2.1", "6.2.2", "6.0", "5.1.6"]
 
 
 def test_a_misspelt_target_is_guessed() -> None:
