@@ -27,8 +27,9 @@ from edge.quantization.schemes import Scheme, plan_int8
 from edge.quantization.write import quantize
 from edge.search.bench import Bench, Effort, Refusal
 from edge.search.deadline import Deadline
+from edge.search.floats import floats_of, race_floats
 from edge.search.open_bench import open_bench
-from edge.search.rewrites import fastest_float, fuse_for_target
+from edge.search.rewrites import fuse_for_target
 from edge.targets.target import find_target
 
 _TARGET = find_target("cpu")
@@ -61,13 +62,15 @@ def compare_sets(model: Model, data: Path, sets: int, seconds: float, timed_seco
 def _compared(
     model: Model, bench: Bench, inputs: Sequence[NDArray[np.float32]], sets: int, seconds: float, timed_seconds: float
 ) -> list[Timed]:
-    fused = fuse_for_target(model, _TARGET, bench, inputs, Deadline.after(seconds))
+    deadline = Deadline.after(seconds)
+    race = race_floats(model, bench, floats_of(bench), inputs, deadline)
+    fused = fuse_for_target(model, _TARGET, bench, inputs, deadline, race)
     graphs: dict[str, tuple[tuple[str, ...], Model]] = {}
     for names, _ in fused.milliseconds:
         graph, applied = rewritten(model, names)
         graphs.setdefault(graph.sha256, (tuple(applied), graph))
     chosen = list(graphs.values())[:sets]
-    rest = fastest_float(bench)
+    rest = race.fastest
     floats = [Candidate("float", rest, rest, graph) for _, graph in chosen]
     quantized = [Candidate("int8", "int8", rest, _in_int8(graph, inputs, bench.dialect.scheme)) for _, graph in chosen]
     rows = bench.times([*floats, *quantized], inputs, Effort(timed_seconds, 15)) or []

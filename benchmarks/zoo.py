@@ -27,8 +27,9 @@ from edge.graph.model import Model
 from edge.latency.timing import Measured, interleave, ratio
 from edge.machine.environment import environment
 from edge.search.deadline import Deadline
+from edge.search.floats import floats_of, race_floats
 from edge.search.open_bench import open_bench
-from edge.search.rewrites import fastest_float, fuse_for_target
+from edge.search.rewrites import fuse_for_target
 from edge.targets.target import Target, find_target
 from tests.fixtures.zoo import ZOO
 
@@ -63,8 +64,10 @@ def fixture(name: str, size: int, target: Target, arguments: argparse.Namespace)
     rng = np.random.default_rng(0)
     images = [rng.normal(size=(1, 3, size, size)).astype(np.float32) for _ in range(2)]
     with closing(open_bench(target, threads=arguments.threads)) as bench:
-        precision = fastest_float(bench)
-        fused = fuse_for_target(model, target, bench, images, Deadline.after(arguments.budget))
+        deadline = Deadline.after(arguments.budget)
+        race = race_floats(model, bench, floats_of(bench), images, deadline)
+        fused = fuse_for_target(model, target, bench, images, deadline, race)
+    precision = race.fastest
     ours, peer = compare([fused.model, model], images[0], target, precision, arguments.seconds, arguments.threads)
     found = ratio(peer.blocks, ours.blocks)
     return {

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Callable, Mapping, Sequence, Tuple
 import numpy as np
 
 from .statistics import paired
-from .winner import TOLERANCE
+from .winner import FARTHEST, TOLERANCE
 
 if TYPE_CHECKING:
     from .statistics import Measured, Samples
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Blocks = Mapping[str, Sequence[Samples]]
     Names = Tuple[str, ...]
 
-MARGIN = 0.03
+MARGIN = FARTHEST
 LEAST_ROUNDS = 10
 """Of those that are timed to the end: fewer blocks make no interval."""
 

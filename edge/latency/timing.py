@@ -106,11 +106,13 @@ def interleave(
     advance: Callable[[], object] = lambda: None,
     root: Path = ROOT,
     undecided_seconds: float | None = None,
+    most_seconds: float | None = None,
 ) -> dict[str, Measured]:
     """Time several calls in turn, block by block, in alternating order.
 
-    A block lasts about 0.1 s; its first run, which finds another engine's data in the caches, is not counted. Compare
-    the results with :func:`ratio` on their ``blocks``.
+    A block lasts about 0.1 s; its first run, which finds another engine's data in the caches, is not counted, but where
+    a single run lasts longer than that, and the caches are the least of it. Compare the results with :func:`ratio` on
+    their ``blocks``.
 
     Args:
         runs: name to call, as for :func:`measure`.
@@ -121,23 +123,29 @@ def interleave(
         root: where ``proc`` and ``sys`` lie.
         undecided_seconds: makes it a :class:`~.race.Race`: the clearly slower leave early, so that they have fewer
             blocks than the others, and those that tie are timed on, up to so many seconds each.
+        most_seconds: of the clock, warm-up and all, whatever else was asked for: a trial that a budget pays for. At
+            least one round is timed; warm-up is as short as can be.
     """
-    told = 0
+    told, start = 0, time.perf_counter()
     rule = Equal(seconds, min_runs) if undecided_seconds is None else Race(seconds, min_runs, undecided_seconds)
     window = min(_WINDOW_S, seconds / LEAST_ROUNDS)
-    warmups = {name: warm_up(run, max(seconds, _SHORTEST_WARMUP_S), window) for name, run in runs.items()}
+    limits = (max(seconds, _SHORTEST_WARMUP_S), window) if most_seconds is None else (0.0, window, 1)
+    warmups = {name: warm_up(run, *limits) for name, run in runs.items()}
     blocks: dict[str, list[Samples]] = {name: [] for name in runs}
     parts: dict[str, Parts] = {name: {} for name in runs}
     warnings: list[str] = []
     with _undisturbed(), watched(warnings, root):
         racing = tuple(runs)
         for turn in count():
+            began = time.perf_counter()
             for name in racing[:: 1 if turn % 2 == 0 else -1]:
-                runs[name]()
+                if not _fills_a_block(blocks[name]):
+                    runs[name]()
                 blocks[name].append(_block(runs[name], window, 1, parts[name]))
             told = _tell(advance, told, min(timed_seconds(seconds, len(runs)), _spent(blocks)))
             racing = rule.running(blocks)
-            if not racing:
+            now = time.perf_counter()
+            if not racing or (most_seconds is not None and now - start + (now - began) > most_seconds):
                 break
     return {
         name: summarize(
@@ -153,12 +161,12 @@ def interleave(
     }
 
 
-def warm_up(run: Run, limit_s: float, window_s: float = _WINDOW_S) -> Warmup:
-    """Run until three windows (each so long, of three runs or more) have medians within 3 %, or to the limit."""
+def warm_up(run: Run, limit_s: float, window_s: float = _WINDOW_S, least_runs: int = _WINDOW_RUNS) -> Warmup:
+    """Run until three windows (each so long, of so many runs or more) have medians within 3 %, or to the limit."""
     medians: list[float] = []
     runs, start = 0, time.perf_counter()
     while True:
-        window = _block(run, window_s, _WINDOW_RUNS, {})
+        window = _block(run, window_s, least_runs, {})
         runs += len(window)
         medians.append(float(np.median(window)))
         last, spent = medians[-_STEADY_WINDOWS:], time.perf_counter() - start
@@ -187,6 +195,10 @@ def _block(run: Run, seconds: float, min_runs: int, parts: Parts) -> Samples:
 def timed_seconds(seconds: float, engines: int) -> int:
     """Whole seconds that :func:`interleave` times, for whoever shows how far it is; at least 1."""
     return max(1, int(seconds * engines))
+
+
+def _fills_a_block(series: Sequence[Samples]) -> bool:
+    return bool(series) and float(series[-1][0]) >= 1e3 * _WINDOW_S
 
 
 def _spent(blocks: Mapping[str, Sequence[Samples]]) -> int:

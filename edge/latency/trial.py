@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, ContextManager, List, Mapping, Protocol, Sequence, TypeVar, Union
 
@@ -54,12 +55,15 @@ class Effort:
         undecided_seconds: makes it a race (:class:`~edge.latency.race.Race`): the clearly slower are timed less, those
             that tie up to so many seconds; None times all as long.
         energy: measure as well what each draws, where a bench does that beside its times.
+        most_seconds: that timing all of them may take by the clock, where a budget pays for it; a bench elsewhere may
+            not keep it.
     """
 
     seconds: float
     runs: int
     undecided_seconds: float | None = None
     energy: bool = True
+    most_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -172,7 +176,7 @@ def choose(
     passing: Sequence[tuple[C, Contender]],
     bench: Times[C],
     inputs: Sequence[Array],
-    effort: Effort,
+    effort: Effort | None,
     stage: Callable[[], ContextManager[Any]] = nullcontext,
 ) -> Standing | None:
     """The winner by the rule of :mod:`.winner`; where a tie can still be decided, those that tie are timed once more.
@@ -183,7 +187,7 @@ def choose(
     Args:
         passing: engines that pass and were timed.
         bench: times again.
-        inputs, effort: as they were timed.
+        inputs, effort: as they were timed; no effort leaves a tie as it stands.
         stage: entered for the further run.
 
     Returns:
@@ -193,9 +197,10 @@ def choose(
         return None
     candidates = {contender.name: candidate for candidate, contender in passing}
 
-    def again(names: Sequence[str]) -> Mapping[str, Sequence[Samples]]:
+    def again(names: Sequence[str], once_more: Effort) -> Mapping[str, Sequence[Samples]]:
         with stage():
-            rows = bench.times([candidates[name] for name in names], inputs, replace(effort, energy=False)) or []
+            rows = bench.times([candidates[name] for name in names], inputs, replace(once_more, energy=False)) or []
         return {name: row.compute.blocks for name, row in zip(names, rows) if not isinstance(row, Refusal)}
 
-    return settled([contender for _, contender in passing], again)
+    contenders = [contender for _, contender in passing]
+    return settled(contenders, None if effort is None else partial(again, once_more=effort))

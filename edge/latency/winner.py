@@ -3,7 +3,8 @@
 An engine ties with the fastest where the 95 % interval of their paired ratio reaches below 1 + :data:`TOLERANCE`: the
 measurement does not show it slower by more than that. It is *undecided* while the interval also reaches above, since
 more rounds would narrow it; below or above as a whole, more rounds would change nothing. Ties go to the higher share of
-Dice retained, then to the higher agreement with the reference's masks, then to the smaller engine, then by name.
+Dice retained, then to the higher agreement with the reference's masks, then to the smaller engine, then by name; but an
+engine whose ratio itself lies above 1 + :data:`FARTHEST` never wins one: on a busy machine every interval is wide.
 The same measurements give the same winner.
 """
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     Again = Callable[[Sequence[str]], Mapping[str, Sequence[Samples]]]
 
 TOLERANCE = 0.01
+FARTHEST = 0.03
 RULE = "then the higher Dice retained, the higher agreement, and the smaller engine decide, in that order"
 
 _DIGITS = 4  # of scores: what lies beyond is the luck of single pixels
@@ -85,22 +87,24 @@ def standing(contenders: Sequence[Contender]) -> Standing:
     ordered = sorted(contenders, key=lambda c: (ratios[c.name].ratio, c.name))
     tied = [c for c in ordered if ratios[c.name].ci95[0] <= 1.0 + TOLERANCE]
     open_ones = [c.name for c in tied if ratios[c.name].ci95[1] > 1.0 + TOLERANCE]
-    winner = min(tied, key=lambda c: (-_score(c.retained), -_score(c.agreement), c.bytes, c.name))
+    near = [c for c in tied if ratios[c.name].ratio <= 1.0 + FARTHEST]
+    winner = min(near, key=lambda c: (-_score(c.retained), -_score(c.agreement), c.bytes, c.name))
     undecided = tuple(dict.fromkeys((ordered[0].name, *open_ones))) if open_ones else ()
     return Standing(winner.name, tuple(c.name for c in tied), undecided, ratios)
 
 
-def settled(contenders: Sequence[Contender], again: Again) -> Standing:
+def settled(contenders: Sequence[Contender], again: Again | None) -> Standing:
     """Compare engines round by round; where a tie can still be decided, take one more run of those that tie.
 
     Args:
         contenders: at least one; those with fewer blocks than another were shown slower before and do not count.
-        again: names to the run times of one more interleaved run of these alone; a name may be missing.
+        again: names to the run times of one more interleaved run of these alone; a name may be missing. None
+            leaves a tie as it stands.
     """
     last = max(len(one.blocks) for one in contenders)  # who has fewer was shown slower and left the race
     known = {one.name: one for one in contenders if len(one.blocks) == last}
     found = standing(list(known.values()))
-    if len(found.undecided) < 2:
+    if again is None or len(found.undecided) < 2:
         return found
     more = again(found.tied)
     longer = [replace(known[n], blocks=(*known[n].blocks, *more[n])) for n in found.tied if n in more]

@@ -15,9 +15,9 @@ from edge.pipeline.session import (
     Request,
     prepare,
 )
+from edge.quantization.ranges import NO_RANGES
 from edge.search.bench import CandidateSet, Refusal
 from edge.search.plain_candidates import FLOATS
-from edge.search.rewrites import NO_RANGES
 from edge.search.state import OUT_OF_TIME
 
 SEARCH_GATE = "99.9"

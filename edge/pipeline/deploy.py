@@ -20,8 +20,9 @@ from edge.fusion import Fused
 from edge.graph.model import Model
 from edge.latency.statistics import Measured
 from edge.latency.sweep import Throughput
-from edge.latency.trial import choose
+from edge.latency.trial import Refusal, choose
 from edge.latency.winner import Contender, Standing
+from edge.pipeline.effort import find_effort
 from edge.pipeline.estimates import estimator
 from edge.pipeline.measure import QUANTIZED, MeasuredEngine, look_into, race, shown_images, timing_effort
 from edge.pipeline.progress import Progress
@@ -31,17 +32,19 @@ from edge.pipeline.trial_run import TrialRun
 from edge.quantization.calibrate import calibrate
 from edge.quantization.graph import quantizable
 from edge.quantization.half_range import watched
-from edge.quantization.ranges import Ranges
+from edge.quantization.ranges import NO_RANGES, Ranges
 from edge.quantization.schemes import plan_int8
 from edge.report.details import best_pictures, worst_pictures
 from edge.report.results import EngineRow, Report
 from edge.report.store import OUTPUTS, REPORT
 from edge.report.write import write_report
 from edge.search.authored import only_authored, with_authored
+from edge.search.cache import shared_measurements
 from edge.search.candidates import Proposal, SearchRequest, propose
 from edge.search.deadline import Deadline
+from edge.search.floats import FloatRace, floats_of, race_floats
 from edge.search.plain_candidates import plain_candidates
-from edge.search.rewrites import NO_RANGES, fuse_for_target
+from edge.search.rewrites import fuse_for_target
 
 FUSION_SECONDS = 30.0
 _FUSION_SHARE = 0.25  # of the budget: rewrites gain less than INT8 does
@@ -82,7 +85,9 @@ def run_deploy(request: Request, progress: Progress) -> tuple[Report, Path]:
 
 def _deploy(job: Job, trials: TrialRun) -> Report:
     folder, reference = trials.folder, trials.standard.reference
-    fused, left = fuse_job(job, job.budget_seconds)  # calibration is no search: its time is not the budget's
+    floats, left = race_job(job, job.budget_seconds)  # calibration is no search: its time is not the budget's
+    job, slow = without_slow(job, floats)
+    fused, left = fuse_job(job, left, floats)
     ranges = calibrate_job(job, fused.model)
     ranges.save(folder / "ranges.json")
     trials.add(_plain(job, fused.model, ranges))  # an answer first, a better one after the search
@@ -94,7 +99,7 @@ def _deploy(job: Job, trials: TrialRun) -> Report:
     chosen, tie = (winner.winner, winner.sentence()) if winner else (None, "")
     engines = look_into(job, timed, chosen, fused)
     rows = _rows(job, engines, fused, folder, chosen, _sweep(job, engines, chosen))
-    refusals = (*proposal.found.refusals, *trials.refusals)
+    refusals = (*slow, *proposal.found.refusals, *trials.refusals)
     rows += [refused_row(refusal, job.target.backend, job.request.gate) for refusal in refusals]
     evaluations = {one.engine.name: one.checked.evaluation for one in engines}
     notes = (*job.splits.notes, *job.bench.notes(), *proposal.log, *((tie,) if tie else ()))
@@ -109,12 +114,33 @@ def _deploy(job: Job, trials: TrialRun) -> Report:
     return report
 
 
-def fuse_job(job: Job, seconds: float) -> tuple[Fused, float]:
+def race_job(job: Job, seconds: float) -> tuple[FloatRace, float]:
+    """Which float precisions asked for pay on the job's model here, and the seconds of the budget that are left."""
+    names = floats_of(job.bench, job.precisions)
+    if job.model.quantized or len(names) < 2:
+        return FloatRace(dict.fromkeys(names[:1], 1.0)), seconds
+    with job.clock.stage("fuse"):
+        budget = Deadline.after(seconds)
+        image = list(job.inputs(job.splits.search.spread(1)))
+        return race_floats(job.model, job.bench, names, image, budget), budget.left()
+
+
+def without_slow(job: Job, floats: FloatRace) -> tuple[Job, tuple[Refusal, ...]]:
+    """The job without the float precisions that are slow here, where nobody named them, and what their rows say."""
+    if job.request.precisions is not None or find_effort(job.request.effort).exhaustive:
+        return job, ()
+    slow = {name: why for name, why in floats.slow.items() if name in job.precisions}
+    kept = tuple(name for name in job.precisions if name not in slow)
+    return replace(job, precisions=kept), tuple(Refusal(name, name, why) for name, why in slow.items())
+
+
+def fuse_job(job: Job, seconds: float, floats: FloatRace | None = None) -> tuple[Fused, float]:
     """Rewrite the job's model exactly, with what is fastest on its target; a quantized one stays as it came.
 
     Args:
         job: with the model.
         seconds: of the budget; waiting until the stage may begin costs none of them.
+        floats: from :func:`race_job`; None races here.
 
     Returns:
         The rewritten model, and the seconds that are left.
@@ -126,7 +152,8 @@ def fuse_job(job: Job, seconds: float) -> tuple[Fused, float]:
         proof = list(job.inputs(job.splits.search.spread(2)))
         ends = budget.share(_FUSION_SHARE, FUSION_SECONDS)
         job.clock.progress.remaining(ends.left())
-        return fuse_for_target(job.model, job.target, job.bench, proof, ends), budget.left()
+        fused = fuse_for_target(job.model, job.target, job.bench, proof, ends, floats, shared_measurements())
+        return fused, budget.left()
 
 
 def calibrate_job(job: Job, model: Model) -> Ranges:
@@ -153,6 +180,7 @@ def propose_for(job: Job, model: Model, ranges: Ranges, seconds: float, keep: Pa
             deadline=Deadline.after(seconds),
             progress=job.clock.searching,
             keep=keep,
+            shared=shared_measurements(),
             bias_images=lambda: list(job.inputs(job.splits.calibration)) if job.request.bias_correction else [],
         )
         proposal = propose(job.bench, job.target, model, ranges, job.precisions, wanted)
@@ -191,7 +219,8 @@ def _choose(job: Job, engines: Sequence[MeasuredEngine]) -> Standing | None:
     passing = [
         (one.candidate, _contender(one, one.latency)) for one in engines if one.passed and one.latency is not None
     ]
-    return choose(passing, job.bench, shown_images(job)[1], timing_effort(job), partial(job.clock.stage, "tie"))
+    again = timing_effort(job) if find_effort(job.request.effort).exhaustive else None
+    return choose(passing, job.bench, shown_images(job)[1], again, partial(job.clock.stage, "tie"))
 
 
 def _contender(one: MeasuredEngine, latency: Measured) -> Contender:

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 QUANTIZED = ("int8", "mixed")
 _BASELINE = "fp32"
 _MIN_RUNS = 100
-_UNDECIDED = 3.0  # times as long as asked, for engines whose order is not clear by then
-_PIXEL_EFFORT = Effort(0.5, 20)
-_ATTRIBUTION_IMAGES = 4
+_UNDECIDED = 2.0  # times as long as asked, for engines whose order is not clear by then
+_PIXEL_EFFORT = Effort(0.5, 20, most_seconds=3.0)
+_ATTRIBUTION_IMAGES = 2
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,10 @@ class Ranges:
         return path
 
 
+NO_RANGES = Ranges({}, 0, "", Convergence((), (), ()))
+"""Of a graph that nothing is quantized in, or that came quantized."""
+
+
 def read_ranges(path: Path) -> Ranges:
     """Read what :meth:`Ranges.save` wrote.
 

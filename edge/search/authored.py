@@ -9,10 +9,10 @@ from edge.backends.engine import Candidate
 from edge.errors import InputError
 from edge.graph.model import Model
 from edge.loading.quantized import on_products
+from edge.quantization.ranges import NO_RANGES
 from edge.search.bench import Bench, CandidateSet, Refusal
 from edge.search.dialect import GraphRequest
 from edge.search.plain_candidates import float_rests
-from edge.search.rewrites import NO_RANGES
 
 QUANTIZED = "the graph is quantized already and has no such precision; --dequantize strips it back to float"
 

@@ -41,6 +41,7 @@ class SearchRequest:
         deadline: nothing is begun that is expected to end after it.
         progress: see :data:`~edge.search.state.Progress`.
         keep: file for what is measured; a second search with the same inputs reads it, an interrupted one goes on.
+        shared: folder of the user's cache, for other runs; None for none.
         bias_images: calibration images, ``[1, channels, height, width]`` float32 each, to correct biases on; none
             leaves biases alone. It helps some networks and hurts others (U-Net: -2 dB), so it is off by default.
     """
@@ -50,6 +51,7 @@ class SearchRequest:
     deadline: Deadline
     progress: Progress | None = None
     keep: Path | None = None
+    shared: Path | None = None
     bias_images: Callable[[], Sequence[NDArray[np.float32]]] = list
 
 
@@ -124,6 +126,7 @@ def search(
             **bench.identity(),
             "biases": {name: shift.tolist() for name, shift in shifts.items()},
         },
+        wanted.shared,
     )
     book = PlanMeasurements(model, ranges, wanted.images, wanted.criteria, bench, memory, shifts)
     timing_seconds = _TIMING_SECONDS if bench.measured else 0.0

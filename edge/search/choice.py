@@ -33,7 +33,13 @@ _MOST_ROUNDS = 4
 _BATCH = 8
 
 
-def choose(model: Model, inputs: Sequence[NDArray[np.float32]], time: Timer, deadline: Deadline) -> Fused:
+def choose(
+    model: Model,
+    inputs: Sequence[NDArray[np.float32]],
+    time: Timer,
+    deadline: Deadline,
+    seconds_each: float = 0.0,
+) -> Fused:
     """Fuse with the set of rewrites that the target runs fastest.
 
     Args:
@@ -41,12 +47,14 @@ def choose(model: Model, inputs: Sequence[NDArray[np.float32]], time: Timer, dea
         inputs: images on which every step of the chosen set is proven.
         time: see :data:`Timer`.
         deadline: nothing is begun whose like took longer before than what is left until then.
+        seconds_each: that building and timing one graph took before, so that the first race is bounded too; 0 where
+            nobody knows.
 
     Returns:
         The fused model, or the source untouched where nothing pays; ``milliseconds`` lists every set measured, in
         terms of the source's own time.
     """
-    search = _Search(model, time, deadline)
+    search = _Search(model, time, deadline, seconds_each)
     best = search.run()
     fused = fuse(model, best, inputs) if best is not None else Fused(model, (), 0.0)
     return replace(fused, milliseconds=search.table())
@@ -55,14 +63,14 @@ def choose(model: Model, inputs: Sequence[NDArray[np.float32]], time: Timer, dea
 class _Search:
     """Backward elimination over sets of rewrites. Sets are compared by their time over a reference's."""
 
-    def __init__(self, model: Model, time: Timer, deadline: Deadline) -> None:
+    def __init__(self, model: Model, time: Timer, deadline: Deadline, seconds_each: float) -> None:
         self.model = model
         self.time = time
         self.deadline = deadline
         self.models: dict[Names, Model] = {}
         self.graphs: dict[str, float] = {}  # sha256 of a graph to its time over the source's
         self.source_ms = float("nan")
-        self.seconds_each = 0.0  # that building and timing one graph took, the last time
+        self.seconds_each = seconds_each  # that building and timing one graph took, the last time
 
     def run(self) -> Names | None:
         """The best set, None where the source itself is fastest."""
@@ -70,7 +78,7 @@ class _Search:
         everything = self._order((*safe, *(n for n, r in REWRITES.items() if r.when == "optional")))
         applied = self._applied(everything)
         full = self._order((*safe, *applied))
-        self._measure([safe, full])
+        self._measure([full, safe])
         best = min((safe, full), key=self._ratio)
         if not math.isfinite(self._ratio(best)):
             return safe  # nothing could be measured: what never adds work is taken on trust
@@ -132,7 +140,7 @@ class _Search:
         self.graphs.setdefault(self.model.sha256, 1.0)
         pending = list(fresh.values())
         for start in range(0, len(pending), _BATCH):
-            batch = pending[start : start + _BATCH][: self._affordable() - 1]
+            batch = pending[start : start + _BATCH][: max(0, self._affordable() - 1)]
             if not batch:
                 break
             for names, ratio in zip(batch, self._timed([self._graph(names) for names in batch]), strict=True):
@@ -142,7 +150,8 @@ class _Search:
         """Times over the source's, all from one run; infinite for what the compiler refuses."""
         start = self.deadline.clock()
         first, *others = self.time([self.model, *models])
-        self.seconds_each = (self.deadline.clock() - start) / (1 + len(models))
+        spent = (self.deadline.clock() - start) / (1 + len(models))
+        self.seconds_each = max(spent, 0.5 * self.seconds_each)  # what is remembered takes no time, the next one may
         if not math.isfinite(first):  # the source itself is refused: nothing to compare with, but a rewrite may help
             return [0.5 if math.isfinite(ms) else math.inf for ms in others]
         self.source_ms = first

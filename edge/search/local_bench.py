@@ -113,6 +113,7 @@ class LocalBench(Bench):
                     conditions,
                     advance,
                     undecided_seconds=effort.undecided_seconds,
+                    most_seconds=effort.most_seconds,
                 )
                 if runs
                 else {}

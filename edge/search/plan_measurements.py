@@ -23,6 +23,7 @@ from edge.errors import InputError
 from edge.graph.model import Model
 from edge.images.image_set import ImageSet
 from edge.latency.race import relative_to_fastest
+from edge.machine.watch import watched
 from edge.quantization.plan import INT8, PrecisionPlan
 from edge.quantization.ranges import Ranges
 from edge.quantization.schemes import plan_int8
@@ -38,7 +39,7 @@ NOTHING: Chosen = frozenset()
 
 HARM_IMAGES = 12
 _PARITY_IMAGES = 3
-_EFFORT = Effort(0.5, 20, undecided_seconds=0.5)
+_EFFORT = Effort(0.5, 20, undecided_seconds=0.5, most_seconds=10.0)
 _REFUSED = Harm(noise=1e6, disagreement=1.0)
 
 
@@ -115,13 +116,15 @@ class PlanMeasurements:
             return
         written = [(plan, candidate) for plan in wanted if (candidate := self._written(plan)) is not None]
         nodes = sorted(self.plan.int8)
-        tables = self._bench.profiles([candidate for _, candidate in written])
+        disturbed: list[str] = []
+        with watched(disturbed):
+            tables = self._bench.profiles([candidate for _, candidate in written])
         for (plan, candidate), profiles in zip(written, tables, strict=True):
             if isinstance(profiles, Refusal):
                 self._refuse(plan, profiles.reason)
             else:
                 times = [node_times(layers, candidate.model, nodes) for layers in profiles]
-                self._memory.learn(_key("profiles", *plan), times)
+                self._memory.learn(_key("profiles", *plan), times, quiet=not disturbed)
 
     def refused(self, rest: str, chosen: Chosen) -> str | None:
         """Why the compiler refuses a plan, as far as it was asked; None where nothing is known against it."""
@@ -181,7 +184,12 @@ class PlanMeasurements:
         early ran under other conditions than who stays), or sums of estimates where the target is not here to
         be timed; None for what its compiler refuses."""
         key = " | ".join(_key("ms", *plan) for plan in plans)
-        return list(self._memory.recall(key, lambda: self._times(plans)))
+        if not self._memory.knows(key):
+            disturbed: list[str] = []
+            with watched(disturbed):
+                found = self._times(plans)
+            self._memory.learn(key, found, quiet=not disturbed)
+        return list(self._memory.recall(key, list))
 
     def _write(self, dialect: Dialect, rest: str, chosen: Chosen, name: str, plan: PrecisionPlan) -> Candidate:
         precision = INT8 if chosen == self.everything else "mixed"

@@ -44,7 +44,7 @@ def _hasten() -> None:
     timing.warm_up.__defaults__ = (0.001,)
     peaks._best = lambda *_: 1.0
     costs.footprint = unmeasured
-    deploy.fuse_for_target = lambda model, target, _, proof, __: fuse(model, target.safe_rewrites or None, proof)
+    deploy.fuse_for_target = lambda model, target, _, proof, *__: fuse(model, target.safe_rewrites or None, proof)
     measure._PIXEL_EFFORT = replace(measure._PIXEL_EFFORT, seconds=0.01)
     page = html.render(example().report)  # drawing takes longest of all
     html.render = lambda *_, **__: page

@@ -85,7 +85,7 @@ def test_fusion_and_search_together_keep_the_budget(monkeypatch: pytest.MonkeyPa
         timed.append(len(models))
         return [float(count_macs(model)) for model in models]
 
-    def fuse(model: Model, target: object, asked: object, inputs: Any, deadline: Deadline) -> Any:
+    def fuse(model: Model, target: object, asked: object, inputs: Any, deadline: Deadline, *_: object) -> Any:
         found = choose(model, inputs, slow, deadline)
         bench.now += 0.1 * seconds  # the proof of the set that won, which no limit cuts short
         return found
