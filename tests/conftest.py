@@ -18,7 +18,7 @@ REWRITES = ("concat-conv-as-sum", "nearest-upsample-conv")
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test reads what this user's deployments measured, nor adds to it; commands in processes of their own neither."""
+    """No test reads what this user's deployments measured, nor adds to it; no command in its own process either."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield

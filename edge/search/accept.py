@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from edge.search.plan_measurements import NOTHING, Chosen
 from edge.search.room import GateResult
-from edge.search.sensitivity import Group
+from edge.search.sensitivity import Group, Harm
+from edge.search.shares import blocks, estimated_harms, shared_out
 from edge.search.state import SearchState
 
 _LITTLE = 1.15  # expected times this close may turn out either way round: both plans go on
@@ -80,7 +81,7 @@ def _accept_paying(state: SearchState, rest: str, paying: Sequence[Group]) -> li
         if not alone.passed:
             return [whole] if judged.slack >= alone.slack else []
     bisection = 0 if judged.passed else math.ceil(math.log2(len(paying) + 1))
-    _sweep(state, rest, paying, reserve=state.judge_seconds * (bisection + len(_QUIETER)))
+    _sweep(state, rest, paying, judged, reserve=state.judge_seconds * (bisection + len(_QUIETER)))
     gains = state.gains[rest]
     front = sorted(
         (group for group in paying if group in state.harms),
@@ -148,23 +149,45 @@ def _quieter(state: SearchState, chosen: Chosen, front: Sequence[Group], share: 
     return frozenset(kept)
 
 
-def _sweep(state: SearchState, rest: str, paying: Sequence[Group], reserve: float) -> None:
+def _sweep(state: SearchState, rest: str, paying: Sequence[Group], whole: GateResult, reserve: float) -> None:
     """Harm of each group not measured yet, the largest saving first, while there is time to use it.
+
+    Where there is not time for all, those that are left share what blocks of them do.
 
     Args:
         rest, paying: what pays over this float precision.
+        whole: the verdict on all of it.
         reserve: seconds that using it takes; no more than half of what is left is kept for it.
     """
     gains = state.gains[rest]
     wanted = sorted(paying, key=lambda group: -gains[group].saved_ms)
     reserve = state.ending() + min(reserve, 0.5 * (state.left() - state.ending()))
     for number, group in enumerate(wanted, start=1):
+        unknown = [one for one in wanted if one not in state.harms and not state.book.knows_harm(one)]
         left = state.left() - reserve
-        if (left <= 0 or left < state.harm_seconds) and not state.book.knows_harm(group):
-            state.say(f"out of time: harm of {number - 1} of {len(wanted)} groups is known")
-            return
+        if unknown and (left <= 0 or left < len(unknown) * state.harm_seconds):
+            _share_out(state, unknown, left, whole)
+        if group in state.harms:
+            continue
         start = state.now()
         state.harms[group] = state.book.harm(group)
         ran = 1 if state.harm_seconds else 2  # the first one runs the float engine too
         state.harm_seconds = (state.now() - start) / ran
         state.tell(f"sensitivity {number}/{len(wanted)}")
+
+
+def _share_out(state: SearchState, wanted: Sequence[Group], seconds: float, whole: GateResult) -> None:
+    """Harm of groups that cannot be measured one by one, from as many blocks as so many seconds last for; from the
+    whole plan's verdict where there is time for none."""
+    ordered = [group for group in state.book.groups if group in wanted]
+    start = state.now()
+    own = state.book.own_noise() if state.affords(state.judge_seconds) else {}
+    seconds -= state.now() - start
+    count = int(seconds / state.harm_seconds) if state.harm_seconds else 0
+    if count < 1:
+        everything = Harm(10.0 ** (-whole.sqnr_db / 10.0), 0.0)
+        state.harms.update(shared_out(frozenset(ordered), everything, own))
+    else:
+        state.harms.update(estimated_harms(ordered, count, own, state.book.harm_together))
+    told = f"{len(blocks(ordered, count))} blocks of them" if count >= 1 else "what all do together"
+    state.say(f"harm of {len(ordered)} groups is estimated from {told}: no time for each")

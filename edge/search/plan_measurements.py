@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.accuracy.attribution import attribute
 from edge.accuracy.chance import chance_of_passing
 from edge.accuracy.check import Standard, preprocessed
 from edge.accuracy.evaluate import Evaluation, evaluate
@@ -39,6 +40,7 @@ NOTHING: Chosen = frozenset()
 
 HARM_IMAGES = 12
 _PARITY_IMAGES = 3
+_ATTRIBUTED_IMAGES = 1
 _EFFORT = Effort(0.5, 20, undecided_seconds=0.5, most_seconds=10.0)
 _REFUSED = Harm(noise=1e6, disagreement=1.0)
 
@@ -153,17 +155,38 @@ class PlanMeasurements:
 
     def harm(self, group: Group) -> Harm:
         """What a group alone in INT8 over FP32, whose own noise is least, does to the output."""
+        return self.harm_together(frozenset({group}))
 
-        def measure() -> dict[str, float]:
+    def harm_together(self, chosen: Chosen) -> Harm:
+        """What several groups in INT8 over FP32 do to the output together."""
+
+        def measure() -> dict[str, Any]:
             inputs = preprocessed(self._model, self._images, self._harm_images)
             if self._exact is None:
                 self._exact = self._outputs(("fp32", NOTHING), inputs)
-            outputs = self._outputs(("fp32", frozenset({group})), inputs)
+            outputs = self._outputs(("fp32", chosen), inputs)
             if self._exact is None or outputs is None:
                 return asdict(_REFUSED)
             return asdict(harm(self._exact, outputs, self._model.task))
 
-        return Harm(**self._memory.recall(_key("harm", "fp32", frozenset({group})), measure))
+        return Harm(**self._memory.recall(_key("harm", "fp32", chosen), measure))
+
+    def own_noise(self) -> dict[Group, float]:
+        """What each group's layers lose at their own outputs where everything is in INT8: squared error over squared
+        signal, added up. Groups whose layers' outputs the quantized graph does not have are left out; all are where the
+        dialect cannot write it."""
+
+        def measure() -> dict[str, float]:
+            try:
+                graph = self.candidate("fp32", self.everything).plain
+            except InputError:
+                return {}
+            rows = attribute(self._model, graph, preprocessed(self._model, self._images, _ATTRIBUTED_IMAGES))
+            return {row.name: 10.0 ** (-row.own_db / 10.0) for row in rows}
+
+        layers = self._memory.recall("own noise", measure)
+        known = {group: [layers[node] for node in group if node in layers] for group in self.groups}
+        return {group: sum(losses) for group, losses in known.items() if losses}
 
     def evaluate_reference(self) -> Evaluation:
         """The float model on the search images, once."""

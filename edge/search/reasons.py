@@ -26,6 +26,8 @@ def why_harmful(gain: Gain, harm: Harm | None, measured: bool) -> str:
     if harm is None:
         return f"INT8 saves {_saving(gain, measured)}, but there was no time to measure its harm"
     decibels = 0.0 - 10.0 * np.log10(max(harm.noise, 1e-20))
+    if harm.estimated:
+        return f"INT8 would save {_saving(gain, measured)}; its share of the noise is about {decibels:.0f} dB"
     return f"INT8 alone costs {100 * harm.disagreement:.2f} % agreement ({decibels:.0f} dB)"
 
 

@@ -30,10 +30,12 @@ class Harm:
     Attributes:
         noise: squared error over squared signal of the clipped logits (10^(-dB/10)); adds up over groups.
         disagreement: 1 - mean Dice of the masks against the float masks.
+        estimated: it is a share of what several groups do together, see :mod:`edge.search.shares`.
     """
 
     noise: float
     disagreement: float
+    estimated: bool = False
 
 
 @dataclass(frozen=True)

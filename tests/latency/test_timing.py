@@ -136,3 +136,19 @@ def test_the_first_run_of_each_block_is_not_counted(clock: Clock) -> None:
     results = interleave({"a": make("a"), "b": make("b")}, seconds=0.5, min_runs=5)
     assert results["a"].samples_ms.max() == 10.0
     assert results["b"].samples_ms.max() == 10.0
+
+
+def test_a_budget_ends_a_trial_whatever_else_was_asked_for(clock: Clock) -> None:
+    results = interleave({"a": clock.call(50.0), "b": clock.call(80.0)}, 1.0, 100, most_seconds=3.0)
+    # Three warm-up windows of 0.1 s each; then rounds of a first run and a block each, none begun that would not end.
+    assert 2.2 < clock.now_ns / 1e9 <= 3.0
+    assert len(results["a"].blocks) == len(results["b"].blocks) >= 3
+    clock.now_ns = 0
+    results = interleave({"a": clock.call(9000.0)}, 1.0, 100, most_seconds=3.0)
+    assert len(results["a"].blocks) == 1 and clock.now_ns == 5 * 9_000_000_000
+
+
+def test_what_fills_a_block_by_itself_is_run_once_a_round(clock: Clock) -> None:
+    log: list[str] = []
+    results = interleave({"a": clock.call(250.0, log=log, name="a")}, seconds=1.0, min_runs=20)
+    assert results["a"].n == 20 and len(log) == results["a"].warmup + 1 + 20

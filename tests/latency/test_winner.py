@@ -47,6 +47,20 @@ def test_what_scatters_over_the_bar_is_undecided() -> None:
     assert set(found.tied) == {"a", "b"} and set(found.undecided) == {"a", "b"}
 
 
+def test_on_a_busy_machine_what_looks_clearly_slower_wins_no_tie() -> None:
+    """Its interval reaches below the fastest's, since every interval is wide; the ratio itself says 1.2."""
+    load = [1.0, 2.0, 0.6, 1.0, 1.6, 1.0]
+    slow = [np.array([12.0 * factor]) for factor in load]
+    quick = [np.array([10.0])] * len(load)
+    found = standing([Contender("slow", slow, 1.0, 1.0, 1), Contender("quick", quick, 0.999, 0.99, 9)])
+    assert found.tied == ("quick", "slow") and found.winner == "quick"
+
+
+def test_a_tie_is_left_as_it_stands_where_nothing_more_may_be_timed() -> None:
+    found = settled([_contender("a", 1.0, 0.2), _contender("b", 1.005, 0.2)], None)
+    assert set(found.undecided) == {"a", "b"} and "a tie within 1%" in found.sentence()
+
+
 def test_the_order_in_which_they_are_given_does_not_matter() -> None:
     three = [_contender("a", 1.0, 0.1), _contender("b", 1.0, 0.1, 0.9995), _contender("c", 1.001, 0.0, size=50)]
     assert standing(three) == standing(three[::-1])
