@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from edge.accuracy.check import Standard
 from edge.accuracy.checked import Checked
+from edge.accuracy.evaluate import Evaluation
 from edge.backends.engine import Candidate, Engine, Layer
 from edge.images.image_set import ImageSet
 from edge.latency.costs import Costs
@@ -116,6 +117,11 @@ class Bench(Protocol):
     ) -> list[Timed | Refusal] | None:
         """Run all inputs, and time all candidates interleaved on the first; None where the target is not here."""
         ...
+
+    def evaluated(self, candidate: Candidate, images: ImageSet) -> Evaluation | None:
+        """What a candidate makes of images, outputs and all, for others to be compared with; None where that is not
+        cheaper than asking ONNX Runtime."""
+        return None
 
     def outputs(self, candidate: Candidate, inputs: Sequence[Array]) -> Array | Refusal:
         """``[1, channels, height, width]`` float32 each to ``[inputs, maps, height, width]`` float32."""

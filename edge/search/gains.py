@@ -7,6 +7,7 @@ from edge.search.state import SearchState
 
 _LEAST_SAVING = 0.002  # of the engine's time: below it a profile cannot tell a gain from noise
 _ROUNDS = 2
+_SECOND_SHARE = 0.15  # of what is left: what a second look at a large network may cost
 
 
 def measure_gains(state: SearchState, rest: str) -> bool:
@@ -23,7 +24,7 @@ def measure_gains(state: SearchState, rest: str) -> bool:
         return False
     state.least_ms[rest] = _LEAST_SAVING * state.book.total_ms(rest, NOTHING)
     for turn in range(_ROUNDS):
-        if not chosen or (turn and not state.affords(2 * state.profile_seconds)):
+        if not chosen or (turn and 2 * state.profile_seconds > _SECOND_SHARE * state.left()):
             break
         if turn:
             state.book.profile([(rest, NOTHING), (rest, chosen)])

@@ -70,7 +70,8 @@ def run_search(
     start = state.now()
     if usable and state.left() > 0 and not book.judged_before(usable):
         book.evaluate_reference()
-    state.judge_seconds = state.now() - start  # what a verdict takes at least, until one was given
+    # What a verdict takes, until one was given: its engine runs the same images in its own time.
+    state.judge_seconds = (state.now() - start) * max(map(state.expected_share, usable), default=1.0)
     accepted: list[Accepted] = []
     for rest in sorted(usable, key=state.least_expected_ms):
         if not state.affords(state.judge_seconds):

@@ -61,6 +61,10 @@ class SearchState:
         """Milliseconds of the engine with INT8 wherever it pays."""
         return self.expected_ms(rest, frozenset(self.paying(rest)))
 
+    def expected_share(self, rest: str) -> float:
+        """The same as a share of the float engine's time."""
+        return self.least_expected_ms(rest) / max(self.book.total_ms(rest, NOTHING), 1e-9)
+
     def judge(self, rest: str, chosen: Chosen) -> GateResult:
         """The gate's verdict on a plan; its duration is remembered."""
         start = self.now()
