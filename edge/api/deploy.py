@@ -72,7 +72,7 @@ def deploy(
     budget: Annotated[
         float | None,
         Option(
-            "seconds for fusion and search together (default: 35, and 4 per GMAC of the network)", "SECONDS", least=0
+            "seconds for fusion and search together (default: 45, and 4 per GMAC of the network)", "SECONDS", least=0
         ),
     ] = None,
     bias_correction: Annotated[bool, Option("correct INT8 biases in the search")] = False,

@@ -43,7 +43,7 @@ from edge.search.cache import shared_measurements
 from edge.search.candidates import Proposal, SearchRequest, propose
 from edge.search.deadline import Deadline
 from edge.search.floats import FloatRace, floats_of, race_floats
-from edge.search.plain_candidates import plain_candidates
+from edge.search.plain_candidates import MIXED, plain_candidates
 from edge.search.rewrites import fuse_for_target
 
 FUSION_SECONDS = 30.0
@@ -94,12 +94,15 @@ def _deploy(job: Job, trials: TrialRun) -> Report:
     proposal = propose_for(job, fused.model, ranges, left, folder / MEMORY)
     proposal.plan.save(folder / PLAN)
     trials.add(proposal.found.candidates, "mixed")
+    _add_spares(job, trials, proposal)
     timed = race(job, trials.checked)
     winner = _choose(job, timed)
     chosen, tie = (winner.winner, winner.sentence()) if winner else (None, "")
     engines = look_into(job, timed, chosen, fused)
     rows = _rows(job, engines, fused, folder, chosen, _sweep(job, engines, chosen))
+    mixed = any(engine.precision == MIXED for _, engine, _ in trials.checked)
     refusals = (*slow, *proposal.found.refusals, *trials.refusals)
+    refusals = tuple(refusal for refusal in refusals if not (mixed and refusal.name == MIXED))
     rows += [refused_row(refusal, job.target.backend, job.request.gate) for refusal in refusals]
     evaluations = {one.engine.name: one.checked.evaluation for one in engines}
     notes = (*job.splits.notes, *job.bench.notes(), *proposal.log, *((tie,) if tie else ()))
@@ -193,6 +196,19 @@ def _plain(job: Job, model: Model, ranges: Ranges) -> Sequence[Candidate]:
         return ()
     found = plain_candidates(job.bench.dialect, job.bench.refusal, model, ranges, job.precisions)
     return sorted(found.candidates, key=lambda candidate: candidate.precision not in QUANTIZED)
+
+
+def _add_spares(job: Job, trials: TrialRun, proposal: Proposal) -> None:
+    """Quieter plans one by one, until something quantized passes, where nothing did: an answer that is no faster than
+    FP32 is the last one to be left with."""
+    quieter = iter(proposal.spares)
+    while proposal.spares and not any(engine.precision in QUANTIZED for engine in trials.passing):
+        with job.clock.stage("search"):
+            planned = next(quieter, None)
+        if planned is None:
+            return
+        planned.plan.save(trials.folder / PLAN)
+        trials.add([planned.candidate], "mixed")
 
 
 def _remember(earlier: Path, folder: Path) -> None:

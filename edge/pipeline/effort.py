@@ -32,7 +32,7 @@ class DeployEffort:
 
 DEFAULT = "default"
 EFFORTS: Mapping[str, DeployEffort] = {
-    DEFAULT: DeployEffort(35.0, budget_seconds_per_gmac=4.0, latency_seconds=1.0, exhaustive=False),
+    DEFAULT: DeployEffort(45.0, budget_seconds_per_gmac=4.0, latency_seconds=1.0, exhaustive=False),
     "thorough": DeployEffort(300.0, budget_seconds_per_gmac=8.0, latency_seconds=3.0, exhaustive=True),
 }
 

@@ -7,12 +7,12 @@ by a prefix of it, found by bisection.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from edge.search.plan_measurements import NOTHING, Chosen
 from edge.search.room import GateResult
-from edge.search.sensitivity import Group, Harm
+from edge.search.sensitivity import Gain, Group, Harm
 from edge.search.shares import blocks, estimated_harms, shared_out
 from edge.search.state import SearchState
 
@@ -21,6 +21,8 @@ _WORTH_TRYING = 0.05  # of what a plan saves: what a group beyond the front must
 _ROOMY = 0.5  # of what a bar allows: a plan with less room,
 _LIKELY = 0.95  # or less likely to pass on other images, gets safer siblings,
 _QUIETER: Mapping[str, float] = {"safe": 0.5, "safer": 0.25}  # which add such a share of its noise
+_SPARES: Mapping[str, float] = {"half": 0.5, "quarter": 0.25, "tenth": 0.1}
+_UNJUDGED = GateResult(False, -1.0, 0.0, 0.0, ("no time to judge it",))
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,30 @@ def accept(state: SearchState, rest: str) -> list[Accepted]:
     return found + _accept_paying(state, rest, paying)
 
 
+def spares(state: SearchState, rest: str, of: Accepted | None) -> Iterator[Accepted]:
+    """Ever quieter plans for a network of which nothing quantized passed its verdict; not judged on the search images.
+
+    A search that was short of time, or whose images held no hard one, may end with plans that all fail on the images
+    of the verdict. These are made when asked for, one by one.
+
+    Args:
+        rest: float precision they are over.
+        of: the plan that they are parts of; None takes all groups that pay.
+    """
+    paying = state.paying(rest)
+    chosen, judged = (frozenset(paying), _UNJUDGED) if of is None else (of.chosen, of.judged)
+    missing = [group for group in chosen if group not in state.harms]
+    if missing:
+        state.harms.update(shared_out(frozenset(missing), _noise_of(judged), state.book.own_noise()))
+    front = _front(state, rest, [group for group in state.book.groups if group in chosen])
+    seen = {chosen}
+    for name, share in _SPARES.items():
+        quieter = _quieter(state, chosen, front, share)
+        if quieter and quieter not in seen:
+            seen.add(quieter)
+            yield Accepted(f"{state.name(rest, quieter)}-{name}", rest, quieter, judged)
+
+
 def _is_roomy(judged: GateResult) -> bool:
     """Whether a plan is far enough from every bar to pass on images that are not here."""
     return judged.slack >= _ROOMY and judged.chance >= _LIKELY
@@ -82,11 +108,7 @@ def _accept_paying(state: SearchState, rest: str, paying: Sequence[Group]) -> li
             return [whole] if judged.slack >= alone.slack else []
     bisection = 0 if judged.passed else math.ceil(math.log2(len(paying) + 1))
     _sweep(state, rest, paying, judged, reserve=state.judge_seconds * (bisection + len(_QUIETER)))
-    gains = state.gains[rest]
-    front = sorted(
-        (group for group in paying if group in state.harms),
-        key=lambda group: -gains[group].saved_ms / (state.harms[group].noise + 1e-12),
-    )
+    front = _front(state, rest, [group for group in paying if group in state.harms])
     # Where the sweep ran out of time the whole front was never tried, only the larger full plan.
     limit = len(front) if len(front) == len(full) else len(front) + 1
     best = (full, judged) if judged.passed else _bisect(state, rest, front, limit)
@@ -94,6 +116,21 @@ def _accept_paying(state: SearchState, rest: str, paying: Sequence[Group]) -> li
         return []
     chosen, judged = best if best[0] == full else _extend(state, rest, *best)
     return [Accepted(state.name(rest, chosen), rest, chosen, judged), *_safer(state, rest, chosen, judged, front)]
+
+
+def _front(state: SearchState, rest: str, groups: Sequence[Group]) -> list[Group]:
+    """Groups whose harm is known, by time saved for noise added, the most first."""
+    gains = state.gains[rest]
+    return sorted(groups, key=lambda group: -_saved(gains, group) / (state.harms[group].noise + 1e-12))
+
+
+def _saved(gains: Mapping[Group, Gain], group: Group) -> float:
+    return gains[group].saved_ms if group in gains else 0.0
+
+
+def _noise_of(judged: GateResult) -> Harm:
+    """What a plan does as a whole, by its verdict."""
+    return Harm(10.0 ** (-judged.sqnr_db / 10.0), 0.0)
 
 
 def _safer(state: SearchState, rest: str, chosen: Chosen, judged: GateResult, front: Sequence[Group]) -> list[Accepted]:
@@ -185,8 +222,7 @@ def _share_out(state: SearchState, wanted: Sequence[Group], seconds: float, whol
     seconds -= state.now() - start
     count = int(seconds / state.harm_seconds) if state.harm_seconds else 0
     if count < 1:
-        everything = Harm(10.0 ** (-whole.sqnr_db / 10.0), 0.0)
-        state.harms.update(shared_out(frozenset(ordered), everything, own))
+        state.harms.update(shared_out(frozenset(ordered), _noise_of(whole), own))
     else:
         state.harms.update(estimated_harms(ordered, count, own, state.book.harm_together))
     told = f"{len(blocks(ordered, count))} blocks of them" if count >= 1 else "what all do together"

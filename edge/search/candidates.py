@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from edge.search.cache import MeasurementCache, asked_of
 from edge.search.deadline import Deadline
 from edge.search.plain_candidates import MIXED, float_rests, plain_candidates
 from edge.search.plan_measurements import PlanMeasurements
-from edge.search.result import SearchResult
+from edge.search.result import AcceptedPlan, SearchResult
 from edge.search.search import run_search
 from edge.search.state import Progress
 from edge.targets.target import Target
@@ -63,11 +63,13 @@ class Proposal:
         found: to build, and what cannot be.
         plan: the fastest plan that was accepted, else INT8 wherever the rules allow it.
         log: what the search decided, in words.
+        spares: ever quieter plans, made as they are asked for; see :class:`~edge.search.result.SearchResult`.
     """
 
     found: CandidateSet
     plan: PrecisionPlan
     log: tuple[str, ...] = ()
+    spares: Iterable[AcceptedPlan] = ()
 
 
 def propose(
@@ -95,7 +97,8 @@ def propose(
     fresh = _distinct(result, plain.candidates)
     refusals = () if fresh else (Refusal(MIXED, MIXED, _why_none(result)),)
     log = tuple(f"search: {line}" for line in (*filter(None, (bench.basis(),)), *result.log))
-    return Proposal(_with(plain, fresh, refusals), result.plans[0].plan if result.plans else plan, log)
+    best = result.plans[0].plan if result.plans else plan
+    return Proposal(_with(plain, fresh, refusals), best, log, result.spares)
 
 
 def search(

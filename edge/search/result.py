@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from edge.backends.engine import Candidate
@@ -47,6 +47,7 @@ class SearchResult:
         evaluations: full evaluations of the search images that were made now (not remembered).
         seconds: spent.
         log: what was decided, in order, in words.
+        spares: ever quieter plans, made as they are asked for, for when nothing quantized passes its verdict.
     """
 
     plans: tuple[AcceptedPlan, ...]
@@ -56,3 +57,4 @@ class SearchResult:
     evaluations: int
     seconds: float
     log: tuple[str, ...]
+    spares: Iterable[AcceptedPlan] = ()

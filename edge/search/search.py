@@ -25,11 +25,11 @@ NNCF's accuracy control asks 3 before 2, evaluates after each operation it rever
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from edge.errors import InputError
 from edge.quantization.plan import PrecisionPlan
-from edge.search.accept import Accepted, accept, beaten
+from edge.search.accept import Accepted, accept, beaten, spares
 from edge.search.deadline import Deadline
 from edge.search.gains import measure_gains
 from edge.search.plan_measurements import NOTHING, Chosen, PlanMeasurements
@@ -114,7 +114,24 @@ def _finish(state: SearchState, rests: Sequence[str], accepted: Sequence[Accepte
         evaluations=state.book.evaluations,
         seconds=state.now() - state.started,
         log=tuple(state.log),
+        spares=_spares(state, rests, accepted),
     )
+
+
+def _spares(state: SearchState, rests: Sequence[str], accepted: Sequence[Accepted]) -> Iterator[AcceptedPlan]:
+    """Quieter parts of the plan that is expected to be fastest, whether it passed or was never judged."""
+    of = min(accepted, key=lambda row: state.expected_ms(row.rest, row.chosen), default=None)
+    rest = of.rest if of is not None else min(rests, key=state.least_expected_ms, default=None)
+    known = {row.chosen for row in accepted}
+    for row in spares(state, rest, of) if rest is not None else ():
+        plan = _plan(state, row.rest, row.chosen)
+        try:
+            candidate = state.book.engine(row.rest, row.chosen, row.name, plan)
+        except InputError:
+            continue
+        if row.chosen not in known:
+            ms = state.expected_ms(row.rest, row.chosen)
+            yield AcceptedPlan(row.name, row.rest, plan, candidate, ms, row.judged)
 
 
 def _is_clear(state: SearchState, row: Accepted) -> bool:

@@ -22,7 +22,7 @@ def test_a_request_that_names_nothing_takes_the_default() -> None:
 
 def test_a_larger_network_is_looked_into_for_longer() -> None:
     usual = EFFORTS[DEFAULT]
-    assert usual.budget_seconds(0) == 35.0 and usual.budget_seconds(18 * 10**9) == 107.0
+    assert usual.budget_seconds(0) == 45.0 and usual.budget_seconds(18 * 10**9) == 117.0
 
 
 def test_an_unknown_effort_names_those_there_are() -> None:
