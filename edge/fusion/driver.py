@@ -85,7 +85,10 @@ def safe_rewrites() -> tuple[str, ...]:
 
 
 def fuse(model: Model, rewrites: Sequence[str] | None, inputs: Sequence[NDArray[np.float32]]) -> Fused:
-    """Rewrite a model to a fixed point; every step is proven on the inputs and undone if the proof fails.
+    """Rewrite a model to a fixed point, proven on the inputs; a rewrite that breaks the proof is undone.
+
+    All rewrites are proven at once, against the source. Only where that fails is each step proven by itself, which
+    finds the one to undo, in as many proofs as there are steps (DRRMSAN: 24 s of 44 s, on a loaded machine).
 
     Args:
         model: static shapes, batch 1.
@@ -99,12 +102,16 @@ def fuse(model: Model, rewrites: Sequence[str] | None, inputs: Sequence[NDArray[
     if not inputs:
         raise InputError(f"{model.name}: no inputs to prove the rewrites on; give at least one batch")
     source = _own_output(model)
-    fusion = _Fusion(source, inputs)
-    for _ in range(_MOST_ROUNDS):
-        if not sum(fusion.step(name) for name in names):
-            break
+    fusion = _Fusion(source, None).run(names)
+    if not fusion.account:
+        return Fused(model.with_ir(ir.from_proto(fusion.proto)), (), 0.0)
+    prover = Prover(source, inputs)
+    proof = prover.check(fusion.proto)
+    if not proof.holds:
+        fusion = _Fusion(source, inputs).run(names)
+        proof = prover.check(fusion.proto)
     fused = model.with_ir(ir.from_proto(fusion.proto))
-    error = Prover(source, inputs).check(fused.proto).error if fusion.account else 0.0
+    error = proof.error if fusion.account else 0.0
     return Fused(fused, fusion.applied(), error, tuple(fusion.refused.values()))
 
 
@@ -157,20 +164,36 @@ def activation_bytes(proto: onnx.ModelProto) -> int:
     return 4 * sum(math.prod(shapes[name]) for name in names if name in shapes)
 
 
+def _size(proto: onnx.ModelProto) -> tuple[int, int, int]:
+    """Nodes, multiply-accumulates and bytes of maps, as an account has them."""
+    return len(proto.graph.node), graph_macs(proto), activation_bytes(proto)
+
+
 class _Fusion:
     """The state of one run: the graph so far, its proofs and its account.
 
     The graph stays open from step to step: most steps find nothing, and parsing it and inferring its shapes takes far
     longer than looking. Only a rewrite that is refused makes it be opened again as it was before.
+
+    Args:
+        proto: the source.
+        inputs: prove each step on; None proves none.
     """
 
-    def __init__(self, proto: onnx.ModelProto, inputs: Sequence[NDArray[np.float32]]) -> None:
+    def __init__(self, proto: onnx.ModelProto, inputs: Sequence[NDArray[np.float32]] | None) -> None:
         self.proto = proto
-        self.inputs = inputs
-        self.prover = Prover(proto, inputs)
+        self.prover = None if inputs is None else Prover(proto, inputs)
         self.account: dict[str, list[int]] = {}
         self.refused: dict[str, Refused] = {}
+        self._size = _size(proto)
         self._open()
+
+    def run(self, names: Sequence[str]) -> _Fusion:
+        """Apply rewrites in turn until none finds anything more."""
+        for _ in range(_MOST_ROUNDS):
+            if not sum(self.step(name) for name in names):
+                break
+        return self
 
     def step(self, name: str) -> int:
         """Apply one rewrite until it finds nothing more; returns how often it applied."""
@@ -180,19 +203,14 @@ class _Fusion:
         if not times:
             return 0
         after = ir.to_proto(self._graph)
-        proof = self.prover.check(after)
-        if not proof.holds:
+        proof = None if self.prover is None else self.prover.check(after)
+        if proof is not None and not proof.holds:
             self.refused[name] = Refused(name, proof.relative)
             self._open()
             return 0
-        before = self.proto
-        saved = (
-            times,
-            len(before.graph.node) - len(after.graph.node),
-            graph_macs(before) - graph_macs(after),
-            activation_bytes(before) - activation_bytes(after),
-        )
+        before, self._size = self._size, _size(after)
         row = self.account.setdefault(name, [0, 0, 0, 0])
+        saved = (times, *(b - a for b, a in zip(before, self._size, strict=True)))
         self.account[name] = [a + b for a, b in zip(row, saved, strict=True)]
         self.proto = after
         return times

@@ -28,7 +28,7 @@ SLOW = 1.15
 
 BASELINE = "fp32"
 _EFFORT = Effort(0.2, 10, undecided_seconds=0.2)
-_SHARE = 0.1  # of what is left, for timing; building comes on top
+_SHARE = 0.05  # of what is left, for timing; building comes on top
 
 
 @dataclass(frozen=True)
