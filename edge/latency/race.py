@@ -2,7 +2,8 @@
 
 A race spends its rounds where they decide something. At a few looks, ever further apart so that looking often does not
 make luck count, an engine leaves whose paired ratio to the fastest lies above 1 + :data:`MARGIN` with its whole
-interval. Those that stay are timed as long as asked, and longer while a tie among them is open, up to a limit.
+interval; from the second look on also one whose ratio itself is above 1 + :data:`CLEAR`: all intervals are wide on a
+busy machine. Those that stay are timed as long as asked, and longer while a tie among them is open, up to a limit.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     Names = Tuple[str, ...]
 
 MARGIN = FARTHEST
+CLEAR = 0.15
 LEAST_ROUNDS = 10
 """Of those that are timed to the end: fewer blocks make no interval."""
 
@@ -69,7 +71,8 @@ class Race:
         slow = {
             name
             for name, found in ratios.items()
-            if found.ci95[0] > 1.0 + MARGIN and sum(map(len, blocks[name])) >= _LEAST_RUNS
+            if sum(map(len, blocks[name])) >= _LEAST_RUNS
+            and (found.ci95[0] > 1.0 + MARGIN or (rounds > _FIRST_LOOK and found.ratio > 1.0 + CLEAR))
         }
         staying = tuple(name for name in staying if name not in slow)
         if not all(_enough(blocks[name], self.seconds, self.runs) for name in staying):

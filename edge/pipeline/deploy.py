@@ -42,7 +42,7 @@ from edge.search.authored import only_authored, with_authored
 from edge.search.cache import shared_measurements
 from edge.search.candidates import Proposal, SearchRequest, propose
 from edge.search.deadline import Deadline
-from edge.search.floats import FloatRace, floats_of, race_floats
+from edge.search.floats import BASELINE, FloatRace, floats_of, race_floats
 from edge.search.plain_candidates import MIXED, plain_candidates
 from edge.search.rewrites import fuse_for_target
 
@@ -121,9 +121,11 @@ def race_job(job: Job, seconds: float) -> tuple[FloatRace, float]:
     """Which float precisions asked for pay on the job's model here, and the seconds of the budget that are left."""
     names = floats_of(job.bench, job.precisions)
     if job.model.quantized or len(names) < 2:
-        return FloatRace(dict.fromkeys(names[:1], 1.0)), seconds
+        return FloatRace(dict.fromkeys(names[:1], 1.0), job.seconds_each), seconds
     with job.clock.stage("fuse"):
         budget = Deadline.after(seconds)
+        if not budget.affords(len(names) * job.seconds_each):
+            return FloatRace({BASELINE: 1.0}, job.seconds_each), budget.left()
         image = list(job.inputs(job.splits.search.spread(1)))
         return race_floats(job.model, job.bench, names, image, budget), budget.left()
 
@@ -184,6 +186,7 @@ def propose_for(job: Job, model: Model, ranges: Ranges, seconds: float, keep: Pa
             progress=job.clock.searching,
             keep=keep,
             shared=shared_measurements(),
+            seconds_each=job.seconds_each,
             bias_images=lambda: list(job.inputs(job.splits.calibration)) if job.request.bias_correction else [],
         )
         proposal = propose(job.bench, job.target, model, ranges, job.precisions, wanted)

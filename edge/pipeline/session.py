@@ -36,6 +36,7 @@ Advance = Callable[[], object]
 CALIBRATION_IMAGES = 64
 MOST_TILES = 4
 """Of an image in tiles, so many are looked at where ranges are learned; they are spread over it."""
+_RUNS_EACH = 12
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,13 @@ class Job:
         """Of fusion and search together: as asked for, else what the effort gives a network of this size."""
         asked = self.request.budget_seconds
         return find_effort(self.request.effort).budget_seconds(count_macs(self.model)) if asked is None else asked
+
+    @property
+    def seconds_each(self) -> float:
+        """That building and timing one graph is expected to take, before any was, by what the reference takes an image;
+        0 where that is not known yet."""
+        spent = self.clock.seconds.get("reference", 0.0)
+        return _RUNS_EACH * spent / max(1, len(self.splits.evaluation)) if self.bench.measured else 0.0
 
     @property
     def folder_name(self) -> str:

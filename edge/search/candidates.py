@@ -42,6 +42,7 @@ class SearchRequest:
         progress: see :data:`~edge.search.state.Progress`.
         keep: file for what is measured; a second search with the same inputs reads it, an interrupted one goes on.
         shared: folder of the user's cache, for other runs; None for none.
+        seconds_each: that building and timing one graph is expected to take, before one was; 0 where nobody knows.
         bias_images: calibration images, ``[1, channels, height, width]`` float32 each, to correct biases on; none
             leaves biases alone. It helps some networks and hurts others (U-Net: -2 dB), so it is off by default.
     """
@@ -52,6 +53,7 @@ class SearchRequest:
     progress: Progress | None = None
     keep: Path | None = None
     shared: Path | None = None
+    seconds_each: float = 0.0
     bias_images: Callable[[], Sequence[NDArray[np.float32]]] = list
 
 
@@ -133,7 +135,7 @@ def search(
     )
     book = PlanMeasurements(model, ranges, wanted.images, wanted.criteria, bench, memory, shifts)
     timing_seconds = _TIMING_SECONDS if bench.measured else 0.0
-    return run_search(book, rests, wanted.deadline, wanted.progress, timing_seconds)
+    return run_search(book, rests, wanted.deadline, wanted.progress, timing_seconds, wanted.seconds_each)
 
 
 def _with(plain: CandidateSet, more: Sequence[Candidate], refusals: Sequence[Refusal]) -> CandidateSet:

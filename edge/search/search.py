@@ -49,6 +49,7 @@ def run_search(
     deadline: Deadline,
     progress: Progress | None = None,
     timing_seconds: float = 0.0,
+    profile_seconds: float = 0.0,
 ) -> SearchResult:
     """Search over these float precisions.
 
@@ -58,12 +59,13 @@ def run_search(
         deadline: nothing is begun that is expected to end after it.
         progress: see :data:`~edge.search.state.Progress`.
         timing_seconds: that timing one engine takes, besides building it.
+        profile_seconds: that profiling one is expected to take, before one was.
     """
     state = SearchState(book, deadline, progress, timing_seconds)
-    if state.left() <= 0:
+    plans = [(rest, chosen) for rest in rests for chosen in (NOTHING, book.everything)]
+    if not state.affords(len(plans) * profile_seconds):
         state.say(f"{OUT_OF_TIME} before anything was measured")
         return _finish(state, [], [])
-    plans = [(rest, chosen) for rest in rests for chosen in (NOTHING, book.everything)]
     book.profile(plans)
     state.profile_seconds = (state.now() - state.started) / max(1, len(plans))
     usable = [rest for rest in rests if measure_gains(state, rest)]

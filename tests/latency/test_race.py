@@ -34,6 +34,12 @@ def test_what_is_slower_by_less_than_the_margin_stays_to_the_end() -> None:
     assert len(blocks["a"]) == len(blocks["b"]) >= LEAST_ROUNDS
 
 
+def test_on_a_busy_machine_who_is_far_slower_leaves_at_the_second_look() -> None:
+    """Its interval stays wide; its ratio does not."""
+    blocks = run_race(Race(1.0, 100, 3.0), {"int8": 10.0, "fp32": 30.0}, noise=0.6)
+    assert len(blocks["fp32"]) <= 7 < len(blocks["int8"])
+
+
 def test_an_open_tie_goes_on_to_its_limit_and_a_decided_one_does_not() -> None:
     quiet = run_race(Race(0.5, 40, 4.0), {"a": 10.0, "b": 10.0}, noise=0.001)
     loud = run_race(Race(0.5, 40, 4.0), {"a": 10.0, "b": 10.0}, noise=0.2)

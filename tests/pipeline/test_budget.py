@@ -64,6 +64,7 @@ def test_waiting_for_the_machine_costs_nothing_of_the_budget(monkeypatch: pytest
         bench=SimpleNamespace(dialect=SimpleNamespace(scheme=SCHEMES["openvino"])),
         criteria=None,
         precisions=("fp32",),
+        seconds_each=0.0,
         request=SimpleNamespace(bias_correction=False),
     )
     assert deploy.fuse_job(job, 35.0) == ("fused", 35.0 - FUSED)
@@ -109,6 +110,7 @@ def test_fusion_and_search_together_keep_the_budget(monkeypatch: pytest.MonkeyPa
         bench=SimpleNamespace(dialect=SimpleNamespace(scheme=SCHEMES["openvino"])),
         criteria=None,
         precisions=("fp32",),
+        seconds_each=0.0,
         request=SimpleNamespace(bias_correction=False),
     )
     fused, rest = deploy.fuse_job(job, seconds)
@@ -116,3 +118,20 @@ def test_fusion_and_search_together_keep_the_budget(monkeypatch: pytest.MonkeyPa
     assert sum(timed) >= 2 and "profiles" in bench.calls and left == [rest]
     assert rest == pytest.approx(0.9 * seconds - 1.2 * sum(timed))
     assert 0.5 * seconds < bench.now <= 1.2 * seconds
+
+
+def test_what_nobody_has_timed_yet_is_not_begun_where_the_reference_says_that_it_would_not_end() -> None:
+    """A race of two precisions, and the profiles of a search: twelve runs each of what took the reference 0.5 s."""
+    bench: Any = SimpleNamespace(refusal=lambda name: None, measured=True, times=_never, profiles=_never)
+    clock = SimpleNamespace(stage=Hand().stage)
+    job: Any = SimpleNamespace(
+        model=SimpleNamespace(quantized=False), bench=bench, precisions=("fp32", "bf16"), clock=clock, seconds_each=6.0
+    )
+    floats, left = deploy.race_job(job, 11.0)
+    assert (floats.fastest, floats.slow, floats.seconds_each) == ("fp32", {}, 6.0) and 10.0 < left <= 11.0
+    found = search_on(bench := SlowBench({}, {}, {}, allowed=1.0), seconds=11.0, profile_seconds=6.0)
+    assert bench.calls == [] and found.log == ("out of time before anything was measured",)
+
+
+def _never(*_: object, **__: object) -> Any:
+    raise AssertionError("nothing should be built here")

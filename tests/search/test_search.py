@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from edge.backends.engine import Candidate
+from edge.backends.engine import Candidate, Layer
 from edge.search.bench import Refusal
 from edge.search.room import GateResult
 from tests.fixtures.known_bench import (
@@ -125,3 +125,29 @@ def test_a_plan_that_is_likely_to_pass_elsewhere_goes_before_a_faster_one_that_i
     bench = Uncertain(**vars(known_bench(allowed=1000.0, noise=1.0)))
     first, second, *_ = search_on(bench).plans
     assert (first.name, second.name) == ("mixed-safe", "int8") and first.ms > second.ms
+
+
+def test_quieter_plans_are_at_hand_where_nothing_passes_its_verdict() -> None:
+    bench = known_bench(allowed=1000.0, noise=0.01)
+    loud = GROUPS[4]
+    bench.noise[loud] = 1.0
+    found = search_on(bench)
+    asked = len(bench.calls)
+    assert [plan.name for plan in found.plans] == ["int8"]
+    half, *others = found.spares
+    assert half.name == "mixed-half" and len(bench.calls) == asked  # shares of the whole plan's noise: nothing is run
+    sizes = [len(plan.plan.int8) for plan in (half, *others)]
+    assert sizes == sorted(sizes, reverse=True) and 0 < sizes[-1] < sizes[0] < len(found.plans[0].plan.int8)
+
+
+def test_a_search_without_time_to_judge_still_has_quieter_plans() -> None:
+    bench = SlowBench(dict.fromkeys(GROUPS, 3.0), dict.fromkeys(GROUPS, 1.0), dict.fromkeys(GROUPS, 1.0), allowed=6.5)
+    bench.profiles = lambda candidates: [_late(bench, bench._table(c)) for c in candidates]  # type: ignore[method-assign]
+    found = search_on(bench, seconds=10.0)
+    assert found.plans == () and "out of time" in found.log[-1]
+    assert [plan.name for plan in found.spares] == ["mixed-half", "mixed-quarter", "mixed-tenth"]
+
+
+def _late(bench: SlowBench, table: tuple[Layer, ...]) -> list[tuple[Layer, ...]]:
+    bench.now += 6.0
+    return [table] * 2
