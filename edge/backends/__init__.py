@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 # Name in engine.json and in targets/*.toml -> where its class is.
 _CLASSES: Mapping[str, tuple[str, str]] = {
+    "arm_cpu": (".arm.backend", "ArmCpu"),
     "onnxruntime": (".onnxruntime", "OnnxRuntime"),
     "openvino": (".openvino.backend", "OpenVino"),
     "tensorrt": (".tensorrt.backend", "TensorRt"),

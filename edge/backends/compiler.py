@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .runner import Runner
 
 _MODULES = {
+    "arm_cpu": (".arm.compiler", "ArmCpuCompiler"),
+    "onnxruntime": (".session", "OnnxRuntimeCompiler"),
     "openvino": (".openvino.compiler", "OpenVinoCompiler"),
     "tensorrt": (".tensorrt.compiler", "TensorRtCompiler"),
     "tensorrt_rtx": (".tensorrt.compiler", "TensorRtRtxCompiler"),
@@ -79,6 +81,7 @@ class Built:
         seconds: wall time of the compiler.
         convs: see :class:`.runner.ConvCounts`.
         warnings: what it warned of.
+        backend, version: of the one that made it, where the target has several compilers; else "".
     """
 
     artefact: str
@@ -86,6 +89,8 @@ class Built:
     seconds: float
     convs: ConvCounts
     warnings: tuple[str, ...] = ()
+    backend: str = ""
+    version: str = ""
 
     @classmethod
     def from_table(cls, row: Mapping[str, Any]) -> Built:

@@ -8,39 +8,28 @@ from __future__ import annotations
 
 import platform
 import time
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.backends.engine import Candidate, ConvCounts, Engine, Layer, require_home
-from edge.backends.runner import Timing, clocked
-from edge.errors import InputError, MachineError, first_line, machine_fault
+from edge.backends.engine import Candidate, Engine, require_home
+from edge.backends.session import (
+    ARTEFACT,
+    PROVIDERS,
+    OnnxRuntimeRunner,
+    count_convolutions,
+    open_session,
+    running,
+)
 from edge.graph.model import Model
 from edge.machine.cores import physical_cores
-from edge.safety.watchdog import native_call
-from edge.storage.scratch import scratch
 from edge.targets.target import Target
 
-if TYPE_CHECKING:
-    import onnxruntime
+__all__ = ["Intermediates", "OnnxRuntime", "OnnxRuntimeRunner", "optimized", "reference"]
 
-ARTEFACT = "model.onnx"
-_PROVIDERS = ("CPUExecutionProvider",)
-# Operators of ONNX Runtime's own optimized graphs, by the precision their arithmetic has.
-_CONVOLUTIONS = {
-    "QLinearConv": "int8",
-    "ConvInteger": "int8",
-    "Conv": "fp32",
-    "FusedConv": "fp32",
-    "NhwcFusedConv": "fp32",
-    "ConvTranspose": "fp32",
-}
 _SILENT_FLOATS = {
     "fp16": "ONNX Runtime's CPU kernels compute float16 in float32",
     "bf16": "ONNX Runtime's CPU kernels have no bfloat16 convolution",
@@ -63,7 +52,7 @@ class OnnxRuntime:
             InputError: ONNX Runtime refuses the graph.
         """
         start = time.perf_counter()
-        counts = _count_convolutions(candidate.model)
+        counts = count_convolutions(_serialized(candidate.model), candidate.model.name)
         candidate.model.save(folder / ARTEFACT)
         return Engine.for_candidate(
             candidate,
@@ -74,63 +63,16 @@ class OnnxRuntime:
             build_seconds=time.perf_counter() - start,
             convs=counts,
             versions=_versions(),
-            runs_on={"provider": _PROVIDERS[0], "architecture": platform.machine()},
+            runs_on={"provider": PROVIDERS[0], "architecture": platform.machine()},
         )
 
     def load(self, engine: Engine, threads: int | None = None) -> OnnxRuntimeRunner:
         """Open a session with graph optimizations on."""
         require_home(engine, "onnxruntime", _versions()["onnxruntime"])
-        session = _session((engine.folder / engine.artefact).read_bytes(), threads, optimize=True)
+        session = open_session((engine.folder / engine.artefact).read_bytes(), threads, optimize=True)
         return OnnxRuntimeRunner(
             session, engine.task.output_name, threads or physical_cores(), True, where=str(engine.folder)
         )
-
-
-class OnnxRuntimeRunner:
-    """A session, batch 1 inside whatever the graph was exported with."""
-
-    def __init__(
-        self,
-        session: onnxruntime.InferenceSession,
-        output: str | None,
-        threads: int,
-        optimize: bool,
-        where: str = "graph",
-    ) -> None:
-        self._where = where
-        self._session = session
-        self._input = session.get_inputs()[0]
-        self._output = output or session.get_outputs()[0].name
-        self._threads = threads
-        self._optimize = optimize
-
-    def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """``[n, channels, height, width]`` to ``[n, maps, height, width]``, both float32; one image at a time where
-        the graph has a fixed batch of 1."""
-        if len(batch) > 1 and self._input.shape[0] == 1:
-            return np.concatenate([self.run(image[None]) for image in batch])
-        with _running(self._where):
-            return self._session.run([self._output], {self._input.name: batch})[0]
-
-    def time(self, batch: NDArray[np.float32]) -> Timing:
-        """One timed run, arrays in and out."""
-        return clocked(self.run, batch)
-
-    def layers(self) -> tuple[Layer, ...]:
-        """Empty: ONNX Runtime names no precision for its kernels."""
-        return ()
-
-    def conditions(self) -> dict[str, Any]:
-        """Threads, batch and whether the graph was optimized."""
-        return {
-            "threads": self._threads,
-            "precision_hint": "fp32",
-            "graph_optimization": "all" if self._optimize else "off",
-            "batch": 1,
-        }
-
-    def close(self) -> None:
-        """Nothing to free before the session goes."""
 
 
 def reference(model: Model, threads: int | None = None) -> OnnxRuntimeRunner:
@@ -153,7 +95,7 @@ def optimized(model: Model, threads: int | None = None) -> OnnxRuntimeRunner:
 
 def _runner(model: Model, threads: int | None, optimize: bool) -> OnnxRuntimeRunner:
     where = model.source or model.name
-    session = _session(_serialized(model), threads, optimize=optimize, where=where)
+    session = open_session(_serialized(model), threads, optimize=optimize, where=where)
     return OnnxRuntimeRunner(session, model.output_name, threads or physical_cores(), optimize, where=where)
 
 
@@ -179,7 +121,7 @@ class Intermediates:
         self._tensors = list(tensors)
         self._where = model.source or model.name
         self._input = model.input_name
-        self._session = _session(proto.SerializeToString(), threads, optimize, where=model.source or model.name)
+        self._session = open_session(proto.SerializeToString(), threads, optimize, where=model.source or model.name)
 
     def run(
         self, image: NDArray[np.float32], given: Mapping[str, NDArray[np.floating[Any]]] | None = None
@@ -190,66 +132,13 @@ class Intermediates:
             image: the graph's first input.
             given: further inputs, where the graph has them.
         """
-        with _running(self._where):
+        with running(self._where):
             values = self._session.run(self._tensors, {self._input: image, **(given or {})})
         return dict(zip(self._tensors, values, strict=True))
 
 
-@contextmanager
-def _running(where: str) -> Iterator[None]:
-    """A run that fails is the graph's fault, or the machine's: ONNX Runtime loads graphs that cannot run."""
-    try:
-        with native_call(where, "ONNX Runtime"):
-            yield
-    except Exception as error:  # its errors share no public base
-        reason = first_line(error)
-        raise machine_fault(where, str(error)) or InputError(
-            f"{where}: ONNX Runtime cannot run the graph ({reason:.240}); export the model again"
-        ) from None
-
-
 def _serialized(model: Model) -> bytes:
     return model.proto.SerializeToString()
-
-
-def _session(
-    graph: bytes, threads: int | None, optimize: bool, where: str = "graph", save: Path | None = None
-) -> onnxruntime.InferenceSession:
-    try:
-        import onnxruntime
-    except ImportError:
-        raise MachineError("ONNX Runtime is not installed; pip install onnxruntime") from None
-
-    onnxruntime.disable_telemetry_events()
-    options = onnxruntime.SessionOptions()
-    levels = onnxruntime.GraphOptimizationLevel
-    options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimize else levels.ORT_DISABLE_ALL
-    options.intra_op_num_threads = threads or physical_cores()
-    options.log_severity_level = 3  # errors
-    if save is not None:
-        # The layout passes of ENABLE_ALL write operators of this machine only; EXTENDED shows the same precisions.
-        options.graph_optimization_level = levels.ORT_ENABLE_EXTENDED
-        options.optimized_model_filepath = str(save)
-    try:
-        with native_call(where, "ONNX Runtime"):
-            return onnxruntime.InferenceSession(graph, options, providers=list(_PROVIDERS))
-    except Exception as error:  # its errors share no public base
-        fault = machine_fault(where, str(error))
-        if fault is not None:
-            raise fault from None
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"{where}: ONNX Runtime refuses the graph ({reason}); export the model again") from None
-
-
-def _count_convolutions(model: Model) -> ConvCounts:
-    import onnx
-
-    with scratch() as folder:
-        path = folder / "optimized.onnx"
-        _session(_serialized(model), 1, optimize=True, where=model.name, save=path)
-        nodes = onnx.load(path).graph.node
-    counts = Counter(_CONVOLUTIONS[node.op_type] for node in nodes if node.op_type in _CONVOLUTIONS)
-    return replace(ConvCounts(), **{name: counts[name] for name in asdict(ConvCounts()) if counts[name]})
 
 
 def _versions() -> dict[str, str]:

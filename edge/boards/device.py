@@ -30,6 +30,9 @@ def require_device(target: Target, facts: Facts, board: str) -> None:
     if target.kind == "jetson" and facts.module != target.name:
         advice = f"--target {facts.module}" if facts.module else "the board that you mean"
         raise MachineError(f"{board}: is a {facts.title}, not a {target.title}; give {advice}")
+    wanted = target.fact("architecture")
+    if wanted not in (UNKNOWN, facts.architecture):
+        raise MachineError(f"{board}: its CPU is {facts.architecture}, {target.title} is {wanted}; give --target cpu")
 
 
 def require_compiler(target: Target, identity: Identity, jetpack: str | None, board: str) -> None:

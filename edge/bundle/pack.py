@@ -37,7 +37,7 @@ from edge.targets.target import UNKNOWN, Target
 
 FEWEST_IMAGES = 24
 REFERENCE_NAME = "reference"
-_BACKENDS = ("openvino", "tensorrt", "tensorrt_rtx")
+_BACKENDS = ("openvino", "arm_cpu", "tensorrt", "tensorrt_rtx")
 _ARCHITECTURES: Mapping[str, str] = {"jetson": "aarch64", "cpu": "x86_64", "gpu": "x86_64"}
 
 
@@ -107,10 +107,14 @@ def _require_target(run: Run, target: Target) -> None:
 
 def _runs_on(run: Run, target: Target, jetpack: str | None) -> dict[str, Any]:
     """What the device's preflight compares."""
-    kind = "jetson" if target.jetpacks else "cpu" if target.backend == "openvino" else "gpu"
-    table: dict[str, Any] = {"kind": kind, "architecture": _ARCHITECTURES[kind], "module": target.name}
+    kind, architecture = target.kind, target.fact("architecture")
+    table: dict[str, Any] = {
+        "kind": kind,
+        "architecture": _ARCHITECTURES[kind] if architecture == UNKNOWN else architecture,
+        "module": target.name,
+    }
     engine = run.engines[0][0]
-    version = engine.versions.get(target.backend) or engine.versions.get("tensorrt", "")
+    version = engine.versions.get(target.compilers[0]) or engine.versions.get("tensorrt", "")
     if kind != "jetson":
         if jetpack is not None:
             raise InputError(f"--jetpack {jetpack}: {target.name} is not a Jetson; leave it out")

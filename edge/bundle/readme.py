@@ -56,6 +56,10 @@ _NEEDS: Mapping[str, str] = {
     "jetson": "JetPack's own Python 3 with `tensorrt` and `numpy` (apt: `python3-libnvinfer python3-numpy`)",
     "tensorrt": "Python 3.8 or newer, `tensorrt` and `numpy`, and an NVIDIA driver",
     "tensorrt_rtx": "Python 3.8 or newer, `tensorrt-rtx` and `numpy`, and an NVIDIA driver",
+    "arm_cpu": (
+        "Python 3.9 or newer, `openvino` and `numpy`, and `onnxruntime` for INT8 "
+        "(`pip install openvino=={openvino} numpy onnxruntime=={onnxruntime}`)"
+    ),
     "openvino": "Python 3.9 or newer, `openvino` and `numpy` (`pip install openvino=={openvino} numpy`)",
 }
 
@@ -78,7 +82,8 @@ def readme(title: str, target: Target, table: Mapping[str, Any], file: str, runt
         images_option=small if images else " --images FOLDER",
         clocks=_CLOCKS if target.kind == "jetson" else "",
         needs=_NEEDS["jetson" if target.kind == "jetson" else target.backend].format(
-            openvino=table["versions"].get("openvino", "")
+            openvino=table["versions"].get("openvino", ""),
+            onnxruntime=table["versions"].get("onnxruntime", ""),
         ),
         candidates=", ".join(row["name"] for row in table["candidates"] if row["candidate"]),
         check=f"on {images} images with masks" if images else "against the FP32 engine on your images",

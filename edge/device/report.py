@@ -66,7 +66,7 @@ def engine_row(
     return {
         "name": candidate.name,
         "precision": candidate.precision,
-        "backend": backend,
+        "backend": kept.built.backend or backend,
         "path": f"engines/{candidate.name}",
         "bytes": kept.bytes,
         "sha256": next(iter(digests.values())) if len(digests) == 1 else sha256_table(digests),
@@ -168,7 +168,7 @@ def write_engine(folder: Path, candidate: BoardCandidate, manifest: Manifest, ke
         "name": candidate.name,
         "precision": candidate.precision,
         "rest": candidate.rest,
-        "backend": manifest.backend,
+        "backend": kept.built.backend or manifest.backend,
         "target": manifest.target["name"],
         "task": dict(manifest.task),
         "artefact": kept.built.artefact,
@@ -176,7 +176,7 @@ def write_engine(folder: Path, candidate: BoardCandidate, manifest: Manifest, ke
         "artefact_sha256": dict(kept.files),
         "build_seconds": kept.built.seconds,
         "convs": encode(kept.built.convs),
-        "versions": {manifest.backend: kept.key["version"]},
+        "versions": {kept.built.backend or manifest.backend: kept.built.version or kept.key["version"]},
         "runs_on": {
             "gpu": kept.key["gpu"],
             "sm": kept.key["sm"],

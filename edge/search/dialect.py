@@ -4,6 +4,7 @@
 compiler       FP16                                        INT8 with FP16 for the rest
 =============  ==========================================  ====================================================
 OpenVINO       the FP32 graph and a hint                   the FP32 graph with Q/DQ and a hint
+on ARM         the FP32 graph and a hint                   none: ONNX Runtime, with FP32 for the rest
 TensorRT 8.x   FP32 graph of opset 17 and the FP16 flag    FP32 graph with FP32 scales and both flags
 TensorRT 10+   casts in the graph, strongly typed          FP16 tensors and scales, opset 19 or newer
 =============  ==========================================  ====================================================
@@ -81,6 +82,10 @@ class Dialect(Protocol):
         """Whether float graphs, too, depend on calibrated ranges."""
         ...
 
+    def under_int8(self, rests: Sequence[str]) -> tuple[str, ...]:
+        """Of these float precisions, those that INT8 can be put over."""
+        ...
+
     def searched(self, rests: Sequence[str]) -> tuple[str, ...]:
         """Of these float precisions, those worth searching INT8 over."""
         ...
@@ -126,6 +131,10 @@ class PlainDialect:
         self.scheme, self.rest = scheme, rest
         self._quantizer = _Quantizer(scheme)
 
+    def under_int8(self, rests: Sequence[str]) -> tuple[str, ...]:
+        """All of them."""
+        return tuple(rests)
+
     def searched(self, rests: Sequence[str]) -> tuple[str, ...]:
         """All of them: which is fastest depends on the CPU."""
         return tuple(rests)
@@ -133,6 +142,21 @@ class PlainDialect:
     def write(self, asked: GraphRequest) -> Candidate:
         """See :meth:`Dialect.write`."""
         return Candidate(asked.name, asked.precision, asked.rest, self._quantizer.graph(asked), asked.reasons)
+
+
+class ArmDialect(PlainDialect):
+    """The same, where INT8 is ONNX Runtime's: it computes FP16 in FP32, so INT8 goes over FP32 alone.
+
+    Args:
+        scheme: rules for INT8.
+    """
+
+    def __init__(self, scheme: Scheme) -> None:
+        super().__init__(scheme, "fp32")
+
+    def under_int8(self, rests: Sequence[str]) -> tuple[str, ...]:
+        """FP32, whatever was asked for."""
+        return ("fp32",)
 
 
 class TensorRtDialect:
@@ -150,6 +174,10 @@ class TensorRtDialect:
         self.tensorrt = tensorrt
         self._quantizer = _Quantizer(self.scheme)
         self._last: tuple[Model, Model] | None = None
+
+    def under_int8(self, rests: Sequence[str]) -> tuple[str, ...]:
+        """All of them."""
+        return tuple(rests)
 
     def searched(self, rests: Sequence[str]) -> tuple[str, ...]:
         """FP16 where it is there: on these GPUs it is never slower than FP32, and nearly as exact."""

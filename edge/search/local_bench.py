@@ -170,7 +170,7 @@ class LocalBench(Bench):
 
     def peaks(self) -> Peaks | None:
         """This CPU's own, measured with OpenVINO; a GPU has a table."""
-        if self._target.backend != "openvino":
+        if self._target.kind != "cpu":
             return None
         try:
             return measure_peaks(self._threads or physical_cores())
@@ -179,7 +179,7 @@ class LocalBench(Bench):
 
     def identity(self) -> Mapping[str, Any]:
         """See :class:`~edge.search.bench.Bench`."""
-        packages = (self._target.backend.replace("_", "-"), "onnxruntime")
+        packages = (*(name.replace("_", "-") for name in self._target.compilers), "onnxruntime")
         return {"compiler": versions(packages), "threads": self._threads}
 
     def environment(self) -> dict[str, Any]:

@@ -12,11 +12,12 @@ from edge.machine.environment import versions
 from edge.machine.machine import read_machine
 from edge.quantization.schemes import find_scheme, openvino_scheme
 from edge.search.bench import Bench
-from edge.search.dialect import Dialect, PlainDialect, TensorRtDialect
+from edge.search.dialect import ArmDialect, Dialect, PlainDialect, TensorRtDialect
 from edge.search.local_bench import LocalBench
 from edge.search.simulated_bench import SimulatedBench
+from edge.search.simulated_cpu_bench import SimulatedCpuBench
 from edge.targets.local import is_local
-from edge.targets.target import CPU, Target, find_target
+from edge.targets.target import CPU, Target, cpu_of, find_target
 
 # TensorRT for RTX reads what the enterprise parser of its time reads.
 RTX_PARSER = "10.16"
@@ -37,10 +38,14 @@ def open_bench(target: Target, jetpack: str | None = None, threads: int | None =
     backend, here = find_backend(target.backend), is_local(target)
     tensorrt = tensorrt_version(target, jetpack)
     if here:
-        installed = versions((target.backend,)).get(target.backend)
+        installed = versions(target.compilers).get(target.compilers[0])
         machine = read_machine()
         dialect = dialect_of(target.backend, installed or tensorrt, machine.architecture, machine.isa)
         return LocalBench(backend, target, dialect, threads)
+    if target.kind == "cpu":
+        return SimulatedCpuBench(
+            backend, target, dialect_of(target.backend, "", target.fact("architecture"), ()), threads
+        )
     return SimulatedBench(
         backend, target, TensorRtDialect(tensorrt), tensorrt, _written_for(target, jetpack, tensorrt), threads
     )
@@ -74,7 +79,7 @@ def open_remote_bench(
     board = Board(Line(address, look=look))
     try:
         facts = board.look()
-        target = known or find_target(facts.module or CPU)
+        target = cpu_of(known or find_target(facts.module or CPU), facts.architecture)
         target = resolve_elsewhere(target, backend)
         require_device(target, facts, board.name)
         identity, environment = board.open(target.backend)
@@ -92,6 +97,8 @@ def dialect_of(backend: str, version: str, architecture: str, isa: Collection[st
         return TensorRtDialect(RTX_PARSER)
     if backend == "tensorrt":
         return TensorRtDialect(version)
+    if backend == "arm_cpu":
+        return ArmDialect(openvino_scheme(architecture, isa))
     if backend == "torch_tensorrt":
         return PlainDialect(find_scheme("tensorrt"))
     return PlainDialect(openvino_scheme(architecture, isa))

@@ -67,4 +67,4 @@ def _nothing_to_quantize(plan: PrecisionPlan) -> str:
 def float_rests(dialect: Dialect, refuses: Refuses, precisions: Sequence[str]) -> tuple[str, ...]:
     """Float precisions that INT8 is put over: those asked for that the target has, else the compiler's usual one."""
     asked = tuple(p for p in precisions if p in FLOATS and refuses(p) is None)
-    return asked or (dialect.rest,)
+    return dialect.under_int8(asked or (dialect.rest,))

@@ -16,6 +16,7 @@ import numpy as np
 from edge import __version__
 from edge.accuracy.check import Standard, check
 from edge.accuracy.checked import Checked
+from edge.backends.arm.compiler import missing, serving
 from edge.backends.compiler import Identity
 from edge.backends.engine import MANIFEST, Backend, Candidate, Engine, read_engine
 from edge.backends.openvino.runner import missing_arithmetic
@@ -38,6 +39,9 @@ from edge.search.bench import (
 from edge.search.build import GRAPH
 from edge.search.dialect import Dialect
 from edge.targets.target import Target
+
+_MISSING = {"openvino": missing_arithmetic, "arm_cpu": missing}
+"""By backend of a CPU, why a precision would not really run there."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +101,8 @@ class RemoteBench(Bench):
 
     def refusal(self, precision: str) -> str | None:
         """See :class:`~edge.search.bench.Bench`."""
-        if self._target.backend == "openvino":
-            return missing_arithmetic(precision, frozenset(self._identity.sm.split()))
+        if self._target.kind == "cpu":
+            return _MISSING[self._target.backend](precision, frozenset(self._identity.sm.split()))
         return self._backend.refusal(precision, self._target)
 
     def build(self, candidate: Candidate, folder: Path) -> Engine | Refusal:
@@ -106,6 +110,7 @@ class RemoteBench(Bench):
         there = self._build(candidate)
         if isinstance(there, Refusal):
             return there
+        backend = self._target.backend if len(self._target.compilers) == 1 else serving(candidate.precision)
         with replaced_folder(folder, MANIFEST) as fresh:
             self._board.fetch(there, fresh)
             candidate.model.save(fresh / GRAPH)
@@ -113,11 +118,11 @@ class RemoteBench(Bench):
                 candidate,
                 self._target,
                 fresh,
-                backend=self._target.backend,
+                backend=backend,
                 artefacts=(there.built.artefact, *(f for f in there.built.files if f != there.built.artefact)),
                 build_seconds=there.built.seconds,
                 convs=there.built.convs,
-                versions={self._target.backend: self._identity.version},
+                versions={backend: there.built.version or self._identity.version},
                 runs_on=self._runs_on(),
             )
         self._kept[candidate.name] = there
@@ -217,7 +222,7 @@ class RemoteBench(Bench):
         return Refusal(candidate.name, candidate.precision, refused(error, self._board))
 
     def _runs_on(self) -> dict[str, Any]:
-        if self._target.backend != "openvino":
+        if self._target.kind != "cpu":
             return {"sm": self._identity.sm, "tensorrt": self._identity.version}
         machine = self._environment.get("machine")
         architecture = machine.get("architecture") if isinstance(machine, dict) else None

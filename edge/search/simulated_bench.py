@@ -217,14 +217,26 @@ class SimulatedBench(Bench):
                 candidate,
                 self._target,
                 fresh,
-                backend=self._target.backend,
+                backend=self._serving(candidate),
                 artefacts=(GRAPH,),
                 build_seconds=attempt.seconds if attempt else 0.0,
                 convs=attempt.convs if attempt else ConvCounts(),
-                versions={"tensorrt": self._tensorrt},
-                runs_on={"sm": self._target.fact("sm"), "tensorrt": self._tensorrt, "built": False},
+                versions=self._versions(),
+                runs_on={**self._home(), "built": False},
             )
         return replace(engine, folder=folder)
+
+    def _serving(self, candidate: Candidate) -> str:
+        """Name of the compiler that will build it there."""
+        return self._target.backend
+
+    def _versions(self) -> dict[str, str]:
+        """Of the compilers that the graphs were written for."""
+        return {"tensorrt": self._tensorrt}
+
+    def _home(self) -> dict[str, Any]:
+        """Where the engines may run."""
+        return {"sm": self._target.fact("sm"), "tensorrt": self._tensorrt}
 
     def _attempt(self, candidate: Candidate) -> Attempt | None:
         """Whether the nearest GPU that TensorRT for RTX knows takes the graph; None where it is not installed."""

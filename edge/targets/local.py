@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from edge.errors import InputError, MachineError
 from edge.machine.here import Here, this_machine
-from edge.targets.target import UNKNOWN, Fact, Target
+from edge.targets.target import UNKNOWN, Fact, Target, cpu_of
 
 GPU_BACKENDS = ("tensorrt", "tensorrt_rtx", "torch_tensorrt")
 _INSTALL: Mapping[str, str] = {
@@ -29,6 +29,9 @@ def lacks(target: Target, here: Here | None = None) -> str | None:
     """
     here = here or this_machine()
     wanted = str(target.fact("sm"))
+    target = cpu_of(target, here.architecture)
+    if target.fact("architecture") not in (UNKNOWN, here.architecture):
+        return f"its CPU is {target.fact('architecture')}, this machine's {here.architecture}"
     if target.kind == "jetson" and here.jetson != target.name:
         return f"this machine is {here.jetson or 'no Jetson'}"
     if target.kind != "cpu":
@@ -41,7 +44,7 @@ def lacks(target: Target, here: Here | None = None) -> str | None:
             return f"its GPU is the {card}, this machine's the {here.gpu.name}; --target gpu takes what is here"
         if target.own and not here.compilers & {"tensorrt", "tensorrt_rtx"}:
             return f"neither TensorRT nor TensorRT for RTX is installed ({_INSTALL['tensorrt']})"
-    backend = resolved_backend(target, here)
+    backend = target.compilers[0] if target.kind == "cpu" else resolved_backend(target, here)
     return None if backend in here.compilers else _INSTALL[backend]
 
 
@@ -56,6 +59,8 @@ def is_local(target: Target) -> bool:
 def resolve(target: Target, backend: str | None = None) -> Target:
     """The target with what only this machine knows of it, and with another compiler where one was asked for.
 
+    ``cpu`` on an ARM machine is ``cpu-arm64``.
+
     Args:
         target: from :func:`~edge.targets.target.find_target`.
         backend: ``torch-tensorrt``, ``tensorrt`` or ``tensorrt-rtx``, for an NVIDIA GPU; None takes the target's.
@@ -64,6 +69,7 @@ def resolve(target: Target, backend: str | None = None) -> Target:
         InputError: a compiler that does not serve the target.
         MachineError: ``gpu`` on a machine without a GPU or without its compiler; the message says which.
     """
+    target = cpu_of(target, this_machine().architecture)
     if backend is not None:
         target = replace(target, backend=checked_backend(backend, target))
     if not target.own or target.kind == "cpu":
@@ -98,7 +104,7 @@ def checked_backend(backend: str, target: Target) -> str:
         InputError: it does not.
     """
     name = backend.replace("-", "_")
-    known = GPU_BACKENDS if target.kind != "cpu" else ("openvino",)
+    known = GPU_BACKENDS if target.kind != "cpu" else (target.backend,)
     if name not in known:
         raise InputError(f"--backend {backend}: does not serve {target.name}; it takes {', '.join(known)}")
     return name

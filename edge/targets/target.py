@@ -19,6 +19,9 @@ FACTS = (
     "sm", "memory_gb", "bandwidth_gbs", "int8", "int8_tops_dense", "fp16_tflops_dense", "power_modes", "dla_cores",
 )  # fmt: skip
 """What is asked of every device that has a table of facts; what has no source is left out there, and unknown."""
+_CPU_BACKENDS = ("openvino", "arm_cpu")
+_COMPILERS: Mapping[str, tuple[str, ...]] = {"arm_cpu": ("openvino", "onnxruntime")}
+_CPU_OF: Mapping[str, str] = {"aarch64": "cpu-arm64"}
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,12 @@ class Target:
     @property
     def kind(self) -> str:
         """``jetson``, ``cpu`` or ``gpu``."""
-        return "jetson" if self.jetpacks else "cpu" if self.backend == "openvino" else "gpu"
+        return "jetson" if self.jetpacks else "cpu" if self.backend in _CPU_BACKENDS else "gpu"
+
+    @property
+    def compilers(self) -> tuple[str, ...]:
+        """Names of the compilers behind its backend; it cannot do without the first."""
+        return _COMPILERS.get(self.backend, (self.backend,))
 
     @property
     def own(self) -> bool:
@@ -135,6 +143,11 @@ def find_target(name: str) -> Target:
         meant = f"did you mean {close[0]}? Known" if close else "known"
         raise InputError(f"--target {name}: unknown; {meant} targets are {', '.join(known)} (see edge targets)")
     return known[name]
+
+
+def cpu_of(target: Target, architecture: str) -> Target:
+    """The target that ``cpu`` stands for on an architecture; any other target as it is."""
+    return find_target(_CPU_OF.get(architecture, CPU)) if target.name == CPU else target
 
 
 def _read(path: Path, releases: Mapping[str, JetPack]) -> Target:

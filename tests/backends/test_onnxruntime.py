@@ -9,7 +9,8 @@ import pytest
 
 from edge.backends import find_backend
 from edge.backends.engine import Candidate, ConvCounts, read_engine
-from edge.backends.onnxruntime import Intermediates, OnnxRuntime, _count_convolutions, reference
+from edge.backends.onnxruntime import Intermediates, OnnxRuntime, reference
+from edge.backends.session import count_convolutions
 from edge.errors import InputError
 from edge.graph.model import Model
 from edge.quantization.calibrate import calibrate
@@ -37,7 +38,7 @@ def test_convolutions_are_counted_as_they_run() -> None:
     scheme = SCHEMES["openvino-identical"]
     graph = quantize(model, calibrate(model, images(2), method="min-max"), plan_int8(model, scheme), scheme)
     # It fuses an INT8 convolution only where the bias is int32 as well; these have float ones and run in FP32.
-    assert _count_convolutions(graph) == ConvCounts(fp32=13)
+    assert count_convolutions(graph.proto.SerializeToString()) == ConvCounts(fp32=13)
 
 
 def test_the_reference_is_not_optimized_and_names_its_output() -> None:

@@ -13,7 +13,8 @@ from edge.bundle.portable import PACKAGE, PORTABLE, portable_files
 
 ROOT = Path(edge.__file__).parent
 STANDARD = set(sys.stdlib_module_names)
-LAZY = {"openvino", "tensorrt", "tensorrt_rtx", "PIL", "scipy", "pycuda", "cuda", "tomli"}  # inside functions only
+# Inside functions only.
+LAZY = {"openvino", "onnxruntime", "tensorrt", "tensorrt_rtx", "PIL", "scipy", "pycuda", "cuda", "tomli"}
 
 
 def _is_typing_only(node: ast.stmt) -> bool:

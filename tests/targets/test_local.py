@@ -18,6 +18,7 @@ _ALL = frozenset({"openvino", "tensorrt", "tensorrt_rtx", "torch_tensorrt"})
 SERVER = Here("x86_64", Gpu("NVIDIA H200", "9.0", 143771), None, _ALL)
 ORIN = Here("aarch64", Gpu("Orin", "8.7"), "jetson-orin-nano-8gb", frozenset({"tensorrt"}))
 CARD = Here("x86_64", Gpu("NVIDIA L4", "8.9", 23034), None, _ALL)
+ARM = Here("aarch64", None, None, frozenset({"openvino"}))
 BARE = Here("x86_64", Gpu("NVIDIA RTX A6000", "8.6"), None, frozenset())
 
 
@@ -29,6 +30,7 @@ BARE = Here("x86_64", Gpu("NVIDIA RTX A6000", "8.6"), None, frozenset())
         (SERVER, {"cpu", "gpu", "h200"}),  # and no h100, of the same compute capability
         (CARD, {"cpu", "gpu", "l4", "rtx-ada"}),
         (ORIN, {"gpu", "jetson-orin-nano-8gb"}),
+        (ARM, {"cpu", "cpu-arm64"}),
         (BARE, set()),
     ],
 )
@@ -48,6 +50,8 @@ def test_a_machine_is_what_it_holds(here: Here, names: set[str]) -> None:
         ("jetson-orin-nx-8gb", PLAIN, "this machine is no Jetson"),
         ("rtx-ampere", BARE, "TensorRT for RTX is not installed (pip install 'segedge[tensorrt-rtx]')"),
         ("cpu", BARE, "OpenVINO is not installed"),
+        ("cpu-arm64", PLAIN, "its CPU is aarch64, this machine's x86_64"),
+        ("cpu-arm64", ORIN, "OpenVINO is not installed"),
     ],
 )
 def test_what_is_missing_is_said(target: str, here: Here, words: str) -> None:
@@ -67,6 +71,15 @@ def test_the_gpu_at_hand_is_described_by_itself(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("edge.targets.local.this_machine", lambda: PLAIN)
     with pytest.raises(MachineError, match="--target gpu: this machine has no NVIDIA GPU"):
         resolve(find_target("gpu"))
+
+
+def test_the_cpu_of_an_arm_machine_is_the_arm_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.targets.local.this_machine", lambda: ARM)
+    found = resolve(find_target("cpu"))
+    assert found is find_target("cpu-arm64") and found.kind == "cpu" and is_local(found)
+    assert found.compilers == ("openvino", "onnxruntime") and found.precisions == ("fp32", "fp16", "int8")
+    monkeypatch.setattr("edge.targets.local.this_machine", lambda: PLAIN)
+    assert resolve(find_target("cpu")) is find_target("cpu")
 
 
 def test_nvidia_smi_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, AbstractSet, Any, Mapping
@@ -18,24 +19,27 @@ if TYPE_CHECKING:
     import openvino
     from numpy.typing import NDArray
 
+ARM = "aarch64"
 CAPABILITIES: Mapping[str, str] = {"int8": "INT8", "fp32": "FP32", "bf16": "BF16", "fp16": "FP16"}
 """What the CPU must list for a precision to be more than a name."""
 
 
 @lru_cache(maxsize=None)
 def capabilities() -> frozenset[str]:
-    """What this CPU computes in, as OpenVINO lists it.
+    """What this CPU computes in, as OpenVINO lists it: but not INT8 on ARM, where its convolutions run in FP32 all the
+    same (2026.4's own ``runtimePrecision``).
 
     Raises:
         MachineError: OpenVINO does not start here; memory may be full.
     """
     try:
-        return frozenset(core().get_property(DEVICE, "OPTIMIZATION_CAPABILITIES"))
+        listed = frozenset(core().get_property(DEVICE, "OPTIMIZATION_CAPABILITIES"))
     except RuntimeError as error:
         text = str(error)
         raise machine_fault("OpenVINO", text) or MachineError(
             f"OpenVINO does not start on this CPU ({reason(text)}); install it anew"
         ) from error
+    return listed - {"INT8"} if platform.machine() == ARM else listed
 
 
 def missing_arithmetic(precision: str, able: AbstractSet[str]) -> str | None:
