@@ -46,8 +46,8 @@ from edge.search.floats import BASELINE, FloatRace, floats_of, race_floats
 from edge.search.plain_candidates import MIXED, plain_candidates
 from edge.search.rewrites import fuse_for_target
 
-FUSION_SECONDS = 30.0
-_FUSION_SHARE = 0.25  # of the budget: rewrites gain less than INT8 does
+FUSION_SECONDS = 40.0
+_FUSION_SHARE = 0.35  # of the budget: rewrites gain less than INT8 does
 PLAN, MEMORY = "plan.json", "search.json"
 
 
@@ -157,7 +157,8 @@ def fuse_job(job: Job, seconds: float, floats: FloatRace | None = None) -> tuple
         proof = list(job.inputs(job.splits.search.spread(2)))
         ends = budget.share(_FUSION_SHARE, FUSION_SECONDS)
         job.clock.progress.remaining(ends.left())
-        fused = fuse_for_target(job.model, job.target, job.bench, proof, ends, floats, shared_measurements())
+        int8 = not {"int8", MIXED}.isdisjoint(job.precisions) and job.bench.refusal("int8") is None
+        fused = fuse_for_target(job.model, job.target, job.bench, proof, ends, floats, shared_measurements(), int8)
         return fused, budget.left()
 
 

@@ -28,6 +28,9 @@ Names = tuple[str, ...]
 
 # Sets that differ by less are the same speed; then the one with fewer rewrites wins.
 _TIE = 0.01
+# Sets that are slower by less in float may be faster in what ships.
+_NEAR = 0.05
+_RIVALS = 5
 _MOST_ROUNDS = 4
 # Compiled graphs in memory at a time; each batch holds the reference again, so that drift cancels.
 _BATCH = 8
@@ -39,6 +42,7 @@ def choose(
     time: Timer,
     deadline: Deadline,
     seconds_each: float = 0.0,
+    ships: Timer | None = None,
 ) -> Fused:
     """Fuse with the set of rewrites that the target runs fastest.
 
@@ -49,12 +53,14 @@ def choose(
         deadline: nothing is begun whose like took longer before than what is left until then.
         seconds_each: that building and timing one graph took before, so that the first race is bounded too; 0 where
             nobody knows.
+        ships: the same in what will ship, where that is not what ``time`` takes: sets that are about as fast are told
+            apart by it at the end.
 
     Returns:
         The fused model, or the source untouched where nothing pays; ``milliseconds`` lists every set measured, in
         terms of the source's own time.
     """
-    search = _Search(model, time, deadline, seconds_each)
+    search = _Search(model, time, deadline, seconds_each, ships)
     best = search.run()
     fused = fuse(model, best, inputs) if best is not None else Fused(model, (), 0.0)
     return replace(fused, milliseconds=search.table())
@@ -63,9 +69,9 @@ def choose(
 class _Search:
     """Backward elimination over sets of rewrites. Sets are compared by their time over a reference's."""
 
-    def __init__(self, model: Model, time: Timer, deadline: Deadline, seconds_each: float) -> None:
+    def __init__(self, model: Model, time: Timer, deadline: Deadline, seconds_each: float, ships: Timer | None) -> None:
         self.model = model
-        self.time = time
+        self.time, self.ships = time, ships
         self.deadline = deadline
         self.models: dict[Names, Model] = {}
         self.graphs: dict[str, float] = {}  # sha256 of a graph to its time over the source's
@@ -112,22 +118,34 @@ class _Search:
         return min((best, *options), key=lambda names: self._ratio(names) * (1 if names == best else 1 + _TIE / 2))
 
     def _confirm(self, best: Names, safe: Names) -> Names | None:
-        """Measure the winner again beside the source and the safe set, so that luck does not decide."""
-        others = [set_ for set_ in (best, safe) if self._graph(set_).sha256 != self.model.sha256]
-        distinct = list(dict.fromkeys(others))
+        """Measure the winner again beside the source and the safe set, so that luck does not decide; in what ships, if
+        that is something else, and beside all that come near it."""
+        rivals = (best, safe) if self.ships is None else (best, *self._near(best))
+        distinct = {self._graph(set_).sha256: set_ for set_ in reversed(rivals)}
+        distinct.pop(self.model.sha256, None)
         if not distinct:
             return safe
-        if not self._affords(1 + len(distinct)):
+        chosen = list(distinct.values())[::-1][: max(0, self._affordable() - 1)]
+        if not chosen or (self.ships is None and len(chosen) < len(distinct)):
             return best if self._ratio(best) <= 1.0 else None
-        times = self._timed([self._graph(set_) for set_ in distinct])
-        scores = dict(zip(distinct, times, strict=True))
-        for names, score in scores.items():
-            self.graphs[self._graph(names).sha256] = score
-        winner = min(distinct, key=lambda names: scores[names])
+        scores = dict(zip(chosen, self._timed([self._graph(set_) for set_ in chosen], self.ships), strict=True))
+        if not any(map(math.isfinite, scores.values())):
+            return best if self._ratio(best) <= 1.0 else None
+        if self.ships is None:
+            for names, score in scores.items():
+                self.graphs[self._graph(names).sha256] = score
+        winner = min(chosen, key=lambda names: scores[names])
         if safe in scores and scores[safe] <= scores[winner] * (1 + _TIE):
             winner = safe
         # Equal speed keeps the rewritten graph only if it is no slower: the source needs no proof.
-        return winner if scores[winner] <= 1.0 else None
+        near = self.ships is None or self._ratio(best) * (1 + _NEAR) >= 1.0
+        return winner if scores[winner] <= 1.0 or not near else None
+
+    def _near(self, best: Names) -> list[Names]:
+        """The sets that were measured about as fast as the best, fastest first."""
+        bar = self._ratio(best) * (1 + _NEAR)
+        found = sorted((names for names in self.models if self._ratio(names) <= bar), key=self._ratio)
+        return found[:_RIVALS]
 
     def _measure(self, sets: Sequence[Names]) -> None:
         fresh: dict[str, Names] = {}
@@ -146,15 +164,16 @@ class _Search:
             for names, ratio in zip(batch, self._timed([self._graph(names) for names in batch]), strict=True):
                 self.graphs[self._graph(names).sha256] = ratio
 
-    def _timed(self, models: Sequence[Model]) -> list[float]:
+    def _timed(self, models: Sequence[Model], ships: Timer | None = None) -> list[float]:
         """Times over the source's, all from one run; infinite for what the compiler refuses."""
         start = self.deadline.clock()
-        first, *others = self.time([self.model, *models])
+        first, *others = (ships or self.time)([self.model, *models])
         spent = (self.deadline.clock() - start) / (1 + len(models))
         self.seconds_each = max(spent, 0.5 * self.seconds_each)  # what is remembered takes no time, the next one may
         if not math.isfinite(first):  # the source itself is refused: nothing to compare with, but a rewrite may help
             return [0.5 if math.isfinite(ms) else math.inf for ms in others]
-        self.source_ms = first
+        if ships is None:
+            self.source_ms = first
         return [ms / first for ms in others]
 
     def _affordable(self) -> int:
@@ -163,9 +182,6 @@ class _Search:
         if left <= 0:
             return 0
         return int(left / self.seconds_each) if self.seconds_each else _BATCH + 1
-
-    def _affords(self, graphs: int) -> bool:
-        return self._affordable() >= graphs
 
     def _ratio(self, names: Names) -> float:
         """Infinite where it was not measured."""

@@ -99,3 +99,43 @@ def test_a_budget_is_kept_where_every_graph_takes_its_time(seconds: float) -> No
 
     choose(model, b.inputs(), slow, Deadline.after(seconds, lambda: now[0]))
     assert 0.0 < now[0] <= 1.2 * seconds
+
+
+def test_what_ships_decides_between_sets_that_are_as_fast_in_float() -> None:
+    b = Builder(3)
+    model = b.model(_head(b))
+    asked: list[int] = []
+
+    def in_float(models: Sequence[Model]) -> list[float]:
+        return [1.0 if "Concat" in _ops(m) else 0.97 for m in models]
+
+    def in_int8(models: Sequence[Model]) -> list[float]:
+        asked.append(len(models))
+        return [1.0 if "Concat" in _ops(m) else 1.2 for m in models]
+
+    assert "Concat" not in _ops(choose(model, b.inputs(), in_float, _long()).model)
+    found = choose(model, b.inputs(), in_float, _long(), ships=in_int8)
+    assert "Concat" in _ops(found.model) and len(asked) == 1
+    assert found.milliseconds[0][1] == 0.97, "the table stays in float"
+
+
+def test_a_set_that_is_far_faster_in_float_is_not_given_up_for_what_may_not_ship() -> None:
+    b = Builder(3)
+    model = b.model(_head(b))
+
+    def in_float(models: Sequence[Model]) -> list[float]:
+        return [1.0 if "Concat" in _ops(m) else 0.5 for m in models]
+
+    found = choose(model, b.inputs(), in_float, _long(), ships=lambda m: [1.0] + [1.01] * (len(m) - 1))
+    assert "Concat" not in _ops(found.model)
+
+
+def test_what_cannot_be_written_for_what_ships_leaves_the_choice_to_float() -> None:
+    b = Builder(3)
+    model = b.model(_head(b))
+
+    def in_float(models: Sequence[Model]) -> list[float]:
+        return [1.0 if "Concat" in _ops(m) else 0.9 for m in models]
+
+    found = choose(model, b.inputs(), in_float, _long(), ships=lambda models: [np.inf] * len(models))
+    assert "Concat" not in _ops(found.model)

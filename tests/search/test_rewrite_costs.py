@@ -1,0 +1,96 @@
+"""What rewritten graphs cost: remembered where nothing disturbed it, and asked of INT8 graphs on made-up grids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge.backends.engine import Candidate
+from edge.fusion.driver import rewritten
+from edge.graph.model import Model, quantized
+from edge.latency.statistics import summarize
+from edge.quantization.schemes import SCHEMES
+from edge.search.bench import Effort, Refusal, Timed
+from edge.search.cache import MeasurementCache
+from edge.search.deadline import Deadline
+from edge.search.dialect import PlainDialect
+from edge.search.rewrite_costs import FloatCost, Int8Cost, RememberedCosts
+from tests.fixtures.small_unet import images, small_unet
+
+
+class Bench:
+    """Takes a millisecond a node, and adds noise to the outputs of every graph after the first."""
+
+    trial_dialect = PlainDialect(SCHEMES["openvino"])
+
+    def __init__(self, noise: float = 0.0, refused: int | None = None) -> None:
+        self.noise, self.refused = noise, refused
+        self.seen: list[Candidate] = []
+        self.most_seconds: float | None = None
+
+    def times(self, candidates: Sequence[Candidate], inputs: Any, effort: Effort) -> list[Timed | Refusal]:
+        self.seen, self.most_seconds = list(candidates), effort.most_seconds
+        outputs = np.linspace(-1, 1, 64, dtype=np.float32).reshape(1, 1, 8, 8)
+        return [
+            Refusal(c.name, c.precision, "no")
+            if at == self.refused
+            else Timed(
+                summarize([np.array([float(len(c.model.proto.graph.node))])] * 5, 0, {}),
+                outputs + (self.noise if at else 0.0),
+            )
+            for at, c in enumerate(candidates)
+        ]
+
+
+def _cost(bench: Any, monkeypatch: pytest.MonkeyPatch) -> FloatCost:
+    exact = np.linspace(-1, 1, 64, dtype=np.float32).reshape(1, 1, 8, 8) + 1e-4
+    monkeypatch.setattr("edge.search.rewrite_costs.reference", lambda model: _Reference(exact))
+    return FloatCost(small_unet(), "fp32", bench, images(1), Deadline.after(100.0, lambda: 0.0))
+
+
+class _Reference:
+    def __init__(self, outputs: np.ndarray) -> None:
+        self.outputs = outputs
+
+    def run(self, image: np.ndarray) -> np.ndarray:
+        return self.outputs
+
+
+def test_decibels_that_a_rewrite_loses_are_paid_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = small_unet()
+    exact, lossy = Bench(), Bench(noise=1e-2)
+    assert _cost(exact, monkeypatch)([model, model]) == [27.0, 27.0]
+    source, other = _cost(lossy, monkeypatch)([model, model])
+    # From 1e-4 off to 1e-2 off: 40 dB, of which 1.5 are tolerated, at a fifth of the time each.
+    assert source == 27.0 and other == pytest.approx(27.0 * (1 + 0.2 * 38.5), rel=0.02)
+    assert exact.most_seconds == 50.0
+
+
+def test_int8_is_timed_on_graphs_that_were_never_calibrated() -> None:
+    bench: Any = Bench(refused=1)
+    cost = Int8Cost("fp32", bench, images(2), Deadline.after(100.0, lambda: 0.0))
+    model = small_unet()
+    first, second = cost([model, model])
+    assert first > 27.0 and second == float("inf")
+    assert all(quantized(one.model.proto) and one.rest == "fp32" for one in bench.seen)
+
+
+def test_a_graph_that_was_timed_undisturbed_is_not_timed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def cost(models: Sequence[Model]) -> list[float]:
+        asked.append(len(models))
+        return [4.0, 6.0][: len(models)]
+
+    source = small_unet()
+    other, _ = rewritten(source, ("concat-conv-as-sum",))
+    for busy, times in (("foreign load", 1), ("", 2), ("", 2)):
+        warnings = [busy] if busy else []
+        monkeypatch.setattr("edge.machine.watch.differences", lambda *_, told=tuple(warnings): told)
+        found = RememberedCosts(cost, MeasurementCache(None, {"a": 1}, tmp_path))([source, other])
+        assert len(asked) == times
+        assert found == [1.0, 1.5]
