@@ -54,7 +54,7 @@ def accept(state: SearchState, rest: str) -> list[Accepted]:
         judged = state.judge(rest, everything)
         if judged.passed:
             found.append(Accepted(state.name(rest, everything), rest, everything, judged))
-    return found + _accept_paying(state, rest, paying)
+    return found + _accept_paying(state, rest, paying, any(_is_roomy(row.judged) for row in found))
 
 
 def spares(state: SearchState, rest: str, of: Accepted | None) -> Iterator[Accepted]:
@@ -94,13 +94,14 @@ def _is_close(state: SearchState, rest: str) -> bool:
     return state.book.total_ms(rest, everything) <= _LITTLE * state.least_expected_ms(rest)
 
 
-def _accept_paying(state: SearchState, rest: str, paying: Sequence[Group]) -> list[Accepted]:
+def _accept_paying(state: SearchState, rest: str, paying: Sequence[Group], has_roomy: bool) -> list[Accepted]:
+    """The plans with INT8 where it pays; one that passes needs no siblings beside a plan that is far from the bars."""
     full = frozenset(paying)
     if not state.affords(state.judge_seconds):
         return []
     judged = state.judge(rest, full)
     whole = Accepted(state.name(rest, full), rest, full, judged)
-    if judged.passed and _is_roomy(judged):
+    if judged.passed and (has_roomy or _is_roomy(judged)):
         return [whole]
     if not judged.passed and rest != "fp32" and state.affords(state.judge_seconds):
         alone = state.judge(rest, NOTHING)

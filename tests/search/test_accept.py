@@ -6,8 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from edge.backends.engine import Candidate
+from edge.search.room import GateResult
 from tests.fixtures.known_bench import (
     GROUPS,
+    KnownBench,
     SlowBench,
     int8_groups,
     known_bench,
@@ -113,3 +116,19 @@ def test_a_short_budget_leaves_time_to_bisect() -> None:
     assert len(found.plans[0].plan.int8) == 6
     assert sum(harm.noise for harm in found.harms.values()) == pytest.approx(13.0, rel=1e-3)
     assert "its share of the noise is about" in found.plans[0].plan.reasons[GROUPS[0][0]]
+
+
+class _Cautious(KnownBench):
+    """Has room to spare with everything in INT8, little with less."""
+
+    def check(self, candidate: Candidate, *_: object, **__: object) -> GateResult:
+        self.calls.append("judge")
+        whole = candidate.precision == "int8"
+        return GateResult(True, 0.9 if whole else 0.3, 0.99, 30.0)
+
+
+def test_a_plan_needs_no_siblings_beside_one_with_room_to_spare() -> None:
+    bench = _Cautious(dict.fromkeys(GROUPS, 3.0), dict.fromkeys(GROUPS, 1.0), dict.fromkeys(GROUPS, 0.1), allowed=9.0)
+    bench.int8_ms[GROUPS[0]] = 3.2  # does not pay
+    found = search_on(bench)
+    assert [plan.name for plan in found.plans] == ["mixed", "int8"] and bench.calls.count("judge") == 2
