@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from edge.latency.power import measure_energy
+from edge.machine.cuda import open_cuda
 from edge.machine.nvml import find_gpu_rail
 from edge.machine.rails import Rail
 from tests.fixtures import tensorrt
-from tests.fixtures.tensorrt.install import open_gpu
+from tests.fixtures.tensorrt.install import installed
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
 HERE = "0000:65:00.0"  # where the double of CUDA has its GPU
@@ -43,8 +44,9 @@ def test_of_several_gpus_the_one_at_the_address_is_read(tmp_path: Path) -> None:
     assert find_gpu_rail("0000:99:00.0", library) is None
 
 
+@pytest.mark.parametrize("pycuda", [False, True], ids=["cudart", "pycuda"])
 def test_an_engine_on_a_gpu_is_metered_there_and_never_by_the_processor(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pycuda: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     library, asked = _library(tmp_path, 30000), []
 
@@ -57,10 +59,11 @@ def test_an_engine_on_a_gpu_is_metered_there_and_never_by_the_processor(
     for name, value in (("name", "package-0"), ("energy_uj", "10"), ("max_energy_range_uj", "1000")):
         (zone / name).write_text(value)
     monkeypatch.setattr("edge.latency.power.find_gpu_rail", find)
-    monkeypatch.setattr("edge.machine.cuda.find_library", lambda: open_gpu().library)
     monkeypatch.setattr("edge.machine.rails.FEWEST_SAMPLES", 2)
-    found = measure_energy(lambda: time.sleep(0.001), 0.5, 0.5, tmp_path, gpu=True)
-    assert found is not None and found.meter == f"rails NVML GPU {HERE}" and asked == [HERE]
-    assert found.mean_w == pytest.approx(30) and found.mj_per_run_above_idle == pytest.approx(0, abs=1e-6)
-    monkeypatch.setattr("edge.latency.power.find_gpu_rail", lambda bus_id: None)
-    assert measure_energy(lambda: None, 0.1, 0.1, tmp_path, gpu=True) is None
+    with installed("10.3.0", pycuda=pycuda):
+        assert open_cuda().name == ("pycuda" if pycuda else "cudart")
+        found = measure_energy(lambda: time.sleep(0.001), 0.5, 0.5, tmp_path, gpu=True)
+        assert found is not None and found.meter == f"rails NVML GPU {HERE}" and asked == [HERE]
+        assert found.mean_w == pytest.approx(30) and found.mj_per_run_above_idle == pytest.approx(0, abs=1e-6)
+        monkeypatch.setattr("edge.latency.power.find_gpu_rail", lambda bus_id: None)
+        assert measure_energy(lambda: None, 0.1, 0.1, tmp_path, gpu=True) is None

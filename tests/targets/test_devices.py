@@ -69,7 +69,13 @@ def test_every_card_can_be_estimated_in_every_precision() -> None:
         assert peaks.operations["fp32"] < fp16 and 1e11 < peaks.bytes_per_second < 5e12, name
 
 
-def test_a_jetson_s_half_rate_is_half_its_int8_rate() -> None:
+def test_every_jetson_has_a_half_rate_half_its_int8_rate_and_both_are_the_gpu_s_alone() -> None:
     for target in map(find_target, JETSONS):
         fp16, int8 = target.fact("fp16_tflops_dense"), target.fact("int8_tops_dense")
-        assert fp16 == UNKNOWN or int8 == pytest.approx(2 * fp16, rel=0.01), target.name
+        assert int8 == pytest.approx(2 * fp16, rel=0.01), target.name
+        whole = target.fact("int8_tops_sparse"), target.fact("int8_tops_dense_with_dla")
+        known = [float(value) / share for value, share in zip(whole, (2, 1), strict=True) if value != UNKNOWN]
+        accelerated = target.fact("dla_cores") != 0
+        assert known and all(
+            (int8 < value) if accelerated else (int8 == pytest.approx(value, rel=0.01)) for value in known
+        )
