@@ -16,7 +16,7 @@ import onnx
 from edge.errors import InputError
 from edge.graph.macs import node_macs, static_shapes
 from edge.graph.model import MULTIPLIES, Model
-from edge.latency.published import Expected, expect, half_rate
+from edge.latency.published import Expected, expect
 from edge.targets.target import UNKNOWN, Target
 
 KIND = "estimate"
@@ -152,7 +152,7 @@ def estimate(
 def _expected(layers: Sequence[LayerEstimate], target: Target, precision: str, peaks: Peaks) -> Expected | None:
     """By convolutions and matrix products alone, since those are what was counted of the published networks."""
     heavy = [layer for layer in layers if layer.op in MULTIPLIES]
-    rate = peaks.operations.get(precision) or (half_rate(target.name) if precision == "fp16" else None)
+    rate = peaks.operations.get(precision)
     if target.kind != "jetson" or rate is None or not sum(layer.macs for layer in heavy):
         return None
     compute = 2e3 * sum(layer.macs for layer in heavy) / rate

@@ -94,12 +94,6 @@ def measurements() -> tuple[Measurement, ...]:
     return tuple(rows)
 
 
-def half_rate(device: str) -> float | None:
-    """FP16 operations a second of a device's GPU where only this table has it; None elsewhere."""
-    row = read_toml(TABLE)["devices"].get(device)
-    return 1e12 * float(row[_ARITHMETIC]) if row else None
-
-
 def expect(compute_ms: float, memory_ms: float, precision: str, device: str) -> Expected:
     """What the published measurements make one expect.
 
