@@ -40,6 +40,7 @@ class NodeFacts:
         rows: of the matrix product that it comes to: of the first operand, or a convolution's output positions; 0 where
             the shape is not known.
         squares: its first operand is a tensor times itself: it averages squares, as a variance does.
+        last: no other Conv, ConvTranspose, MatMul or Gemm lies between it and the graph's output.
     """
 
     name: str
@@ -52,6 +53,7 @@ class NodeFacts:
     weight_first: bool
     rows: int = 0
     squares: bool = False
+    last: bool = False
 
     @property
     def depthwise(self) -> bool:
@@ -84,6 +86,7 @@ def node_facts(node: ir.Node) -> NodeFacts:
         weight_first=weight is None and constant(node.inputs[0]) is not None,
         rows=_positions(node) if convolution else _rows(node),
         squares=_is_square(node.inputs[0]),
+        last=_is_last(node),
     )
 
 
@@ -207,6 +210,20 @@ def _is_square(value: ir.Value | None) -> bool:
         exponent = constant(node.inputs[1])
         return exponent is not None and bool(np.all(exponent == 2))
     return node.op_type == "Mul" and node.inputs[0] is node.inputs[1]
+
+
+def _is_last(node: ir.Node) -> bool:
+    behind, seen = list(node.outputs), set[int]()
+    while behind:
+        value = behind.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        for reader, _ in value.uses():
+            if reader.op_type in MULTIPLIES:
+                return False
+            behind += reader.outputs
+    return True
 
 
 def _dims(value: ir.Value | None) -> list[int]:

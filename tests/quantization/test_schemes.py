@@ -9,7 +9,7 @@ from edge.accuracy.sqnr import sqnr_db
 from edge.backends.onnxruntime import reference
 from edge.graph.model import Model
 from edge.quantization.calibrate import calibrate
-from edge.quantization.plan import INT8, PrecisionPlan
+from edge.quantization.plan import FLOAT, INT8, PrecisionPlan
 from edge.quantization.schemes import SCHEMES, plan_int8
 from edge.quantization.write import quantize
 from tests.fixtures.graph_builder import Builder
@@ -86,3 +86,29 @@ def test_a_variance_stays_float_and_rounding_it_would_cost_the_signal(name: str)
     )
     assert kept > lost + 10.0, (kept, lost)
     assert name == "tensorrt" or "squares" in plan.reasons[variance]
+
+
+def resized() -> tuple[Model, str]:
+    """A network whose two maps a convolution of each map by itself upsamples at the end."""
+    b = Builder(CHANNELS)
+    maps = b.conv(b.op("Relu", b.conv("x", CHANNELS, CHANNELS, 3)), CHANNELS, 2, 3)
+    kernel = b.rng.uniform(0, 0.25, (8, 1, 3, 3)).astype(np.float32)
+    grown = b.op("Conv", maps, b.weight(kernel), group=2, pads=[1, 1, 1, 1])
+    model = b.model(b.op("DepthToSpace", grown, blocksize=2, mode="CRD"))
+    return model, next(n.name for n in model.proto.graph.node if n.output[0] == grown)
+
+
+@pytest.mark.parametrize("name", ["openvino", "openvino-avx2", "openvino-identical"])
+def test_upsampling_the_maps_stays_float_and_rounding_them_would_cost_most(name: str) -> None:
+    model, upsampling = resized()
+    images = [np.random.default_rng(seed).normal(size=(1, CHANNELS, 16, 16)).astype(np.float32) for seed in (1, 2)]
+    scheme = SCHEMES[name]
+    ranges, plan = calibrate(model, images), plan_int8(model, scheme)
+    assert "resizes the maps" in plan.reasons[upsampling]
+    assert len(plan.int8) == 2
+    alone = PrecisionPlan({**dict.fromkeys(plan.nodes, FLOAT), upsampling: INT8})
+    exact = np.concatenate([reference(model).run(image) for image in images])
+    cost = sqnr_db(
+        exact, np.concatenate([reference(quantize(model, ranges, alone, scheme)).run(image) for image in images])
+    )
+    assert cost < 50.0
