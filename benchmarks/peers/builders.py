@@ -41,46 +41,46 @@ def torch_compile(setting: Setting) -> Run:
 
 
 def onnxruntime_fp32(setting: Setting) -> Run:
-    return _onnxruntime(setting, setting.source)
+    return run_onnxruntime(setting, setting.source)
 
 
 def onnxruntime_int8(setting: Setting) -> Run:
-    return _onnxruntime(setting, quantized.by_onnxruntime(setting))
+    return run_onnxruntime(setting, quantized.by_onnxruntime(setting))
 
 
 def openvino_fp32(setting: Setting) -> Run:
-    return _openvino(setting, setting.source, "f32")
+    return run_openvino(setting, setting.source, "f32")
 
 
 def openvino_bf16(setting: Setting) -> Run:
-    return _openvino(setting, setting.source, "bf16")
+    return run_openvino(setting, setting.source, "bf16")
 
 
 def nncf_int8_fp32(setting: Setting) -> Run:
-    return _openvino(setting, quantized.by_nncf(setting, "MIXED"), "f32")
+    return run_openvino(setting, quantized.by_nncf(setting, "MIXED"), "f32")
 
 
 def nncf_int8_bf16(setting: Setting) -> Run:
-    return _openvino(setting, quantized.by_nncf(setting, "MIXED"), "bf16")
+    return run_openvino(setting, quantized.by_nncf(setting, "MIXED"), "bf16")
 
 
 def nncf_performance(setting: Setting) -> Run:
-    return _openvino(setting, quantized.by_nncf(setting, "PERFORMANCE"), _smallest_float())
+    return run_openvino(setting, quantized.by_nncf(setting, "PERFORMANCE"), _smallest_float())
 
 
 def nncf_accuracy_control(setting: Setting) -> Run:
     """NNCF's own search for which layers to leave float, told to lose at most 0.001 of Dice on val."""
-    return _openvino(setting, quantized.under_control(setting), _smallest_float())
+    return run_openvino(setting, quantized.under_control(setting), _smallest_float())
 
 
 def modelopt(setting: Setting) -> Run:
     """NVIDIA ModelOpt's Q/DQ graph, run by OpenVINO. ModelOpt has its own environment."""
-    return _openvino(setting, quantized.elsewhere(setting, "modelopt"), _smallest_float())
+    return run_openvino(setting, quantized.elsewhere(setting, "modelopt"), _smallest_float())
 
 
 def aimet(setting: Setting) -> Run:
     """Qualcomm AIMET's Q/DQ graph, run by OpenVINO. AIMET has its own environment."""
-    return _openvino(setting, quantized.elsewhere(setting, "aimet"), _smallest_float())
+    return run_openvino(setting, quantized.elsewhere(setting, "aimet"), _smallest_float())
 
 
 # In the order in which they are built: accuracy control last, since it takes what time there is.
@@ -141,7 +141,8 @@ def _torch_run(network: Any, torch: Any) -> Run:
     return run
 
 
-def _onnxruntime(setting: Setting, path: Path) -> Run:
+def run_onnxruntime(setting: Setting, path: Path) -> Run:
+    """A graph under ONNX Runtime, its optimizations on."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -151,7 +152,8 @@ def _onnxruntime(setting: Setting, path: Path) -> Run:
     return lambda batch: session.run([setting.output], {name: batch})[0]
 
 
-def _openvino(setting: Setting, path: Path, precision: str) -> Run:
+def run_openvino(setting: Setting, path: Path, precision: str) -> Run:
+    """A graph or IR under OpenVINO, what is not INT8 in ``precision``."""
     import openvino
 
     core = openvino.Core()

@@ -48,16 +48,9 @@ def by_nncf(setting: Setting, preset: str) -> Path:
     """NNCF's post-training quantization by one of its presets."""
 
     def make(path: Path) -> None:
-        import nncf
-        import openvino
+        from benchmarks.peers.quantize_nncf import main
 
-        made = nncf.quantize(
-            openvino.Core().read_model(setting.source),
-            _nncf_dataset(setting),
-            preset=nncf.QuantizationPreset[preset],
-            subset_size=len(np.load(setting.calibration)),
-        )
-        openvino.save_model(made, path, compress_to_fp16=False)
+        main(str(setting.source), str(setting.calibration), str(path), preset)
 
     return _kept(setting, "nncf.xml", make)
 
@@ -86,8 +79,8 @@ def under_control(setting: Setting) -> Path:
     return _kept(setting, "nncf.xml", make)
 
 
-def elsewhere(setting: Setting, name: str) -> Path:
-    """The Q/DQ graph that ``quantize_NAME.py`` makes under the Python given for it.
+def elsewhere(setting: Setting, name: str, suffix: str = "onnx") -> Path:
+    """The graph that ``quantize_NAME.py`` makes under the Python given for it.
 
     Raises:
         RuntimeError: no such Python was given, or the script failed.
@@ -104,7 +97,7 @@ def elsewhere(setting: Setting, name: str) -> Path:
         if done.returncode != 0:
             raise RuntimeError(f"{name} failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
 
-    return _kept(setting, f"{name}.onnx", make)
+    return _kept(setting, f"{name}.{suffix}", make)
 
 
 def _kept(setting: Setting, name: str, make: Callable[[Path], None]) -> Path:
