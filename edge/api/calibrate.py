@@ -42,10 +42,8 @@ def calibrate(
     Raises:
         InputError: an argument or a file is at fault.
     """
-    from edge.api.given import as_data, as_optional_path, as_task
+    from edge.api.given import as_data, as_optional_path, as_source
     from edge.pipeline.stages import calibrate_to_file
 
-    path, checkpoint = as_optional_path("out", out), as_optional_path("weights", weights)
-    return calibrate_to_file(
-        model, checkpoint, as_task(task), dequantize, as_data(data), calibration_images, path, Reporter(progress)
-    )
+    source, path = as_source(model, weights, task, dequantize), as_optional_path("out", out)
+    return calibrate_to_file(source, as_data(data), calibration_images, path, Reporter(progress))

@@ -72,7 +72,7 @@ def check(
         InputError: an argument or a file is at fault.
         MachineError: this machine cannot run an engine.
     """
-    from edge.api.given import as_data, as_optional_path, as_task, trusted_engine
+    from edge.api.given import as_data, as_optional_path, as_source, trusted_engine
     from edge.pipeline.check import check_engines, score_model
 
     named = list(subjects) if isinstance(subjects, list | tuple) else [subjects]
@@ -80,18 +80,15 @@ def check(
     if reference is None and earlier is not None:
         reference = earlier / "source.onnx"
     images, reporter = as_data(data), Reporter(progress)
-    checkpoint, given_task = as_optional_path("weights", weights), as_task(task)
     if reference is None:
         if len(named) != 1:
             raise InputError("several subjects without --reference; give one model, or engines with --reference MODEL")
         subject: Any = named[0]
-        return CheckResult((), *score_model(subject, images, split, checkpoint, given_task, dequantize, reporter))
+        return CheckResult((), *score_model(as_source(subject, weights, task, dequantize), images, split, reporter))
     known = [trusted_engine("subjects", cast(EngineLike, subject), trusted_key) for subject in named]
     before = [] if earlier is None else [trusted_engine("baseline", earlier, trusted_key)]
-    rows = check_engines(
-        [folder for folder, _ in (*known, *before)], images, split, reference, checkpoint, given_task, dequantize,
-        str(gate), strata, group, allow_small, reporter,
-    )  # fmt: skip
+    folders, source = [folder for folder, _ in (*known, *before)], as_source(reference, weights, task, dequantize)
+    rows = check_engines(folders, images, split, source, str(gate), strata, group, allow_small, reporter)
     for _, vouched in (*known, *before):
         reporter.say(vouched)
     found = tuple(CheckedEngine(*row) for row in rows)

@@ -41,8 +41,7 @@ def estimate(
     Raises:
         InputError: an argument or a file is at fault, or nothing is known of the device's peaks.
     """
-    from edge.api.given import as_optional_path, as_task
+    from edge.api.given import as_source
     from edge.pipeline.stages import estimate_model
 
-    checkpoint = as_optional_path("weights", weights)
-    return estimate_model(model, checkpoint, as_task(task), dequantize, target, precision, Reporter(progress))
+    return estimate_model(as_source(model, weights, task, dequantize), target, precision, Reporter(progress))

@@ -47,8 +47,8 @@ def fuse(
     Raises:
         InputError: an argument or a file is at fault.
     """
-    from edge.api.given import as_optional_path, as_task
+    from edge.api.given import as_optional_path, as_source
     from edge.pipeline.stages import fuse_to_file
 
-    path, checkpoint = as_optional_path("out", out), as_optional_path("weights", weights)
-    return fuse_to_file(model, checkpoint, as_task(task), dequantize, target, path, threads, Reporter(progress))
+    source = as_source(model, weights, task, dequantize)
+    return fuse_to_file(source, target, as_optional_path("out", out), threads, Reporter(progress))

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from edge.errors import InputError
 
 if TYPE_CHECKING:
-    from edge.api.options import DataLike, EngineLike, PathLike, TaskLike
+    from edge.api.options import DataLike, EngineLike, ModelLike, PathLike, TaskLike
     from edge.boards.address import Address
     from edge.images.image_set import ImageSet
     from edge.loading import TaskSource
+    from edge.pipeline.model_request import ModelRequest
 
 
 def as_path(name: str, given: PathLike) -> Path:
@@ -123,6 +124,19 @@ def as_task(given: TaskLike | None) -> TaskSource | None:
         table: Any = given.get("task", given)
         return SegmentationTask.from_table(table, "task")
     return as_path("task", given)
+
+
+def as_source(
+    model: ModelLike, weights: PathLike | None, task: TaskLike | None, dequantize: bool = False
+) -> ModelRequest:
+    """A network, with its checkpoint and task as :func:`as_task` takes it.
+
+    Raises:
+        InputError: a checkpoint that is no path, or no such task.
+    """
+    from edge.pipeline.model_request import ModelRequest
+
+    return ModelRequest(model, as_optional_path("weights", weights), as_task(task), dequantize)
 
 
 def engine_folder(name: str, given: EngineLike) -> Path:

@@ -6,6 +6,7 @@ name.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Union
 
@@ -69,40 +70,21 @@ class Argument:
     help: str
 
 
-def target_names() -> Iterable[str]:
-    """Names of the targets, for completion."""
-    from edge.targets.target import targets
+def _names(module: str, attribute: str) -> Callable[[], Iterable[str]]:
+    """Names for completion: what a module holds or a function of it returns; imported only when asked."""
 
-    return targets()
+    def names() -> Iterable[str]:
+        found = getattr(import_module(module), attribute)
+        return found() if callable(found) else found
 
-
-def gate_names() -> Iterable[str]:
-    """Names of the gates, for completion."""
-    from edge.accuracy.gate import presets
-
-    return presets()
+    return names
 
 
-def precision_names() -> Iterable[str]:
-    """Names of the precisions, for completion."""
-    from edge.backends.engine import PRECISIONS
-
-    return PRECISIONS
-
-
-def effort_names() -> Iterable[str]:
-    """Names of the efforts, for completion."""
-    from edge.pipeline.effort import EFFORTS
-
-    return EFFORTS
-
-
-def scheme_names() -> Iterable[str]:
-    """Names of the compilers' rules for INT8, for completion."""
-    from edge.quantization.schemes import SCHEMES
-
-    return SCHEMES
-
+target_names = _names("edge.targets.target", "targets")
+gate_names = _names("edge.accuracy.gate", "presets")
+precision_names = _names("edge.backends.engine", "PRECISIONS")
+effort_names = _names("edge.pipeline.effort", "EFFORTS")
+scheme_names = _names("edge.quantization.schemes", "SCHEMES")
 
 ModelArgument = Annotated[ModelLike, Argument("MODEL", "model folder, file.onnx or package.module:callable")]
 EngineArgument = Annotated[EngineLike, Argument("ENGINE", "engine folder, or a run: its chosen engine")]

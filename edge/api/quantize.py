@@ -49,15 +49,12 @@ def quantize(
     Raises:
         InputError: an argument or a file is at fault, or ranges of another graph.
     """
-    from edge.api.given import as_optional_path, as_path, as_task
+    from edge.api.given import as_optional_path, as_path, as_source
     from edge.pipeline.stages import quantize_to_file
     from edge.quantization.ranges import Ranges
 
     return quantize_to_file(
-        model,
-        as_optional_path("weights", weights),
-        as_task(task),
-        dequantize,
+        as_source(model, weights, task, dequantize),
         ranges if isinstance(ranges, Ranges) else as_path("ranges", ranges),
         scheme,
         as_optional_path("plan", plan),

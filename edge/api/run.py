@@ -33,30 +33,28 @@ class Run:
     @property
     def engine(self) -> Path | None:
         """Folder of the chosen engine; None where none passes, or nothing was timed."""
-        path = self.report.engine(self.report.chosen).path if self.report.chosen else None
-        return self.folder / path if path else None
+        row = self.report.chosen_row
+        return self.folder / row.path if row is not None and row.path else None
 
     @property
     def speedup(self) -> float | None:
         """How many times faster than FP32 the chosen engine's median is; None where either was not timed."""
         from edge.report import words
 
-        report = self.report
-        return words.speedup(report.engine(report.chosen), words.baseline(report)) if report.chosen else None
+        row = self.report.chosen_row
+        return None if row is None else words.speedup(row, words.baseline(self.report))
 
     def __repr__(self) -> str:
-        from edge.api.summary import result_line
+        from edge.report.summary import result_line
 
-        report = self.report
-        shown = result_line(report, report.engine(report.chosen)) if report.chosen else "no engine chosen"
-        return f"<Run {self.folder} {report.status}: {shown}>"
+        row = self.report.chosen_row
+        shown = result_line(self.report, row) if row is not None else "no engine chosen"
+        return f"<Run {self.folder} {self.report.status}: {shown}>"
 
     def _repr_html_(self) -> str:
-        from edge.api.summary import run_rows
-        from edge.report.table import html_table
+        from edge.report.summary import run_table
 
-        header, rows = run_rows(self.report)
-        return html_table(f"{self.folder}: {self.report.status}", header, rows)
+        return run_table(self.report, f"{self.folder}: {self.report.status}")
 
 
 @dataclass(frozen=True, repr=False)

@@ -72,7 +72,7 @@ class Candidate:
         return self.source or self.model
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Engine:
     """A compiled engine on disk.
 
@@ -105,6 +105,9 @@ class Engine:
     convs: ConvCounts
     versions: Mapping[str, str]
     runs_on: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        return f"<Engine {self.folder}: {self.precision}, {self.backend}, for {self.target}>"
 
     @classmethod
     def for_candidate(

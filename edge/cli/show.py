@@ -61,7 +61,7 @@ def _show_fleet(run: "FleetRun", output: Output) -> int:
 
     rows: list[tuple[str, str, str, str]] = []
     for name, one in run.boards.items():
-        row = one.report.engine(one.report.chosen) if one.report.chosen else None
+        row = one.report.chosen_row
         time = f"{row.latency_ms.p50:.3f}" if row is not None and row.latency_ms is not None else "-"
         rows.append((name, one.report.status, one.report.chosen or "-", time))
     rows += [(name, "none", fault, "-") for name, fault in run.faults.items()]

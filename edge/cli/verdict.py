@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from edge.api.summary import result_line
 from edge.report import words
 from edge.report.headline import badges
+from edge.report.summary import result_line
 
 if TYPE_CHECKING:
     from edge.api.run import Run
@@ -24,7 +24,7 @@ def _lines(run: Run) -> Iterator[tuple[str, str]]:
     width = max(len(row.name) for row in report.engines)
     for row in sorted(report.engines, key=lambda row: (row.name != report.chosen, not row.gate.passed)):
         yield _word(report, row), _figures(report, row, width)
-    chosen = report.engine(report.chosen) if report.chosen else None
+    chosen = report.chosen_row
     if chosen is not None and chosen.latency_ms is not None and not chosen.latency_ms.trustworthy:
         (timing,) = (badge for badge in badges(report) if badge.title == "timing")
         yield "note", timing.text

@@ -80,11 +80,7 @@ class Editor:
     def weight(self, array: NDArray[Any], hint: str) -> ir.Value:
         """Register a constant; floating point is stored as float32."""
         data = np.ascontiguousarray(array, dtype=np.float32 if array.dtype.kind == "f" else array.dtype)
-        name = self._fresh(hint)
-        value = ir.Value(name=name, shape=ir.Shape(data.shape), type=ir.TensorType(ir.DataType.from_numpy(data.dtype)))
-        value.const_value = ir.tensor(data, name=name)
-        self.graph.register_initializer(value)
-        return value
+        return add_weight(self.graph, data, self._fresh(hint))
 
     def op(
         self,
@@ -130,25 +126,29 @@ class Editor:
         return unique_name(hint, self._names, "_")
 
 
+def add_weight(graph: ir.Graph, array: NDArray[Any], name: str) -> ir.Value:
+    """Register a constant under a name that is free, of the array's own type."""
+    tensor = ir.tensor(array, name=name)
+    value = ir.Value(name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
+    graph.register_initializer(value)
+    return value
+
+
 def ints(node: ir.Node, name: str, default: Sequence[int]) -> tuple[int, ...]:
     """A list-of-integers attribute."""
-    found = node.attributes.get(name)
-    return tuple(int(i) for i in found.as_ints()) if found is not None else tuple(default)
+    return tuple(node.attributes.get_ints(name, default))
 
 
 def integer(node: ir.Node, name: str, default: int) -> int:
     """An integer attribute."""
-    found = node.attributes.get(name)
-    return int(found.as_int()) if found is not None else default
+    return node.attributes.get_int(name, default)
 
 
 def number(node: ir.Node, name: str, default: float) -> float:
     """A float attribute."""
-    found = node.attributes.get(name)
-    return float(found.as_float()) if found is not None else default
+    return node.attributes.get_float(name, default)
 
 
 def text(node: ir.Node, name: str, default: str) -> str:
     """A string attribute."""
-    found = node.attributes.get(name)
-    return str(found.as_string()) if found is not None else default
+    return node.attributes.get_string(name, default)

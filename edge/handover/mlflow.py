@@ -99,7 +99,8 @@ def _fill(client: Any, run: str, report: Report, folder: Path) -> None:
     for name in REPORTS:
         if (folder / name).is_file():
             client.log_artifact(run, str(folder / name))
-    path = report.engine(report.chosen).path if report.chosen else None
+    row = report.chosen_row
+    path = row.path if row is not None else None
     if path is not None:
         client.log_artifacts(run, str(folder / path), f"engines/{report.chosen}")
 

@@ -10,7 +10,8 @@ from edge.files import write_text
 from edge.report import words
 from edge.report.gate_table import gate_table
 from edge.report.headline import badges, headline, not_taken
-from edge.report.results import Report
+from edge.report.markdown import markdown_table
+from edge.report.results import EngineRow, Report
 
 
 def write_card(report: Report, path: Path) -> Path:
@@ -26,7 +27,7 @@ def write_card(report: Report, path: Path) -> Path:
 def _front_matter(report: Report) -> Iterator[str]:
     """YAML whose values are JSON, which YAML includes. The licence is left for its owner to name."""
     evaluation = report.data.evaluation
-    row = None if report.chosen is None else report.engine(report.chosen)
+    row = report.chosen_row
     yield "---"
     yield "license: other # name the licence of your weights"
     yield "pipeline_tag: image-segmentation"
@@ -74,32 +75,29 @@ def _body(report: Report) -> Iterator[str]:
 
 
 def _engines(report: Report) -> Iterator[str]:
-    base = words.baseline(report)
     yield ""
     yield "## Engines"
     yield ""
-    yield "| engine | ms, median | times FP32 | Dice | kept | gate |"
-    yield "| --- | --- | --- | --- | --- | --- |"
-    for row in report.engines:
-        factor, accuracy = words.speedup(row, base), row.accuracy
-        cells = (
-            f"**{row.name}**" if row.name == report.chosen else row.name,
-            words.milliseconds(words.p50(row)),
-            words.NONE if factor is None else f"{factor:.2f}",
-            words.score(accuracy.dice.mean if accuracy else None),
-            words.percent(accuracy.dice.retained if accuracy else None),
-            words.state(row),
-        )
-        yield f"| {' | '.join(cells)} |"
+    header = ("engine", "ms, median", "times FP32", "Dice", "kept", "gate")
+    yield markdown_table(header, (_cells(report, row) for row in report.engines))
+
+
+def _cells(report: Report, row: EngineRow) -> Iterator[str]:
+    factor, accuracy = words.speedup(row, words.baseline(report)), row.accuracy
+    yield f"**{row.name}**" if row.name == report.chosen else row.name
+    yield words.milliseconds(words.p50(row))
+    yield words.NONE if factor is None else f"{factor:.2f}"
+    yield words.score(accuracy.dice.mean if accuracy else None)
+    yield words.percent(accuracy.dice.retained if accuracy else None)
+    yield words.state(row)
 
 
 def _gate(report: Report) -> Iterator[str]:
-    lines = () if report.chosen is None else gate_table(report.engine(report.chosen))
-    if not lines:
-        return
-    yield ""
-    yield f"## What gate {report.engine(str(report.chosen)).gate.preset} asked"
-    yield ""
-    yield "| criterion | asked | measured | margin |"
-    yield "| --- | --- | --- | --- |"
-    yield from (f"| {x.criterion} | {x.asked} | {x.measured} | {x.margin} |" for x in lines)
+    row = report.chosen_row
+    lines = () if row is None else gate_table(row)
+    if row is not None and lines:
+        yield ""
+        yield f"## What gate {row.gate.preset} asked"
+        yield ""
+        rows = ((x.criterion, x.asked, x.measured, x.margin) for x in lines)
+        yield markdown_table(("criterion", "asked", "measured", "margin"), rows)

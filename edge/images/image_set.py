@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,7 +108,7 @@ class Sample:
         return self.case.pair(self.index, self.name, task)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ImageSet:
     """Images with masks. Iterates over its samples.
 
@@ -124,6 +125,10 @@ class ImageSet:
     samples: tuple[Sample | ArraySample, ...]
     drawn: bool = False
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        counts = Counter(sample.split for sample in self.samples)
+        return f"<ImageSet {self.name}: {', '.join(f'{count} {split}' for split, count in counts.items()) or 'empty'}>"
 
     def __len__(self) -> int:
         return len(self.samples)

@@ -18,14 +18,13 @@ from edge.backends.onnxruntime import reference as exact_runner
 from edge.errors import InputError
 from edge.graph.model import Model
 from edge.images.image_set import ImageSet
-from edge.loading import ModelSource, TaskSource
+from edge.pipeline.model_request import ModelRequest
 from edge.pipeline.progress import Progress
 from edge.pipeline.session import (
     CALIBRATION_IMAGES,
     calibration_set,
     frozen,
     open_images,
-    open_model,
     require_column,
 )
 from edge.report.store import REPORT
@@ -33,12 +32,9 @@ from edge.search.build import GRAPH, compiled_graph
 
 
 def score_model(
-    model: ModelSource,
+    source: ModelRequest,
     data: Path | ImageSet,
     split: str,
-    weights: Path | None,
-    task: TaskSource | None,
-    dequantize: bool,
     progress: Progress,
 ) -> tuple[dict[str, float], str | None]:
     """Float scores of a model on one split: dice, iou, recall, precision, and Dice and IoU over pooled pixels.
@@ -46,12 +42,13 @@ def score_model(
     Returns:
         The scores, and why the model is useless as a reference, None where it is not.
     """
+    model = source.model
     for file, kind in ((MANIFEST, "an engine"), (REPORT, "a run")):
         if isinstance(model, str | Path) and (Path(model) / file).is_file():
             raise InputError(f"{model}: is {kind}; add --reference MODEL, the float model to compare it with")
     everything = open_images(data, progress)
     images = everything.split(split)
-    loaded = open_model(model, weights, task, progress, dequantize=dequantize)
+    loaded = source.open(progress)
     if not loaded.task.frozen:
         loaded = frozen(loaded, calibration_set(everything.split("train"), CALIBRATION_IMAGES), progress)
     progress.stage("check", len(images))
@@ -65,10 +62,7 @@ def check_engines(
     engines: Sequence[Path],
     data: Path | ImageSet,
     split: str,
-    reference: ModelSource,
-    weights: Path | None,
-    task: TaskSource | None,
-    dequantize: bool,
+    reference: ModelRequest,
     gate: str,
     strata: str | None,
     group: str | None,
@@ -80,7 +74,7 @@ def check_engines(
     images = open_images(data, progress).split(split)
     require_enough(criteria.gate, len(images), allow_small)
     opened = [read_engine(path) for path in engines]
-    model = open_model(reference, weights, task, progress, opened[0].task, dequantize)
+    model = reference.open(progress, opened[0].task)
     if not model.task.frozen:  # its figures are those that the engine was built with
         model = replace(model, task=replace(model.task, intensity=opened[0].task.intensity))
     require_column(images, strata, "--strata")

@@ -24,7 +24,6 @@ from edge.pipeline.session import Job
 from edge.quantization.ranges import Ranges
 from edge.report.details import image_scores, quantiles
 from edge.report.results import (
-    Convergence,
     Data,
     DataPart,
     EngineRow,
@@ -148,7 +147,7 @@ def assemble(
         timings={name: round(seconds, 3) for name, seconds in job.clock.seconds.items()},
         images=image_scores(reference, evaluations),
         fusion=_fusion_log(fused),
-        calibration=_convergence(ranges) if ranges else None,
+        calibration=ranges.convergence if ranges else None,
         notes=(*model.notes, *notes),
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
@@ -178,8 +177,3 @@ def _fusion_log(fused: Fused) -> FusionLog:
     steps = tuple(FusionStep(a.rewrite, a.times, a.nodes, a.macs, a.bytes) for a in fused.applied)
     refused = {r.rewrite: f"changed outputs by {r.relative_error:.1e}" for r in fused.refused}
     return FusionLog(steps, fused.max_error, refused)
-
-
-def _convergence(ranges: Ranges) -> Convergence | None:
-    found = ranges.convergence
-    return Convergence(found.images, found.median, found.worst) if found else None

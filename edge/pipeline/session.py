@@ -22,8 +22,9 @@ from edge.images.consistency import require_sound_masks
 from edge.images.image_set import ImageSet, load_image_set
 from edge.images.leaks import require_apart, require_disjoint
 from edge.images.manifest import SPLITS
-from edge.loading import ModelSource, TaskSource, load_model
+from edge.loading import ModelSource, TaskSource
 from edge.pipeline.effort import DEFAULT, EFFORTS, find_effort
+from edge.pipeline.model_request import ModelRequest
 from edge.pipeline.progress import Progress
 from edge.search.bench import Bench
 from edge.search.open_bench import open_bench, open_remote_bench
@@ -69,6 +70,11 @@ class Request:
     backend: str | None = None
     on: Address | None = None
     command: str = ""
+
+    @property
+    def source(self) -> ModelRequest:
+        """The network to load."""
+        return ModelRequest(self.model, self.weights, self.task, self.dequantize)
 
 
 @dataclass(frozen=True)
@@ -186,29 +192,10 @@ def _prepare(request: Request, progress: Progress, target: Target, bench: Bench,
     require_column(splits.evaluation, request.strata, "--strata")
     require_column(splits.evaluation, request.group, "--group")
     with clock.stage("load"):
-        model = open_model(request.model, request.weights, request.task, progress, dequantize=request.dequantize)
+        model = request.source.open(progress)
         require_sound_masks((splits.search, splits.evaluation), model.task)
         model = frozen(model, splits.calibration, progress)
     return Job(request, model, target, criteria, splits, tuple(dict.fromkeys(precisions)), clock, bench)
-
-
-def open_model(
-    source: ModelSource,
-    weights: Path | None,
-    task: TaskSource | None,
-    progress: Progress,
-    default: SegmentationTask | None = None,
-    dequantize: bool = False,
-) -> Model:
-    """Load a model, and tell the user what was changed on loading.
-
-    Raises:
-        InputError: see :func:`edge.loading.load_model`.
-    """
-    model = load_model(source, weights, task, default, dequantize)
-    for note in model.notes:
-        progress.say(note)
-    return model
 
 
 def network_inputs(images: ImageSet, task: SegmentationTask) -> Iterator[NDArray[np.float32]]:

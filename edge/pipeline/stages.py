@@ -15,18 +15,18 @@ from edge.graph.model import Model
 from edge.images.image_set import ImageSet
 from edge.latency.estimate import Estimate, estimate
 from edge.latency.peaks import measure_peaks
-from edge.loading import ModelSource, TaskSource, load_model
+from edge.loading import ModelSource
 from edge.loading.facts import graph_facts, onnx_facts
 from edge.loading.quantized import require_float
 from edge.machine.cores import physical_cores
 from edge.pipeline.deploy import FUSION_SECONDS
-from edge.pipeline.progress import Progress
+from edge.pipeline.model_request import ModelRequest
+from edge.pipeline.progress import NullProgress, Progress
 from edge.pipeline.session import (
     calibration_set,
     frozen,
     network_inputs,
     open_images,
-    open_model,
 )
 from edge.pipeline.starter import starter
 from edge.quantization.calibrate import calibrate
@@ -44,10 +44,7 @@ from edge.task.task import SegmentationTask
 
 
 def fuse_to_file(
-    model: ModelSource,
-    weights: Path | None,
-    task: TaskSource | None,
-    dequantize: bool,
+    source: ModelRequest,
     target: str,
     out: Path | None,
     threads: int | None,
@@ -55,7 +52,7 @@ def fuse_to_file(
 ) -> Fused:
     """Rewrite a model exactly; save the graph where a file is given."""
     found = resolve(find_target(target))
-    loaded = require_float(open_model(model, weights, task, progress, dequantize=dequantize))
+    loaded = require_float(source.open(progress))
     progress.stage("fuse")
     with closing(open_bench(found, threads=threads)) as bench:
         fused = fuse_for_target(loaded, found, bench, _noise(loaded), Deadline.after(FUSION_SECONDS))
@@ -65,10 +62,7 @@ def fuse_to_file(
 
 
 def calibrate_to_file(
-    model: ModelSource,
-    weights: Path | None,
-    task: TaskSource | None,
-    dequantize: bool,
+    source: ModelRequest,
     data: Path | ImageSet,
     count: int,
     out: Path | None,
@@ -76,7 +70,7 @@ def calibrate_to_file(
 ) -> Ranges:
     """Learn ranges from the train split; save them where a file is given."""
     images = calibration_set(open_images(data, progress).split("train"), count)
-    opened = require_float(open_model(model, weights, task, progress, dequantize=dequantize))
+    opened = require_float(source.open(progress))
     loaded = frozen(opened, images, progress)
     progress.stage("calibrate", len(images))
     ranges = calibrate(loaded, network_inputs(images, loaded.task), advance=progress.advance)
@@ -86,17 +80,14 @@ def calibrate_to_file(
 
 
 def quantize_to_file(
-    model: ModelSource,
-    weights: Path | None,
-    task: TaskSource | None,
-    dequantize: bool,
+    source: ModelRequest,
     ranges: Path | Ranges,
     scheme: str,
     plan: Path | None,
     out: Path,
 ) -> PrecisionPlan:
     """Write a Q/DQ graph by a plan, or by the scheme's own rules."""
-    loaded = require_float(load_model(model, weights, task, dequantize=dequantize))
+    loaded = require_float(source.open(NullProgress()))
     rules = find_scheme(scheme)
     learned = ranges if isinstance(ranges, Ranges) else read_ranges(ranges)
     if learned.graph_sha256 != loaded.sha256:
@@ -108,18 +99,15 @@ def quantize_to_file(
 
 
 def estimate_model(
-    model: ModelSource,
-    weights: Path | None,
-    task: TaskSource | None,
-    dequantize: bool,
+    source: ModelRequest,
     target: str,
     precision: str,
     progress: Progress,
 ) -> Estimate:
     """Roofline of the fused model at the target's peaks; this machine's are measured first."""
     found = resolve(find_target(target))
-    shape = _task_of_shape(model, progress) if task is None else None
-    loaded = require_float(open_model(model, weights, task, progress, shape, dequantize))
+    shape = _task_of_shape(source.model, progress) if source.task is None else None
+    loaded = require_float(source.open(progress, shape))
     progress.stage("estimate")
     fused = fuse(loaded, None, _noise(loaded))
     peaks = measure_peaks(physical_cores()) if found.kind == "cpu" and is_local(found) else None

@@ -23,7 +23,7 @@ _CT_WINDOW = "{ center = 40, width = 400 }"
 _COMMENT_AT = 34
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Starter:
     """A ``task.toml``.
 
@@ -36,6 +36,10 @@ class Starter:
     text: str
     task: SegmentationTask
     guesses: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        (height, width), guesses = self.task.size, ", ".join(self.guesses) or "nothing"
+        return f"<Starter {width}x{height}, {len(self.task.classes)} classes; guessed: {guesses}>"
 
     def __str__(self) -> str:
         return self.text

@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from edge.backends.onnxruntime import Intermediates
+from edge.graph.editor import add_weight
 from edge.graph.model import Model
+from edge.quantization.graph import constant
 
 Array = NDArray[np.float32]
 
@@ -66,22 +68,12 @@ def correct_biases(quantized: Model, shifts: Mapping[str, Array]) -> Model:
         if node.name not in shifts or node.op_type not in _CONVOLUTIONS or not _is_rounded(node.inputs[1]):
             continue
         old = node.inputs[2] if len(node.inputs) > 2 else None
-        bias = shifts[str(node.name)].copy()
-        if old is not None:
-            tensor = ir.convenience.get_const_tensor(old)
-            if tensor is None:
-                continue
-            bias += tensor.numpy()
-        name = f"{node.name}_corrected_bias"
-        value = ir.Value(
-            name=name,
-            shape=ir.Shape(bias.shape),
-            type=ir.TensorType(ir.DataType.FLOAT),
-            const_value=ir.tensor(bias, name=name),
-        )
-        graph.graph.register_initializer(value)
+        known = constant(old)
+        if old is not None and known is None:
+            continue
+        bias = shifts[str(node.name)] + (0 if known is None else known)
         node.resize_inputs(3)
-        node.replace_input_with(2, value)
+        node.replace_input_with(2, add_weight(graph.graph, bias, f"{node.name}_corrected_bias"))
     passes.RemoveUnusedNodesPass()(graph)
     return quantized.with_ir(graph)
 

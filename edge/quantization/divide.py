@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from edge.graph.editor import integer
 from edge.graph.model import MULTIPLIES
 from edge.quantization.graph import channel_axis, constant
 from edge.quantization.placement import Placement
@@ -73,25 +74,19 @@ def along(divisor: Array, placement: Placement) -> Array:
 def weight_factors(node: ir.Node, shape: Sequence[int], divisor: Array) -> Array:
     """What a node's weight is multiplied by, where its input is divided by ``divisor``; broadcasts over ``shape``."""
     if node.op_type == "Conv":
-        groups = _groups(node)
+        groups = integer(node, "group", 1)
         each = np.repeat(divisor.reshape(groups, -1), shape[0] // groups, axis=0)
         return each.reshape(shape[0], shape[1], *[1] * (len(shape) - 2))
     if node.op_type == "ConvTranspose":
         return divisor.reshape(-1, *[1] * (len(shape) - 1))
-    if node.op_type == "Gemm" and (flag := node.attributes.get("transB")) is not None and flag.as_int():
+    if node.op_type == "Gemm" and integer(node, "transB", 0):
         return divisor.reshape(1, -1)
     return divisor.reshape(-1, 1) if len(shape) > 1 else divisor
 
 
 def _multiplies_channels(node: ir.Node) -> bool:
     """Whether a node reads a weight, and channels along the axis of :func:`~edge.quantization.graph.channel_axis`."""
-    flag = node.attributes.get("transA")
-    return constant(node.inputs[1]) is not None and not (flag is not None and flag.as_int())
-
-
-def _groups(node: ir.Node) -> int:
-    found = node.attributes.get("group")
-    return int(found.as_int()) if found is not None else 1
+    return constant(node.inputs[1]) is not None and not integer(node, "transA", 0)
 
 
 def _may_divide(source: ir.Value, scheme: Scheme) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from edge.graph.editor import integer, text
 from edge.graph.model import MULTIPLIES, Model
 from edge.task.task import SegmentationTask
 
@@ -63,14 +64,13 @@ class NodeFacts:
 
 def node_facts(node: ir.Node) -> NodeFacts:
     """Read the facts of a Conv, ConvTranspose, MatMul or Gemm."""
-    weight, group_attribute = constant(node.inputs[1]), node.attributes.get("group")
-    groups = int(group_attribute.as_int()) if group_attribute is not None else 1
+    weight, groups = constant(node.inputs[1]), integer(node, "group", 1)
     shape = weight.shape if weight is not None else (0, 0)
     if node.op_type == "Conv":
         out_channels, in_channels = shape[0], shape[1] * groups
     elif node.op_type == "ConvTranspose":
         out_channels, in_channels = shape[1] * groups, shape[0]
-    elif node.op_type == "Gemm" and _flag(node, "transB"):
+    elif node.op_type == "Gemm" and integer(node, "transB", 0):
         out_channels, in_channels = shape[-2:]
     else:
         in_channels, out_channels = shape[-2:] if len(shape) > 1 else (shape[0], 1)
@@ -92,7 +92,7 @@ def node_facts(node: ir.Node) -> NodeFacts:
 
 def weight_axis(node: ir.Node, axis: int) -> int:
     """Axis of output channels in a node's weight, from the operator's usual one (a transposed Gemm has the other)."""
-    return 1 - axis if node.op_type == "Gemm" and _flag(node, "transB") else axis
+    return 1 - axis if node.op_type == "Gemm" and integer(node, "transB", 0) else axis
 
 
 def constant(value: ir.Value | None) -> NDArray[np.float32] | None:
@@ -179,9 +179,7 @@ def _node_nonnegative(node: ir.Node, task: SegmentationTask, known: dict[str, bo
         floor = constant(inputs[1]) if len(inputs) > 1 else None
         return floor is not None and float(floor) >= 0
     if op == "Resize":
-        mode = node.attributes.get("mode")
-        overshoots = mode is not None and mode.as_string() == "cubic"
-        return not overshoots and _nonnegative(inputs[0], task, known)
+        return text(node, "mode", "nearest") != "cubic" and _nonnegative(inputs[0], task, known)
     if op == "Pad":
         fill = constant(inputs[2]) if len(inputs) > 2 else np.zeros(1, np.float32)
         return fill is not None and bool(np.all(fill >= 0)) and _nonnegative(inputs[0], task, known)
@@ -194,7 +192,7 @@ def _rows(node: ir.Node) -> int:
     dims = _dims(node.inputs[0])
     if not dims:
         return 0
-    return dims[1] if _flag(node, "transA") else math.prod(dims[:-1])
+    return dims[1] if integer(node, "transA", 0) else math.prod(dims[:-1])
 
 
 def _positions(node: ir.Node) -> int:
@@ -232,8 +230,3 @@ def _dims(value: ir.Value | None) -> list[int]:
     if shape is None or not all(isinstance(d, int) for d in shape):
         return []
     return [int(d) for d in shape]  # type: ignore[arg-type]
-
-
-def _flag(node: ir.Node, name: str) -> bool:
-    found = node.attributes.get(name)
-    return found is not None and bool(found.as_int())

@@ -17,6 +17,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from edge.errors import InputError
+from edge.graph.editor import add_weight, integer
 from edge.graph.model import Model
 from edge.graph.names import unique_name
 
@@ -214,9 +215,8 @@ def _raise_small_scales(editor: _Editor, reasons: Container[ir.Node]) -> None:
 def _along(scale: NDArray[np.floating[Any]], node: ir.Node, rank: int) -> NDArray[np.floating[Any]]:
     if scale.size == 1:
         return scale.reshape(())
-    found = node.attributes.get("axis")
     shape = [1] * rank
-    shape[found.as_int() if found is not None else 1] = -1
+    shape[integer(node, "axis", 1)] = -1
     return scale.reshape(shape)
 
 
@@ -240,10 +240,7 @@ class _Editor:
 
     def weight(self, array: NDArray[np.generic], hint: str) -> ir.Value:
         """A new weight."""
-        name, dtype = self.fresh(hint), ir.TensorType(ir.DataType.from_numpy(array.dtype))
-        value = ir.Value(name=name, shape=ir.Shape(array.shape), type=dtype, const_value=ir.tensor(array, name=name))
-        self.graph.register_initializer(value)
-        return value
+        return add_weight(self.graph, array, self.fresh(hint))
 
     def cast(self, value: ir.Value, wanted: ir.DataType) -> ir.Value:
         """A new cast, right behind what makes the value."""

@@ -19,9 +19,8 @@ from typing import Any
 
 import numpy as np
 import onnx_ir as ir
-from numpy.typing import NDArray
 
-from edge.graph.editor import integer, number
+from edge.graph.editor import add_weight, integer, number
 from edge.graph.model import Model
 
 HALF = ir.DataType.FLOAT16
@@ -57,12 +56,7 @@ class _Steps:
         self._graph, self._node, self._count = graph, node, 0
 
     def constant(self, array: object, dtype: type = np.float16) -> ir.Value:
-        name = self._fresh("constant")
-        data: NDArray[np.generic] = np.asarray(array, dtype)
-        tensor = ir.tensor(data, name=name)
-        value = ir.Value(name=name, shape=ir.Shape(data.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
-        self._graph.register_initializer(value)
-        return value
+        return add_weight(self._graph, np.asarray(array, dtype), self._fresh("constant"))
 
     def op(self, kind: str, *inputs: ir.Value | None, **attributes: Any) -> ir.Value:
         """One step, rounded to half: computed in float32 and cast there and back, which no runtime may leave out."""

@@ -19,6 +19,7 @@ import onnx_ir.passes.common as passes
 from numpy.typing import NDArray
 
 from edge.errors import InputError
+from edge.graph.editor import add_weight
 from edge.graph.model import Model
 from edge.quantization.divide import along, carried, divisors_of, weight_factors
 from edge.quantization.graph import activations, constant, weight_axis
@@ -170,10 +171,7 @@ class _Writer:
         return grid_for(kind, min(r.low for r in found), max(r.high for r in found), amax)
 
     def _constant(self, name: str, array: NDArray[np.generic]) -> ir.Value:
-        tensor = ir.tensor(array, name=name)
-        value = ir.Value(name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
-        self._graph.register_initializer(value)
-        return value
+        return add_weight(self._graph, array, name)
 
     def _node(
         self,

@@ -86,9 +86,9 @@ def summary(found: Sequence[Change]) -> str:
 
 
 def _between(old: Report, new: Report, before: str, after: str) -> Iterator[Change]:
-    rows = {CHOSEN: (_chosen(old), _chosen(new))}
+    rows = {CHOSEN: (old.chosen_row, new.chosen_row)}
     for name in dict.fromkeys([*(r.name for r in old.engines), *(r.name for r in new.engines)]):
-        rows[name] = (_row(old, name), _row(new, name))
+        rows[name] = (old.find(name), new.find(name))
     for name, (was, now) in rows.items():
         if was is not None or now is not None:
             state, reasons = _judge(old, new, was, now)
@@ -157,11 +157,3 @@ def _by_speed(old: Report, new: Report, was: EngineRow, now: EngineRow) -> tuple
 def _machine(report: Report) -> tuple[str, ...]:
     """What a ratio belongs to: processor, GPU and number of threads."""
     return tuple(str(report.environment.get(key)) for key in ("cpu", "gpu", "device", "threads"))
-
-
-def _chosen(report: Report) -> EngineRow | None:
-    return None if report.chosen is None else report.engine(report.chosen)
-
-
-def _row(report: Report, name: str) -> EngineRow | None:
-    return next((row for row in report.engines if row.name == name), None)

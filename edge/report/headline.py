@@ -28,11 +28,11 @@ class Badge:
 
 def headline(report: Report) -> str:
     """What to do, in one line: ``Ship int8-bf16: 3.1× faster than FP32, Dice 0.911 → 0.911``."""
-    if report.chosen is None:
+    row = report.chosen_row
+    if row is None:
         if report.status == "unconfirmed":
             return f"Nothing to ship yet: {words.device(report)} has to confirm it"
         return "Ship none of these: no engine passes the gate"
-    row = report.engine(report.chosen)
     parts = [part for part in (_faster(report, row), _same(report, row)) if part]
     return f"Ship {row.name}" + (f": {', '.join(parts)}" if parts else "")
 
@@ -44,7 +44,7 @@ def badges(report: Report) -> tuple[Badge, ...]:
 
 def not_taken(report: Report) -> tuple[tuple[str, str], ...]:
     """Name of every engine that was not chosen, and why, in a line each."""
-    chosen = None if report.chosen is None else report.engine(report.chosen)
+    chosen = report.chosen_row
     return tuple((row.name, _why_not(row, chosen)) for row in report.engines if row is not chosen)
 
 
@@ -85,7 +85,7 @@ def _accuracy_badge(report: Report) -> Badge:
 
 
 def _timing_badge(report: Report) -> Badge:
-    row = None if report.chosen is None else report.engine(report.chosen)
+    row = report.chosen_row
     if row is None or row.latency_ms is None:
         measured = any(r.latency_ms is not None for r in report.engines)
         return Badge("timing", "warn", "nothing chosen to time" if measured else "not measured here")

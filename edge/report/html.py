@@ -64,7 +64,7 @@ def render(report: Report, pictures: Sequence[Picture] = ()) -> str:
             report=report,
             title=words.run_label(report),
             base=words.baseline(report),
-            chosen=None if report.chosen is None else report.engine(report.chosen),
+            chosen=report.chosen_row,
             headline=headline(report),
             badges=badges(report),
             not_taken=not_taken(report),
@@ -123,13 +123,8 @@ def render_merged(
                 if any(row.precision == p for report in reports for row in report.engines)
             ],
             best=_best,
-            named=_named,
         )
     )
-
-
-def _named(report: Report, name: str) -> EngineRow | None:
-    return next((row for row in report.engines if row.name == name), None)
 
 
 @cache

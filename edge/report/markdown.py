@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from edge.report import words
 from edge.report.changes import Change, changes, summary
@@ -23,94 +23,73 @@ _FULL = (
 
 def markdown(report: Report) -> str:
     """One run."""
-    return "\n".join(_lines(report, level=1)) + "\n"
+    return _document(_blocks(report, "#"))
 
 
 def merged_markdown(reports: Sequence[Report], labels: Sequence[str]) -> str:
     """Several runs: what changed between those of one network and target, then one after the other."""
-    lines = [f"# {len(reports)} runs: {_plain(words.listed(labels))}", "", *_changes(changes(reports, labels))]
+    blocks = [f"# {len(reports)} runs: {_plain(words.listed(labels))}", *_changes(changes(reports, labels))]
     for report, label in zip(reports, labels, strict=True):
-        lines += [f"Run {_code(label)}", "", *_lines(report, level=2), ""]
-    return "\n".join(lines).rstrip() + "\n"
+        blocks += [f"Run {_code(label)}", *_blocks(report, "##")]
+    return _document(blocks)
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table; bars in cells are escaped, everything else is left as it is."""
+    return "\n".join(_row(cells) for cells in (header, ["---"] * len(header), *rows))
+
+
+def _document(blocks: Iterable[str]) -> str:
+    return "\n\n".join(block for block in blocks if block) + "\n"
 
 
 def _changes(found: Sequence[Change]) -> Iterator[str]:
-    if not found:
-        return
-    yield f"**What changed: {summary(found)}.**"
-    yield ""
-    header = ("network", "target", "engine", "against", "run", "change", "")
-    yield _row(header)
-    yield _row(["---"] * len(header))
-    for x in found:
-        cells = (x.network, x.target, x.engine, x.before, x.after, x.state, "; ".join(x.reasons))
-        yield _row([_plain(cell) for cell in cells])
-    yield ""
+    if found:
+        yield f"**What changed: {summary(found)}.**"
+        rows = ((x.network, x.target, x.engine, x.before, x.after, x.state, "; ".join(x.reasons)) for x in found)
+        header = ("network", "target", "engine", "against", "run", "change", "")
+        yield markdown_table(header, (map(_plain, cells) for cells in rows))
 
 
-def _lines(report: Report, level: int) -> Iterator[str]:
-    head = "#" * level
+def _blocks(report: Report, head: str) -> Iterator[str]:
     yield f"{head} {_plain(report.model.name)} on {_plain(str(report.target['name']))}: {report.status}"
-    yield ""
     yield f"**{_plain(headline(report))}.** {_plain(words.verdict(report))}"
-    yield ""
     yield _plain(" · ".join(f"{badge.title}: {badge.text}" for badge in badges(report)))
-    yield ""
-    for finding in words.findings(report):
-        yield f"- {_plain(finding)}"
-    yield ""
-    yield _row(_HEADER)
-    yield _row(["---"] * len(_HEADER))
-    for engine in report.engines:
-        yield _row(_cells(report, engine))
-    yield ""
+    yield "\n".join(f"- {_plain(finding)}" for finding in words.findings(report))
+    yield markdown_table(_HEADER, (_cells(report, engine) for engine in report.engines))
     yield from _gate(report, head)
     others = not_taken(report)
     if others:
         yield f"{head}# Why the others were not taken"
-        yield ""
-        yield from (f"- {_code(name)}: {_plain(reason)}" for name, reason in others)
-        yield ""
+        yield "\n".join(f"- {_code(name)}: {_plain(reason)}" for name, reason in others)
     yield "<details><summary>In full: accuracy, search, conditions, provenance</summary>"
-    yield ""
     yield from _in_full(report, head)
     yield from _throughput(report, head)
     trace = words.search_log(report)
     if trace:
         yield f"{head}# How precisions were chosen"
-        yield ""
-        yield from (f"1. {_plain(line)}" for line in trace)
-        yield ""
+        yield "\n".join(f"1. {_plain(line)}" for line in trace)
     yield f"{head}# How it was measured"
-    yield ""
-    for row in report.engines:
-        if row.latency_ms is not None:
-            yield f"- {_code(row.name)}: {_plain(_conditions(row))}"
-    yield f"- environment: {_plain(words.plain(report.environment))}"
-    yield ""
+    timed = [f"- {_code(row.name)}: {_plain(_conditions(row))}" for row in report.engines if row.latency_ms is not None]
+    yield "\n".join([*timed, f"- environment: {_plain(words.plain(report.environment))}"])
     yield f"{head}# Provenance"
-    yield ""
-    yield f"- model {_code(report.model.source)}, sha256 `{report.model.sha256}`"
-    for part, use in words.data_parts(report):
-        yield f"- {use}: {part.images} images of {_plain(part.name)}, sha256 `{part.sha256}`"
-    yield f"- reproduce: {_code(report.command)}"
-    yield ""
+    parts = [
+        f"- {use}: {part.images} images of {_plain(part.name)}, sha256 `{part.sha256}`"
+        for part, use in words.data_parts(report)
+    ]
+    model = f"- model {_code(report.model.source)}, sha256 `{report.model.sha256}`"
+    yield "\n".join([model, *parts, f"- reproduce: {_code(report.command)}"])
     yield "</details>"
 
 
 def _gate(report: Report, head: str) -> Iterator[str]:
     """What the gate asked of the chosen engine, where there is one."""
-    lines = () if report.chosen is None else gate_table(report.engine(report.chosen))
-    if not lines:
-        return
-    yield f"{head}# What gate {report.engine(str(report.chosen)).gate.preset} asked of {_plain(str(report.chosen))}"
-    yield ""
-    header = ("criterion", "asked", "measured", "margin", "met")
-    yield _row(header)
-    yield _row(["---"] * len(header))
-    for line in lines:
-        yield _row([line.criterion, line.asked, line.measured, line.margin, "yes" if line.passed else "no"])
-    yield ""
+    row = report.chosen_row
+    lines = () if row is None else gate_table(row)
+    if row is not None and lines:
+        yield f"{head}# What gate {row.gate.preset} asked of {_plain(row.name)}"
+        rows = ([x.criterion, x.asked, x.measured, x.margin, "yes" if x.passed else "no"] for x in lines)
+        yield markdown_table(("criterion", "asked", "measured", "margin", "met"), rows)
 
 
 def _in_full(report: Report, head: str) -> Iterator[str]:
@@ -119,35 +98,26 @@ def _in_full(report: Report, head: str) -> Iterator[str]:
     if not scored:
         return
     yield f"{head}# In full"
-    yield ""
-    yield _row(_FULL)
-    yield _row(["---"] * len(_FULL))
     reference = (report.reference.micro_dice, report.reference.micro_iou)
-    yield _row(["float model", *map(words.score, reference), *[words.NONE] * (len(_FULL) - 3)])
-    for row in scored:
-        yield _row(_full_cells(row))
-    yield ""
+    first = ["float model", *map(words.score, reference), *[words.NONE] * (len(_FULL) - 3)]
+    yield markdown_table(_FULL, [first, *map(_full_cells, scored)])
     told = words.evidence([row.accuracy for row in scored if row.accuracy is not None])
     units = {row.accuracy.hd95.unit for row in scored if row.accuracy and row.accuracy.hd95}
     unit = "millimetres" if units == {"mm"} else "pixels"
     yield f"{told} HD95 of outlines in each image, in {unit}: shown, never judged. Estimates are not measurements."
-    yield ""
 
 
 def _throughput(report: Report, head: str) -> Iterator[str]:
     """Batches and streams, where they were swept."""
     for row in report.engines:
-        if not row.throughput:
-            continue
-        yield f"{head}# Throughput of {_plain(row.name)}"
-        yield ""
-        header = ("batch", "streams", "images/s", "request p50, ms", "note")
-        yield _row(header)
-        yield _row(["---"] * len(header))
-        for x in row.throughput:
-            figures = (words.milliseconds(x.images_per_second), words.milliseconds(x.request_p50_ms))
-            yield _row([str(x.batch), str(x.streams), *figures, x.note])
-        yield ""
+        if row.throughput:
+            yield f"{head}# Throughput of {_plain(row.name)}"
+            ms = words.milliseconds
+            rows = (
+                [str(x.batch), str(x.streams), ms(x.images_per_second), ms(x.request_p50_ms), x.note]
+                for x in row.throughput
+            )
+            yield markdown_table(("batch", "streams", "images/s", "request p50, ms", "note"), rows)
 
 
 def _full_cells(row: EngineRow) -> list[str]:
@@ -197,7 +167,7 @@ def _conditions(row: EngineRow) -> str:
     return "; ".join([counted, *facts, *warnings])
 
 
-def _row(cells: Sequence[str]) -> str:
+def _row(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edge.quantization.ranges import Convergence
 from edge.report import words
-from edge.report.results import Convergence, EngineRow, ImageScores, Report
+from edge.report.results import EngineRow, ImageScores, Report
 from edge.report.svg import INKS, drawing, inline
 
 if TYPE_CHECKING:

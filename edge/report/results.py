@@ -15,6 +15,7 @@ from edge.latency.power import Energy
 from edge.latency.stages import Stages
 from edge.latency.statistics import Latency, Ratio
 from edge.latency.sweep import Throughput
+from edge.quantization.ranges import Convergence
 
 SCHEMA = "edge.report/1"
 Status = Literal["passed", "failed", "unconfirmed"]
@@ -190,20 +191,6 @@ class FusionLog:
     refused: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Convergence:
-    """How far the calibrated ranges still were from their final values after so many images.
-
-    Attributes:
-        images: numbers of images seen, rising.
-        median, worst: relative difference of a tensor's range from its final one, over all tensors.
-    """
-
-    images: tuple[int, ...]
-    median: tuple[float, ...]
-    worst: tuple[float, ...]
-
-
 @dataclass(frozen=True, repr=False)
 class Report:
     """A whole run.
@@ -240,16 +227,30 @@ class Report:
         chosen = self.chosen or "no engine chosen"
         return f"<Report {self.model.name} for {self.target.get('name')}, {self.status}: {chosen}>"
 
+    def _repr_html_(self) -> str:
+        from edge.report.summary import run_table
+
+        return run_table(self, f"{self.model.name} for {self.target.get('name')}: {self.status}")
+
+    @property
+    def chosen_row(self) -> EngineRow | None:
+        """The row of the chosen engine; None where none was chosen."""
+        return None if self.chosen is None else self.engine(self.chosen)
+
+    def find(self, name: str) -> EngineRow | None:
+        """The row of that name; None where there is none."""
+        return next((row for row in self.engines if row.name == name), None)
+
     def engine(self, name: str) -> EngineRow:
         """The row of that name.
 
         Raises:
             KeyError: there is none.
         """
-        for row in self.engines:
-            if row.name == name:
-                return row
-        raise KeyError(name)
+        row = self.find(name)
+        if row is None:
+            raise KeyError(name)
+        return row
 
     def to_json(self) -> dict[str, Any]:
         """What ``report.json`` holds."""

@@ -187,8 +187,8 @@ def verdict(report: Report) -> str:
     evaluation = report.data.evaluation
     images = f"{evaluation.images} {evaluation.split or 'evaluation'} images of {evaluation.name}"
     gate = report.engines[0].gate.preset
-    where = device(report)
-    if report.chosen is None:
+    where, row = device(report), report.chosen_row
+    if row is None:
         if report.status == "unconfirmed":
             passing = [row.name for row in report.engines if row.gate.passed]
             so_far = (
@@ -196,7 +196,6 @@ def verdict(report: Report) -> str:
             )
             return f"No engine of {report.model.name} for {where} is chosen yet: nothing was timed there; {so_far}."
         return f"No engine of {report.model.name} on {where} passes gate {gate} on {images}; none should be shipped."
-    row = report.engine(report.chosen)
     fast = _speed(report, row)
     good = _quality(report, row)
     passes = "its accuracy was not gated" if gate == "none" else f"it passes gate {gate}"
@@ -224,7 +223,7 @@ def findings(report: Report) -> tuple[str, ...]:
     """What else the reader should know before using the verdict, most important first."""
     low = low_reference(report)
     found = [f"{low[0].upper()}{low[1:]}."] if low else []
-    chosen = None if report.chosen is None else report.engine(report.chosen)
+    chosen = report.chosen_row
     doubtful = [
         (row.name, row.latency_ms) for row in report.engines if row.latency_ms and not row.latency_ms.trustworthy
     ]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import edge
+from edge.api.given import as_data
 from edge.api.run import Run
 from tests.fixtures.discs import disc_network
 
@@ -26,9 +27,25 @@ def test_every_result_says_itself_in_a_line(run: Run, arrays: list[tuple], tmp_p
         repr(edge.fuse(model, target="rtx-ada")): "<Fused discs: ",
         repr(run.report): f"<Report discs for cpu, passed: {run.report.chosen}>",
         repr(edge.targets()[0]): "<Target ",
+        repr(
+            edge.build(model, arrays, "cpu", "fp32", tmp_path / "fp32")
+        ): f"<Engine {tmp_path / 'fp32'}: fp32, openvino,",
+        repr(as_data(arrays)): "<ImageSet ",
+        repr(edge.init(str(_saved(tmp_path)))): "<Starter 32x32, ",
     }
     for line, start in shown.items():
         assert line.startswith(start) and "\n" not in line and len(line) < LONGEST, line
+
+
+def _saved(folder: Path) -> Path:
+    disc_network().save(folder / "net.onnx")
+    return folder / "net.onnx"
+
+
+def test_a_report_is_a_table_in_a_notebook(run: Run) -> None:
+    rows = run.report._repr_html_()
+    assert f"<td>{run.report.chosen} ◀</td>" in rows and rows.count("<tr>") == 1 + len(run.report.engines)
+    assert rows[rows.index("<thead>") :] == run._repr_html_()[run._repr_html_().index("<thead>") :]
 
 
 def test_a_profile_is_a_table_in_a_notebook(run: Run) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge.report import words
+from edge.report.table import html_table
 
 if TYPE_CHECKING:
     from edge.report.results import EngineRow, Report
@@ -23,19 +24,20 @@ def result_line(report: Report, row: EngineRow) -> str:
     return "   ".join(parts)
 
 
-def run_rows(report: Report) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Header and a row for each engine: name, ms, speed against FP32, Dice, gate."""
+def run_table(report: Report, title: str) -> str:
+    """An HTML table with a row for each engine: name, ms, speed against FP32, Dice, gate."""
     base = words.baseline(report)
-    rows: list[tuple[str, ...]] = []
-    for row in report.engines:
-        factor = words.speedup(row, base)
-        rows.append(
-            (
-                f"{row.name} ◀" if row.name == report.chosen else row.name,
-                words.milliseconds(words.p50(row)),
-                words.NONE if factor is None else f"{factor:.2f}",
-                words.score(row.accuracy.dice.mean if row.accuracy else None),
-                words.state(row),
-            )
-        )
-    return ("engine", "p50 ms", "× FP32", "Dice", "gate"), rows
+    return html_table(
+        title, ("engine", "p50 ms", "× FP32", "Dice", "gate"), (_cells(report, row, base) for row in report.engines)
+    )
+
+
+def _cells(report: Report, row: EngineRow, base: EngineRow | None) -> tuple[str, ...]:
+    factor = words.speedup(row, base)
+    return (
+        f"{row.name} ◀" if row.name == report.chosen else row.name,
+        words.milliseconds(words.p50(row)),
+        words.NONE if factor is None else f"{factor:.2f}",
+        words.score(row.accuracy.dice.mean if row.accuracy else None),
+        words.state(row),
+    )
