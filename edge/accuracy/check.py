@@ -82,7 +82,7 @@ def check(
         InputError: too few images, or images that do not decode.
     """
     images, reference = standard.images, standard.reference
-    evaluation = evaluate(runner.run, images, task, advance, reference.outputs)
+    evaluation = evaluate(runner.run, images, task, advance, reference.outputs, reference.outlines)
     parity = None
     if graph is not None:
         few, places = images.spread(standard.parity_images), {name: at for at, name in enumerate(reference.names)}

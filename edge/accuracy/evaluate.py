@@ -3,7 +3,7 @@ number of images."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Iterable, Iterator, Mapping, Sequence
@@ -48,6 +48,7 @@ class Evaluation:
         spacings: millimetres from row to row and from column to column, per image; None where its file does not say.
         slices: where each image lies in its volume; None for one of no volume, or of one whose spacing is not known.
         sqnr_db: against the outputs of a reference, where these were given to :func:`evaluate`; else None.
+        outlines: whether anybody will ask for distances between outlines, which take longer than all other scores.
     """
 
     task: SegmentationTask
@@ -60,6 +61,7 @@ class Evaluation:
     spacings: tuple[tuple[float, float] | None, ...] = ()
     slices: tuple[Slice | None, ...] = field(default=(), repr=False)
     sqnr_db: float | None = None
+    outlines: bool = True
 
     def __len__(self) -> int:
         return len(self.names)
@@ -68,10 +70,10 @@ class Evaluation:
     def surfaces(self) -> Surfaces | None:
         """HD95 and surface Dice of every image and foreground class, in its own plane; kept.
 
-        None where SciPy is not installed, as on most boards.
+        None where SciPy is not installed, as on most boards, and where nobody will ask.
         """
         try:
-            return surfaces(self.labels, self.truth, self.task, self.spacings)
+            return surfaces(self.labels, self.truth, self.task, self.spacings) if self.outlines else None
         except ImportError:
             return None
 
@@ -79,10 +81,10 @@ class Evaluation:
     def volumes(self) -> Mapping[str, VolumeSurfaces]:
         """HD95 and surface Dice of every volume whose spacing is known, in three dimensions; kept.
 
-        Empty where SciPy is not installed.
+        Empty where SciPy is not installed, and where nobody will ask.
         """
         try:
-            return volume_surfaces(self.labels, self.truth, self.task, self.slices)
+            return volume_surfaces(self.labels, self.truth, self.task, self.slices) if self.outlines else {}
         except ImportError:
             return {}
 
@@ -121,6 +123,7 @@ def evaluate(
     task: SegmentationTask,
     advance: Callable[[], object] | None = None,
     against: Array | Sequence[Array] | None = None,
+    outlines: bool = True,
 ) -> Evaluation:
     """Decode, preprocess, run (batch 1), postprocess and count every image, one at a time.
 
@@ -130,6 +133,7 @@ def evaluate(
         task: owns pre- and post-processing.
         advance: called after each image (progress).
         against: a reference's outputs for the same images, to be compared with at once; None keeps the outputs.
+        outlines: see :class:`Evaluation`.
 
     Raises:
         InputError: an image or mask that does not decode or fit, or an output of another shape than the task's, or
@@ -144,7 +148,8 @@ def evaluate(
             plane, truth = sample.pair(task)
             yield shown_plane(plane, truth, task, sample.name, str(sample.image))
 
-    return evaluate_shown(run, shown(), task, _columns(images), advance, against)
+    found = evaluate_shown(run, shown(), task, _columns(images), advance, against)
+    return found if outlines else replace(found, outlines=False)
 
 
 def shown_plane(plane: Plane, truth: Labels | None, task: SegmentationTask, name: str, where: str) -> Shown:

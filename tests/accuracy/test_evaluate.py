@@ -82,3 +82,11 @@ def test_without_scipy_everything_but_distances_is_told(reference, monkeypatch) 
     monkeypatch.setitem(sys.modules, "scipy.ndimage", None)
     accuracy = compare(reference, reference)
     assert accuracy.hd95 is None and accuracy.dice.retained == 1.0
+
+
+def test_outlines_that_nobody_asks_for_are_not_measured_and_change_no_other_score(reference, images, task, identity):
+    plain = evaluate(identity, images, task, outlines=False)
+    assert plain.surfaces is None and plain.volumes == {} and reference.surfaces is not None
+    told, quick = compare(reference, reference), compare(plain, plain)
+    assert quick.hd95 is None and told.hd95 is not None
+    assert (quick.dice, quick.iou, quick.agreement) == (told.dice, told.iou, told.agreement)
