@@ -1,15 +1,15 @@
 """What a set of rewrites costs: the rewritten graph's time over the source's, in float and in what will ship.
 
 In float, a set also pays for what it loses: rewrites are exact in real numbers, and in BF16 some forms (a variance as a
-difference of large sums) are not. In INT8 only time is asked, of graphs on grids that were made up: an engine is as
-fast on wrong grids as on right ones, and nothing need be calibrated for each set. U-Net is why it is asked at all: the
-set that is 2 % faster in FP32 is 6 to 18 % slower in INT8.
+difference of large sums) are not. In INT8 it pays less: what a form loses there, a mixed plan has to win back in time.
+U-Net is why INT8 is asked at all: the set that is 2 % faster in FP32 is 6 to 18 % slower in INT8. LANet and LiteNeXt
+are why its decibels are: sets that are as fast lie 2 and 7 dB apart.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from edge.accuracy.sqnr import clipped_sqnr_db
 from edge.backends.engine import Candidate
-from edge.backends.onnxruntime import reference
+from edge.backends.onnxruntime import Intermediates, reference
 from edge.errors import InputError
+from edge.graph.macs import static_shapes
 from edge.graph.model import Model
 from edge.latency.race import relative_to_fastest
 from edge.machine.watch import watched
@@ -37,7 +38,11 @@ TOLERATED_DB = 1.5
 PENALTY_PER_DB = 0.2
 _EFFORT = Effort(0.3, 12, undecided_seconds=0.3)  # a race: of a dozen graphs most are clearly slower
 _SHARE = 0.5  # of what is left: one race leaves as much to those after it, and to building
-_MADE_UP = Clip(1.0, "made up")
+INT8_PENALTY_PER_DB = 0.02
+COSTS = (TOLERATED_DB, PENALTY_PER_DB, INT8_PENALTY_PER_DB)
+"""What remembered costs depend on besides time."""
+
+_BYTES_AT_ONCE = 256 << 20
 
 
 class RememberedCosts:
@@ -99,32 +104,71 @@ class FloatCost:
 
 
 class Int8Cost:
-    """Time with INT8 wherever the compiler's rules allow it, on made-up grids.
+    """Time with INT8 wherever the compiler's rules allow it, with a penalty for decibels lost beyond the best graph's.
+
+    Every graph is calibrated on one image, by extremes: enough to tell graphs apart, and for nothing else.
 
     Args:
+        model: the source graph.
         rest: float precision of whatever stays float.
-        bench, inputs, deadline: as of :class:`FloatCost`.
+        bench, inputs, deadline: as of :class:`FloatCost`; only the first input is used.
     """
 
-    def __init__(self, rest: str, bench: Bench, inputs: Sequence[NDArray[np.float32]], deadline: Deadline) -> None:
+    def __init__(
+        self, model: Model, rest: str, bench: Bench, inputs: Sequence[NDArray[np.float32]], deadline: Deadline
+    ) -> None:
         self._rest, self._bench, self._inputs, self._deadline = rest, bench, inputs[:1], deadline
+        self._task = model.task
+        self._exact = reference(model).run(inputs[0])
 
     def __call__(self, models: Sequence[Model]) -> list[float]:
         """See :data:`Cost`."""
         scheme = self._bench.trial_dialect.scheme
         asked = [
-            GraphRequest(model.name, "int8", self._rest, model, made_up_ranges(model), plan_int8(model, scheme))
+            GraphRequest(
+                model.name, "int8", self._rest, model, extremes(model, self._inputs[0]), plan_int8(model, scheme)
+            )
             for model in models
         ]
         found = _timed(self._bench, asked, self._inputs, self._deadline)
         relative = relative_to_fastest([row.compute for row in found.values()])
-        return [relative(found[at].compute) if at in found else math.inf for at in range(len(models))]
+        lost = {at: -clipped_sqnr_db(self._exact, row.outputs, self._task) for at, row in found.items()}
+        least = min(lost.values(), default=0.0)
+        return [
+            relative(found[at].compute) * (1.0 + INT8_PENALTY_PER_DB * (lost[at] - least)) if at in found else math.inf
+            for at in range(len(models))
+        ]
 
 
-def made_up_ranges(model: Model) -> Ranges:
-    """From -1 to 1 for every tensor that a quantized graph may round: good for timing, and for nothing else."""
-    found = TensorRange(-1.0, 1.0, 1, 0.0, _MADE_UP, _MADE_UP)
-    return replace(NO_RANGES, tensors=dict.fromkeys(quantizable(model), found), graph_sha256=model.sha256)
+def extremes(model: Model, image: NDArray[np.float32]) -> Ranges:
+    """The least and the largest value on one image of every tensor that a quantized graph may round.
+
+    Args:
+        model: float graph.
+        image: ``[1, channels, height, width]`` float32.
+    """
+    shapes = static_shapes(model.proto)
+    found: dict[str, TensorRange] = {}
+    for group in _groups(quantizable(model), shapes):
+        for name, values in Intermediates(model, group).run(image).items():
+            low, high = float(values.min()), float(values.max())
+            clip = Clip(max(abs(low), abs(high)), "min-max")
+            found[name] = TensorRange(low, high, values.size, 0.0, clip, clip)
+    return replace(NO_RANGES, tensors=found, images=1, graph_sha256=model.sha256)
+
+
+def _groups(names: Sequence[str], shapes: Mapping[str, tuple[int, ...]]) -> Iterator[list[str]]:
+    """Tensors to fetch together, so that what is held at once stays bounded."""
+    group, held = list[str](), 0
+    for name in names:
+        size = 4 * math.prod(shapes.get(name, (_BYTES_AT_ONCE // 16,)))
+        if group and held + size > _BYTES_AT_ONCE:
+            yield group
+            group, held = [], 0
+        group.append(name)
+        held += size
+    if group:
+        yield group
 
 
 def _timed(

@@ -17,7 +17,7 @@ from edge.search.cache import MeasurementCache
 from edge.search.choice import choose
 from edge.search.deadline import Deadline
 from edge.search.floats import FloatRace, floats_of, race_floats
-from edge.search.rewrite_costs import PENALTY_PER_DB, TOLERATED_DB, Cost, FloatCost, Int8Cost, RememberedCosts
+from edge.search.rewrite_costs import COSTS, Cost, FloatCost, Int8Cost, RememberedCosts
 from edge.targets.target import Target
 
 
@@ -53,7 +53,7 @@ def fuse_for_target(
         return RememberedCosts(cost, MeasurementCache(None, asked, shared))
 
     floating = remembered(FloatCost(model, precision, bench, inputs, deadline), precision)
-    ships = remembered(Int8Cost(precision, bench, inputs, deadline), f"int8-{precision}") if int8 else None
+    ships = remembered(Int8Cost(model, precision, bench, inputs, deadline), f"int8-{precision}") if int8 else None
     return choose(model, inputs, floating, deadline, race.seconds_each, ships)
 
 
@@ -66,5 +66,5 @@ def _asked_of(model: Model, precision: str, inputs: Sequence[NDArray[np.float32]
         "images": images,
         "target": target.name,
         "machine": processor(),
-        "costs": [TOLERATED_DB, PENALTY_PER_DB],
+        "costs": COSTS,
     }

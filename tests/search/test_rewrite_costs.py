@@ -1,4 +1,4 @@
-"""What rewritten graphs cost: remembered where nothing disturbed it, and asked of INT8 graphs on made-up grids."""
+"""What rewritten graphs cost: remembered where nothing disturbed it, and asked of INT8 graphs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from edge.backends.engine import Candidate
 from edge.fusion.driver import rewritten
 from edge.graph.model import Model, quantized
 from edge.latency.statistics import summarize
+from edge.quantization.graph import quantizable
 from edge.quantization.schemes import SCHEMES
 from edge.search.bench import Effort, Refusal, Timed
 from edge.search.cache import MeasurementCache
 from edge.search.deadline import Deadline
 from edge.search.dialect import PlainDialect
-from edge.search.rewrite_costs import FloatCost, Int8Cost, RememberedCosts
+from edge.search.rewrite_costs import FloatCost, Int8Cost, RememberedCosts, extremes
 from tests.fixtures.small_unet import images, small_unet
 
 
@@ -70,13 +71,25 @@ def test_decibels_that_a_rewrite_loses_are_paid_for(monkeypatch: pytest.MonkeyPa
     assert exact.most_seconds == 50.0
 
 
-def test_int8_is_timed_on_graphs_that_were_never_calibrated() -> None:
-    bench: Any = Bench(refused=1)
-    cost = Int8Cost("fp32", bench, images(2), Deadline.after(100.0, lambda: 0.0))
+def test_int8_is_timed_and_a_decibel_costs_two_percent(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench: Any = Bench(noise=1e-2, refused=2)
+    exact = np.linspace(-1, 1, 64, dtype=np.float32).reshape(1, 1, 8, 8) + 1e-4
+    monkeypatch.setattr("edge.search.rewrite_costs.reference", lambda model: _Reference(exact))
+    cost = Int8Cost(small_unet(), "fp32", bench, images(2), Deadline.after(100.0, lambda: 0.0))
     model = small_unet()
-    first, second = cost([model, model])
-    assert first > 27.0 and second == float("inf")
+    first, second, third = cost([model, model, model])
+    assert first == len(bench.seen[0].model.proto.graph.node) > 27 and third == float("inf")
+    assert second == pytest.approx(first * (1 + 0.02 * 40.0), rel=0.01)
     assert all(quantized(one.model.proto) and one.rest == "fp32" for one in bench.seen)
+
+
+def test_extremes_are_those_of_one_image() -> None:
+    model, (image,) = small_unet(), images(1)
+    found = extremes(model, image)
+    assert set(found.tensors) == set(quantizable(model)) and found.images == 1
+    first = found[model.input_name]
+    assert (first.low, first.high) == (float(image.min()), float(image.max()))
+    assert all(one.coarse.amax == max(-one.low, one.high) for one in found.tensors.values())
 
 
 def test_a_graph_that_was_timed_undisturbed_is_not_timed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
