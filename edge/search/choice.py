@@ -76,6 +76,7 @@ class _Search:
         self.models: dict[Names, Model] = {}
         self.graphs: dict[str, float] = {}  # sha256 of a graph to its time over the source's
         self.source_ms = float("nan")
+        self.reserved = 0  # graphs that time is kept for
         self.seconds_each = seconds_each  # that building and timing one graph took, the last time
 
     def run(self) -> Names | None:
@@ -88,9 +89,11 @@ class _Search:
         best = min((safe, full), key=self._ratio)
         if not math.isfinite(self._ratio(best)):
             return safe  # nothing could be measured: what never adds work is taken on trust
+        self.reserved = 0 if self.ships is None else _RIVALS - 1
         if best != full:  # what pays in company may be hidden by one bad companion: look from the full set too
             best = self._descend(full, safe)
         best = self._with_alternatives(self._descend(best, safe))
+        self.reserved = 0
         return self._confirm(best, safe)
 
     def _descend(self, start: Names, safe: Names) -> Names:
@@ -181,7 +184,7 @@ class _Search:
         left = self.deadline.left()
         if left <= 0:
             return 0
-        return int(left / self.seconds_each) if self.seconds_each else _BATCH + 1
+        return max(0, int(left / self.seconds_each) - self.reserved) if self.seconds_each else _BATCH + 1
 
     def _ratio(self, names: Names) -> float:
         """Infinite where it was not measured."""
