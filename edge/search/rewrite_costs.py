@@ -39,7 +39,8 @@ PENALTY_PER_DB = 0.2
 _EFFORT = Effort(0.3, 12, undecided_seconds=0.3)  # a race: of a dozen graphs most are clearly slower
 _SHARE = 0.5  # of what is left: one race leaves as much to those after it, and to building
 INT8_PENALTY_PER_DB = 0.02
-COSTS = (TOLERATED_DB, PENALTY_PER_DB, INT8_PENALTY_PER_DB)
+ENOUGH_DB = 40.0  # more saves no pixel
+COSTS = (TOLERATED_DB, PENALTY_PER_DB, INT8_PENALTY_PER_DB, ENOUGH_DB)
 """What remembered costs depend on besides time."""
 
 _BYTES_AT_ONCE = 256 << 20
@@ -104,7 +105,8 @@ class FloatCost:
 
 
 class Int8Cost:
-    """Time with INT8 wherever the compiler's rules allow it, with a penalty for decibels lost beyond the best graph's.
+    """Time with INT8 wherever the compiler's rules allow it, with a penalty for decibels below the best graph's, or
+    below :data:`ENOUGH_DB` where that is lower.
 
     Every graph is calibrated on one image, by extremes: enough to tell graphs apart, and for nothing else.
 
@@ -132,10 +134,11 @@ class Int8Cost:
         ]
         found = _timed(self._bench, asked, self._inputs, self._deadline)
         relative = relative_to_fastest([row.compute for row in found.values()])
-        lost = {at: -clipped_sqnr_db(self._exact, row.outputs, self._task) for at, row in found.items()}
-        least = min(lost.values(), default=0.0)
+        decibels = {at: clipped_sqnr_db(self._exact, row.outputs, self._task) for at, row in found.items()}
+        wanted = min(max(decibels.values(), default=0.0), ENOUGH_DB)
+        missing = {at: max(0.0, wanted - found_db) for at, found_db in decibels.items()}
         return [
-            relative(found[at].compute) * (1.0 + INT8_PENALTY_PER_DB * (lost[at] - least)) if at in found else math.inf
+            relative(found[at].compute) * (1.0 + INT8_PENALTY_PER_DB * missing[at]) if at in found else math.inf
             for at in range(len(models))
         ]
 

@@ -71,15 +71,21 @@ def test_decibels_that_a_rewrite_loses_are_paid_for(monkeypatch: pytest.MonkeyPa
     assert exact.most_seconds == 50.0
 
 
-def test_int8_is_timed_and_a_decibel_costs_two_percent(monkeypatch: pytest.MonkeyPatch) -> None:
-    bench: Any = Bench(noise=1e-2, refused=2)
-    exact = np.linspace(-1, 1, 64, dtype=np.float32).reshape(1, 1, 8, 8) + 1e-4
-    monkeypatch.setattr("edge.search.rewrite_costs.reference", lambda model: _Reference(exact))
+@pytest.mark.parametrize(("noise", "missing_db"), [(1e-3, 0.0), (1e-2, 4.1), (1e-1, 24.9)])
+def test_int8_is_timed_and_a_decibel_that_is_missing_costs_two_percent(
+    noise: float, missing_db: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first graph is a hundred decibels exact, which nobody needs: 40 are asked of the second."""
+    bench: Any = Bench(noise=noise, refused=2)
+    exact = np.linspace(-1, 1, 64, dtype=np.float32).reshape(1, 1, 8, 8)
+    monkeypatch.setattr("edge.search.rewrite_costs.reference", lambda model: _Reference(exact + 1e-6))
     cost = Int8Cost(small_unet(), "fp32", bench, images(2), Deadline.after(100.0, lambda: 0.0))
     model = small_unet()
     first, second, third = cost([model, model, model])
     assert first == len(bench.seen[0].model.proto.graph.node) > 27 and third == float("inf")
-    assert second == pytest.approx(first * (1 + 0.02 * 40.0), rel=0.01)
+    signal_db = 10 * np.log10(np.square(exact).mean() / noise**2)
+    assert max(0.0, 40.0 - signal_db) == pytest.approx(missing_db, abs=1.0)
+    assert second == pytest.approx(first * (1 + 0.02 * max(0.0, 40.0 - signal_db)), rel=0.01)
     assert all(quantized(one.model.proto) and one.rest == "fp32" for one in bench.seen)
 
 
