@@ -4,7 +4,8 @@ Rewrites interact: one may pay only because another then applies, or because of 
 whole. So the search starts from everything that applies (each rewrite proposes only where its own cost model sees a
 gain) and takes away: first each rewrite alone, then together all that looked harmful, again from the new best until
 nothing helps. Then each alternative form is tried on top. What wins is measured once more beside the source and the
-always-safe set; a set that slows is undone.
+always-safe set; a set that slows is undone. Where something else than what is timed will ship (INT8), the sets that
+came near the winner are told apart in that instead, and time is kept for it.
 """
 
 from __future__ import annotations
