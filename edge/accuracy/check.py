@@ -81,8 +81,24 @@ def check(
     Raises:
         InputError: too few images, or images that do not decode.
     """
+    reference = standard.reference
+    evaluation = evaluate(runner.run, standard.images, task, advance, reference.outputs, reference.outlines)
+    return judge_evaluation(evaluation, runner, graph, precision, rest, standard)
+
+
+def judge_evaluation(
+    evaluation: Evaluation, runner: Runner, graph: Model | None, precision: str, rest: str, standard: Standard
+) -> Checked:
+    """Parity of an engine whose masks were scored, and what the gate says.
+
+    Args:
+        evaluation: of the engine, on the standard's images.
+        runner, graph, precision, rest, standard: see :func:`check`.
+
+    Raises:
+        InputError: too few images.
+    """
     images, reference = standard.images, standard.reference
-    evaluation = evaluate(runner.run, images, task, advance, reference.outputs, reference.outlines)
     parity = None
     if graph is not None:
         few, places = images.spread(standard.parity_images), {name: at for at, name in enumerate(reference.names)}

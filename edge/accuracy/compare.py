@@ -285,8 +285,14 @@ def agreements(engine: Evaluation, reference: Evaluation) -> NDArray[np.float64]
 
 
 def _agreed(engine: Evaluation, reference: Evaluation) -> Scores:
+    known = engine.known.agreed if engine.known else None
+    return scores.dice(agreed_counts(engine, reference) if known is None else known)
+
+
+def agreed_counts(engine: Evaluation, reference: Evaluation) -> Counts:
+    """The engine's masks counted against the reference's, ``[images, classes]``."""
     task, rows = engine.task, zip(engine.labels, reference.labels, engine.truth)
-    return scores.dice(stack(count(ours, theirs, task, counted(truth, task)) for ours, theirs, truth in rows))
+    return stack(count(ours, theirs, task, counted(truth, task)) for ours, theirs, truth in rows)
 
 
 def _sqnr_db(engine: Evaluation, reference: Evaluation) -> float:

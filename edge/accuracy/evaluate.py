@@ -33,6 +33,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Known:
+    """What was measured where the masks were, of an evaluation that does not hold them.
+
+    Attributes:
+        surfaces, volumes: see :class:`Evaluation`.
+        agreed: the engine's masks counted against the reference's, ``[images, classes]``; None for the reference.
+    """
+
+    surfaces: Surfaces | None
+    volumes: Mapping[str, VolumeSurfaces]
+    agreed: Counts | None = None
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What one engine (or the reference) made of an image set, image by image.
 
@@ -47,8 +61,9 @@ class Evaluation:
         columns: every further column of the manifest, one value per image ("" where a row has none).
         spacings: millimetres from row to row and from column to column, per image; None where its file does not say.
         slices: where each image lies in its volume; None for one of no volume, or of one whose spacing is not known.
-        sqnr_db: against the outputs of a reference, where these were given to :func:`evaluate`; else None.
+        noise: against the outputs of a reference, where these were given to :func:`evaluate`; else None.
         outlines: whether anybody will ask for distances between outlines, which take longer than all other scores.
+        known: where ``labels`` and ``truth`` are not here, what was made of them; else None.
     """
 
     task: SegmentationTask
@@ -60,8 +75,14 @@ class Evaluation:
     columns: Mapping[str, tuple[str, ...]]
     spacings: tuple[tuple[float, float] | None, ...] = ()
     slices: tuple[Slice | None, ...] = field(default=(), repr=False)
-    sqnr_db: float | None = None
+    noise: Noise | None = field(default=None, repr=False)
     outlines: bool = True
+    known: Known | None = field(default=None, repr=False)
+
+    @property
+    def sqnr_db(self) -> float | None:
+        """Against the outputs of a reference; None where these were not given to :func:`evaluate`."""
+        return None if self.noise is None else self.noise.db
 
     def __len__(self) -> int:
         return len(self.names)
@@ -72,6 +93,8 @@ class Evaluation:
 
         None where SciPy is not installed, as on most boards, and where nobody will ask.
         """
+        if self.known is not None:
+            return self.known.surfaces
         try:
             return surfaces(self.labels, self.truth, self.task, self.spacings) if self.outlines else None
         except ImportError:
@@ -83,6 +106,8 @@ class Evaluation:
 
         Empty where SciPy is not installed, and where nobody will ask.
         """
+        if self.known is not None:
+            return self.known.volumes
         try:
             return volume_surfaces(self.labels, self.truth, self.task, self.slices) if self.outlines else {}
         except ImportError:
@@ -214,7 +239,7 @@ def evaluate_shown(
         columns,
         tuple(spacing for spacing, _ in places),
         tuple(place for _, place in places),
-        None if against is None else noise.db,
+        None if against is None else noise,
     )
 
 

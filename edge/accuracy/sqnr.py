@@ -26,12 +26,14 @@ class Noise:
 
     Args:
         clip: limit both to ``[-clip, clip]`` first.
+
+    Attributes:
+        terms: both powers of each output; NaN where it is not finite.
     """
 
     def __init__(self, clip: float | None = None) -> None:
         self._clip = clip
-        self._power = self._noise = 0.0
-        self._broken = False
+        self.terms: list[tuple[float, float]] = []
 
     def add(self, signal: Array, noisy: Array) -> None:
         """One pair of arrays of equal shape, summed in float64.
@@ -41,25 +43,27 @@ class Noise:
         """
         if np.shape(signal) != np.shape(noisy):
             raise ValueError(f"outputs of shape {np.shape(signal)} and {np.shape(noisy)} cannot be compared")
-        if self._broken or not (np.isfinite(signal).all() and np.isfinite(noisy).all()):
-            self._broken = True
+        if not (np.isfinite(signal).all() and np.isfinite(noisy).all()):
+            self.terms.append((math.nan, math.nan))
             return
         first, second = (np.asarray(v, np.float64) for v in (signal, noisy))
         if self._clip is not None:
             first, second = (v.clip(-self._clip, self._clip) for v in (first, second))
-        self._power += float(np.square(first).sum())
-        self._noise += float(np.square(first - second).sum())
+        self.terms.append((float(np.square(first).sum()), float(np.square(first - second).sum())))
 
     @property
     def db(self) -> float:
         """``10 log10(power / noise)``, see :func:`sqnr_db`."""
-        if self._broken:
+        power, noise = 0.0, 0.0
+        for one in self.terms:  # in their order: the same digits wherever they were computed
+            power, noise = power + one[0], noise + one[1]
+        if math.isnan(noise):
             return -CEILING_DB
-        if self._noise == 0.0:
+        if noise == 0.0:
             return CEILING_DB
-        if self._power == 0.0:
+        if power == 0.0:
             return -CEILING_DB
-        return min(max(10.0 * math.log10(self._power / self._noise), -CEILING_DB), CEILING_DB)
+        return min(max(10.0 * math.log10(power / noise), -CEILING_DB), CEILING_DB)
 
 
 def sqnr_db(signal: Array | Sequence[Array], noisy: Array | Sequence[Array], clip: float | None = None) -> float:

@@ -1,6 +1,7 @@
 """Check engines against their float model, or score a float model alone."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -15,6 +16,7 @@ from edge.api.options import (
     GroupOption,
     ModelLike,
     Option,
+    SchedulerOption,
     SmallOption,
     StrataOption,
     TaskOption,
@@ -50,6 +52,7 @@ def check(
         str | Path | Run | None, Option("earlier run: engines must keep what its chosen engine scores", "RUN")
     ] = None,
     trusted_key: TrustedOption = (),
+    scheduler: SchedulerOption = None,
     progress: Listener | None = None,
 ) -> CheckResult:
     """Dice, IoU and the gate, through the real engine; with a model instead, its float scores and no gate.
@@ -66,11 +69,14 @@ def check(
         strata, group, allow_small, progress: as for :func:`edge.deploy`.
         baseline: a run, or its folder; an engine fails where it keeps less of the mean Dice or IoU of the run's chosen
             engine on these images than the gate asks to be kept of the float model's (99.9 % where it asks for none).
+        scheduler: of Dask, whose workers see the same files and offer ``machine=1``: masks are made and counted there,
+            for sets that outgrow one machine; None does it here. The same figures, where the machines are the same.
         trusted_key: public keys; with one here or in ``~/.config/segedge/trusted_keys`` no other engine is taken.
 
     Raises:
         InputError: an argument or a file is at fault.
-        MachineError: this machine cannot run an engine.
+        MachineError: this machine cannot run an engine; or nobody answers at the scheduler's address, or its workers
+            cannot do the work.
     """
     from edge.api.given import as_data, as_optional_path, as_source, trusted_engine
     from edge.pipeline.check import check_engines, score_model
@@ -80,15 +86,23 @@ def check(
     if reference is None and earlier is not None:
         reference = earlier / "source.onnx"
     images, reporter = as_data(data), Reporter(progress)
+    elsewhere = None
+    if scheduler is not None:
+        from edge.scale.score import score_on
+
+        elsewhere = partial(score_on, scheduler)
+        images = images.resolve() if isinstance(images, Path) else images  # workers start in another folder
     if reference is None:
         if len(named) != 1:
             raise InputError("several subjects without --reference; give one model, or engines with --reference MODEL")
         subject: Any = named[0]
-        return CheckResult((), *score_model(as_source(subject, weights, task, dequantize), images, split, reporter))
+        return CheckResult(
+            (), *score_model(as_source(subject, weights, task, dequantize), images, split, reporter, elsewhere)
+        )
     known = [trusted_engine("subjects", cast(EngineLike, subject), trusted_key) for subject in named]
     before = [] if earlier is None else [trusted_engine("baseline", earlier, trusted_key)]
     folders, source = [folder for folder, _ in (*known, *before)], as_source(reference, weights, task, dequantize)
-    rows = check_engines(folders, images, split, source, str(gate), strata, group, allow_small, reporter)
+    rows = check_engines(folders, images, split, source, str(gate), strata, group, allow_small, reporter, elsewhere)
     for _, vouched in (*known, *before):
         reporter.say(vouched)
     found = tuple(CheckedEngine(*row) for row in rows)

@@ -34,6 +34,10 @@ class Shelf:
         self._decoded: dict[_Key, tuple[tuple[int, ...], Pixels]] = {}
         self._room = decoded_bytes
 
+    def __reduce__(self) -> tuple[type[Shelf], tuple[int, int]]:
+        """Empty where it is sent to another process: what is open here is not open there."""
+        return Shelf, (self._most, 16 * self._largest)
+
     def image(self, path: Path, layout: Layout) -> Stack:
         """The stack of an image.
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
-from edge.accuracy.check import Standard, check, judged_reference
+from edge.accuracy.check import Standard, check, judge_evaluation, judged_reference
 from edge.accuracy.compare import Accuracy, reference_scores
-from edge.accuracy.evaluate import evaluate
+from edge.accuracy.evaluate import Evaluation, evaluate
 from edge.accuracy.gate import Criteria, Verdict, load_gate, require_enough
-from edge.accuracy.reference import faults
+from edge.accuracy.parity import PARITY_IMAGES
+from edge.accuracy.reference import faults, require_useful
 from edge.backends import find_backend
 from edge.backends.engine import MANIFEST, Engine, read_engine
 from edge.backends.onnxruntime import reference as exact_runner
@@ -30,12 +33,36 @@ from edge.pipeline.session import (
 from edge.report.store import REPORT
 from edge.search.build import GRAPH, compiled_graph
 
+Advance = Callable[[int], object]
+
+
+class Elsewhere(Protocol):
+    """Scores images on other machines."""
+
+    def __call__(
+        self, model: Model, engines: Sequence[Engine], images: ImageSet, whole: Collection[str], advance: Advance
+    ) -> tuple[Evaluation, list[Evaluation]]:
+        """The float model and engines on the images.
+
+        Args:
+            model: the reference.
+            engines: each compared with it.
+            images: with masks.
+            whole: names of images whose reference outputs come back; of the others only their extremes do.
+            advance: called with how many images are done more.
+        """
+        ...
+
+
+_TWICE = 2  # of the images that are run once more here
+
 
 def score_model(
     source: ModelRequest,
     data: Path | ImageSet,
     split: str,
     progress: Progress,
+    elsewhere: Elsewhere | None = None,
 ) -> tuple[dict[str, float], str | None]:
     """Float scores of a model on one split: dice, iou, recall, precision, and Dice and IoU over pooled pixels.
 
@@ -53,7 +80,10 @@ def score_model(
         loaded = frozen(loaded, calibration_set(everything.split("train"), CALIBRATION_IMAGES), progress)
     progress.stage("check", len(images))
     run = exact_runner(loaded).run
-    found = evaluate(run, images, loaded.task, progress.advance)
+    if elsewhere is None:
+        found = evaluate(run, images, loaded.task, progress.advance)
+    else:
+        found, _ = elsewhere(loaded, (), images, _whole(images, 0), progress.advance)
     fault = next(faults(found, images, run, loaded.source or loaded.name), None)
     return reference_scores(found), fault.message if fault else None
 
@@ -68,6 +98,7 @@ def check_engines(
     group: str | None,
     allow_small: bool,
     progress: Progress,
+    elsewhere: Elsewhere | None = None,
 ) -> list[tuple[str, Accuracy, Verdict]]:
     """Each engine against the float reference on the same images."""
     criteria = Criteria(load_gate(gate), strata, group)
@@ -84,6 +115,8 @@ def check_engines(
             raise InputError(
                 f"{engine.folder}: its task differs from {model.source}'s in size or classes; compare like with like"
             )
+    if elsewhere is not None:
+        return _checked_elsewhere(opened, model, images, criteria, allow_small, progress, elsewhere)
     progress.stage("reference", len(images))
     expected = judged_reference(model, images, criteria, progress.advance)
     standard = Standard(images, expected, criteria, allow_small)
@@ -95,6 +128,34 @@ def check_engines(
             checked = check(runner, engine.task, graph, *kind, standard, progress.advance)
         rows.append((str(engine.folder), checked.accuracy, checked.verdict))
     return rows
+
+
+def _checked_elsewhere(
+    engines: Sequence[Engine],
+    model: Model,
+    images: ImageSet,
+    criteria: Criteria,
+    allow_small: bool,
+    progress: Progress,
+    elsewhere: Elsewhere,
+) -> list[tuple[str, Accuracy, Verdict]]:
+    """Masks are made and counted there; parity, on a dozen images, and the verdict here."""
+    progress.stage("check", len(images))
+    expected, found = elsewhere(model, engines, images, _whole(images, PARITY_IMAGES), progress.advance)
+    require_useful(expected, images, exact_runner(model).run, model.source or model.name, criteria.gate is not None)
+    standard = Standard(images, expected, criteria, allow_small)
+    rows = []
+    for engine, evaluation in zip(engines, found, strict=True):
+        with closing(find_backend(engine.backend).load(engine)) as runner:
+            checked = judge_evaluation(evaluation, runner, _graph_of(engine), engine.precision, engine.rest, standard)
+        rows.append((str(engine.folder), checked.accuracy, checked.verdict))
+    return rows
+
+
+def _whole(images: ImageSet, count: int) -> frozenset[str]:
+    """Names of the images whose outputs are looked at one by one: the first, and ``count`` spread over the set."""
+    first = [sample.name for sample in islice(images, _TWICE)]
+    return frozenset([*first, *(sample.name for sample in images.spread(count))] if count else first)
 
 
 def _graph_of(engine: Engine) -> Model:

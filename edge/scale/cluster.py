@@ -54,7 +54,9 @@ def connected(scheduler: str) -> Iterator[Client]:
         client.close()
 
 
-def each(client: Client, function: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, R | MachineError]]:
+def each(
+    client: Client, function: Callable[..., R], items: Iterable[T], *given: Any
+) -> Iterator[tuple[T, R | MachineError]]:
     """What a function makes of each item, as they finish, with the item; a :class:`MachineError` for a lost worker.
 
     Only a few items for each worker are under way, and a result is forgotten once it was given out: memory here does
@@ -63,6 +65,7 @@ def each(client: Client, function: Callable[[T], R], items: Iterable[T]) -> Iter
     Args:
         client: connected.
         function, items: as they are pickled.
+        given: further arguments of the function, sent to each worker once.
 
     Raises:
         Exception: whatever the function raises.
@@ -71,12 +74,13 @@ def each(client: Client, function: Callable[[T], R], items: Iterable[T]) -> Iter
 
     waiting = iter(items)
     running: dict[str, T] = {}
+    sent = [client.scatter(one, broadcast=True, hash=False) for one in given]
     done = as_completed(loop=client.loop)
 
     def submit() -> None:
         item: Any = next(waiting, _END)
         if item is not _END:
-            future = client.submit(function, item, resources={RESOURCE: 1}, pure=False)
+            future = client.submit(function, item, *sent, resources={RESOURCE: 1}, pure=False)
             running[future.key] = item
             done.add(future)
 
