@@ -32,7 +32,7 @@ from edge.api.targets import targets
 from edge.api.verify import verify
 from edge.cli import show
 from edge.cli.command import make_command
-from edge.cli.output import prepare_streams
+from edge.cli.output import prepare_streams, quiet_libraries
 from edge.cli.supervise import INTERRUPTED, supervise
 from edge.errors import MACHINE_FAULTS, EdgeError
 from edge.safety.guard import printable
@@ -107,6 +107,8 @@ def run_command() -> NoReturn:
     """Run the command line and exit with 0, 1, 2, 3 or 70 (README), or 130 when interrupted."""
     verbose = "-v" in sys.argv or "--verbose" in sys.argv
     prepare_streams()
+    if not verbose:
+        quiet_libraries()
     try:
         app()
     except EdgeError as error:
@@ -114,8 +116,6 @@ def run_command() -> NoReturn:
             traceback.print_exc()
         print(f"error: {printable(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        sys.exit(0)
     except OSError as error:
         if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
             print(f"error: {printable(str(error.filename))[:200]}: {error.strerror}; check the path", file=sys.stderr)

@@ -6,7 +6,7 @@ import errno
 import shutil
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from edge.backends.engine import read_engine
@@ -54,12 +54,37 @@ KINDS = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Judged:
+    """What came of one case.
+
+    Attributes:
+        kind: name of its kind.
+        at: which event.
+        outcome: exit code and which run is there.
+        wrong: what must not be, and what the command said; "" where nothing is.
+        seconds: of CPU that the deployment took.
+    """
+
+    kind: str
+    at: int
+    outcome: str
+    wrong: str
+    seconds: float
+
+
 @dataclass
 class Result:
     """What came of a campaign: outcomes by kind, and what must not be."""
 
     outcomes: dict[str, Counter[str]] = field(default_factory=dict)
     findings: list[str] = field(default_factory=list)
+
+    def add(self, kind: str, outcome: str, wrong: str) -> None:
+        """One case more."""
+        self.outcomes.setdefault(kind, Counter())[outcome] += 1
+        if wrong:
+            self.findings.append(wrong)
 
 
 def cases(deployments: Deployments) -> Iterator[tuple[Kind, int]]:
@@ -74,19 +99,22 @@ def cases(deployments: Deployments) -> Iterator[tuple[Kind, int]]:
             yield kind, at
 
 
-def run(deployments: Deployments, chosen: list[tuple[Kind, int]], say: Callable[[str], object] = str) -> Result:
+def run(deployments: Deployments, chosen: list[tuple[Kind, int]]) -> Result:
     """Deploy once for each case over the run that is there, and look at what is left."""
     result = Result()
     for kind, at in chosen:
-        before = digest(deployments.out)
-        fault = replace(kind.fault, at=at)
-        done = deployments.deploy(fault, native=at if kind.native else 0)
-        outcome, wrong = judge(deployments, kind, done, before)
-        result.outcomes.setdefault(kind.name, Counter())[outcome] += 1
-        if wrong:
-            result.findings.append(f"{kind.name} at {at} ({done.path}): {wrong}\n{done.said[-1500:]}")
-        say(f"{kind.name} {at}: {outcome}{': ' if wrong else ''}{wrong} [{done.path}]")
+        found = judged(deployments, kind, at)
+        result.add(found.kind, found.outcome, found.wrong)
     return result
+
+
+def judged(deployments: Deployments, kind: Kind, at: int) -> Judged:
+    """One deployment with its fault, and what is left after it."""
+    before = digest(deployments.out)
+    done = deployments.deploy(replace(kind.fault, at=at), native=at if kind.native else 0)
+    outcome, wrong = judge(deployments, kind, done, before)
+    told = f"{kind.name} at {at} ({done.path}): {wrong}\n{done.said[-1500:]}" if wrong else ""
+    return Judged(kind.name, at, outcome, told, done.seconds)
 
 
 def judge(deployments: Deployments, kind: Kind, done: Done, before: str) -> tuple[str, str]:
