@@ -19,8 +19,7 @@ from edge.backends.runner import Runner as Runner
 from edge.errors import InputError, MachineError
 from edge.files import json_bytes, sha256_file, write_bytes
 from edge.graph.model import Model
-from edge.safety.guard import parse_json, parsing, read_bytes
-from edge.safety.limits import limits
+from edge.safety.guard import parse_json, parsing, read_document
 from edge.storage.binding import BLANK, bind, is_bound
 from edge.targets.target import Target
 from edge.task.task import SegmentationTask
@@ -183,7 +182,7 @@ def read_engine(folder: Path) -> Engine:
     manifest = folder / MANIFEST
     if not manifest.is_file():
         raise InputError(f"{folder}: is not an engine folder (no {MANIFEST}); build one with edge build")
-    document = read_bytes(manifest, "engine", limits().document_bytes)
+    document = read_document(manifest, "engine")
     table = parse_json(document, manifest, "build the engine again")
     if not isinstance(table, dict) or table.pop("schema", None) != SCHEMA:
         raise InputError(f"{manifest}: is not of schema {SCHEMA}; build the engine again with this version")

@@ -291,11 +291,12 @@ class Board:
             and sum(lengths) == times.size
             and bool(np.isfinite(times).all() and (times > 0).all())
             and isinstance(row.get("conditions"), dict)
+            and isinstance(row.get("warnings"), list)
         )
         if not sound:
             raise self._nonsense("times that are none")
         blocks = np.split(times.ravel(), np.cumsum(lengths)[:-1])
-        warnings = tuple(str(text)[:600] for text in row.get("warnings") or () if isinstance(text, str))
+        warnings = tuple(str(text)[:600] for text in row["warnings"] if isinstance(text, str))
         warmup = row.get("warmup")
         found = summarize(blocks, warmup if type(warmup) is int else 0, {**row["conditions"], "board": self.name})
         return replace(found, warnings=warnings, trustworthy=not warnings)
@@ -307,7 +308,8 @@ class Board:
             if not _PLAIN_NAME.fullmatch(name) or size < 0 or len(digest) != 64:
                 raise self._nonsense("a file with a name or size that is none")
             if size > limits().message_bytes:
-                raise exceeded(self.name, f"an engine's file of {size} bytes", "message_bytes")
+                # No InputError: that would say that the compiler refuses the graph.
+                raise MachineError(str(exceeded(self.name, f"an engine's file of {size} bytes", "message_bytes")))
         if set(built.files) != set(found) or built.artefact not in found:
             raise self._nonsense("files of another engine")
         return found

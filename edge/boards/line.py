@@ -26,10 +26,10 @@ from edge.boards.address import Address
 from edge.boards.ssh import LOOK_S, USUAL_PATIENCE, Channel, LineLost, Patience, end_sentence
 from edge.boards.start import package_digest
 from edge.bundle.portable import portable_files
-from edge.device.frames import Frame, pack, read_frame
+from edge.device.frames import Frame, LargeFrame, pack, read_frame
 from edge.errors import EdgeError, InputError, MachineError
 from edge.safety.guard import parse_json, printable
-from edge.safety.limits import limits
+from edge.safety.limits import exceeded, limits
 
 ANSWER_S = 300.0
 """Deadline of an answer where the question does not say another."""
@@ -177,6 +177,10 @@ class Line:
 
         try:
             return read_frame(read, limits().message_bytes)
+        except LargeFrame as error:
+            raise MachineError(
+                str(exceeded(self.address, f"answers with {error.size} bytes", "message_bytes"))
+            ) from None
         except EdgeError as error:
             raise self._nonsense(str(error)) from None
 

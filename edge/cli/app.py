@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 import traceback
 from collections.abc import Callable
@@ -32,13 +31,11 @@ from edge.api.targets import targets
 from edge.api.verify import verify
 from edge.cli import show
 from edge.cli.command import make_command
-from edge.cli.output import prepare_streams, quiet_libraries
+from edge.cli.output import quiet_libraries
 from edge.cli.supervise import INTERRUPTED, supervise
-from edge.errors import MACHINE_FAULTS, EdgeError
-from edge.safety.guard import printable
+from edge.safety.ending import OUR_BUG, ending
 from edge.safety.limits import limited, parse_limits
-
-OUR_BUG = 70
+from edge.safety.streams import prepare_streams
 
 COMMANDS: tuple[tuple[Callable[..., Any], Callable[..., int | None], str], ...] = (
     (deploy, show.show_deploy, "the whole pipeline, and a report"),
@@ -111,34 +108,19 @@ def run_command() -> NoReturn:
         quiet_libraries()
     try:
         app()
-    except EdgeError as error:
-        if verbose:
-            traceback.print_exc()
-        print(f"error: {printable(str(error))}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except OSError as error:
-        if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
-            print(f"error: {printable(str(error.filename))[:200]}: {error.strerror}; check the path", file=sys.stderr)
-            sys.exit(2)
-        if error.errno not in MACHINE_FAULTS and "temporary directory" not in str(error):
-            _our_bug()
-        where = printable(str(error.filename or "disk"))
-        print(f"error: {where}: {error.strerror}; free space or permissions there", file=sys.stderr)
-        sys.exit(3)
-    except RuntimeError as error:
-        if not str(error).startswith("Symlink loop"):  # how pathlib tells of one before Python 3.13
-            _our_bug()
-        print(f"error: {printable(str(error))}; check the path", file=sys.stderr)
-        sys.exit(2)
-    except MemoryError:
-        print("error: this machine ran out of memory; close other programs or use a smaller task size", file=sys.stderr)
-        sys.exit(3)
     except SystemExit as ended:
         if ended.code == INTERRUPTED:
             print("interrupted; nothing was replaced", file=sys.stderr)
         raise
-    except Exception:
-        _our_bug()
+    except Exception as error:
+        known = ending(error)
+        if known is None:
+            _our_bug()
+        if verbose:
+            traceback.print_exc()
+        code, sentence = known
+        print(f"error: {sentence}", file=sys.stderr)
+        sys.exit(code)
     sys.exit(0)
 
 

@@ -9,32 +9,32 @@ import traceback
 from pathlib import Path
 from typing import Any, Sequence
 
-from ..errors import EdgeError
+from ..safety.ending import OUR_BUG, ending
 from ..safety.limits import limited, parse_limits
+from ..safety.streams import prepare_streams
 from .proof import Options
 from .verify import check_machine, look, verify
 
-PASSED, FAILED, OUR_BUG = 0, 1, 70
+PASSED, FAILED = 0, 1
 _BUNDLE = Path(__file__).resolve().parent.parent.parent
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Exit codes as of ``edge``: 0 passed, 1 nothing passes, 2 bundle, 3 machine, 70 our bug."""
+    prepare_streams()
     options = _parser().parse_args(arguments)
     commands = {"verify": _verify, "preflight": _preflight, "info": _info}
     try:
         with limited(parse_limits(options.limit)):
             return commands[options.command](options)
-    except EdgeError as fault:
-        print(f"error: {fault}", file=sys.stderr)
-        return fault.exit_code
-    except MemoryError:
-        print("error: this machine ran out of memory; close other programs", file=sys.stderr)
-        return 3
     except KeyboardInterrupt:
         print("interrupted; run it again and it goes on", file=sys.stderr)
         return 130
-    except Exception:
+    except Exception as error:
+        known = ending(error)
+        if known is not None:
+            print(f"error: {known[1]}", file=sys.stderr)
+            return known[0]
         traceback.print_exc()
         print("This is a bug in SegEdge. Please report it with the lines above.", file=sys.stderr)
         return OUR_BUG

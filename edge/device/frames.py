@@ -60,6 +60,18 @@ def pack(table: Mapping[str, Any], arrays: Sequence[NDArray[Any]] = ()) -> Itera
         yield array.tobytes()
 
 
+class LargeFrame(InputError):
+    """A frame says that its arrays are larger than is read.
+
+    Attributes:
+        size: their bytes.
+    """
+
+    def __init__(self, size: int, most: int) -> None:
+        super().__init__(f"a message's arrays have {size} bytes, more than the {most} that are read")
+        self.size = size
+
+
 def read_frame(read: Read, largest_body: int) -> Frame:
     """The next frame.
 
@@ -68,7 +80,8 @@ def read_frame(read: Read, largest_body: int) -> Frame:
         largest_body: bytes of all arrays together.
 
     Raises:
-        InputError: what comes is no frame, or too large a one.
+        LargeFrame: its arrays are larger than that; nothing of them was read.
+        InputError: what comes is no frame.
     """
     (length,) = _LENGTH.unpack(read(_LENGTH.size))
     if length > LARGEST_HEAD:
@@ -77,8 +90,9 @@ def read_frame(read: Read, largest_body: int) -> Frame:
     if not isinstance(head, dict) or not isinstance(head.get("table"), dict):
         raise InputError("a message holds no table; start again")
     forms = [_form(row) for row in _rows(head.get("arrays"))]
-    if sum(dtype.itemsize * math.prod(shape) for dtype, shape in forms) > largest_body:
-        raise InputError(f"a message's arrays are larger than {largest_body} bytes")
+    size = sum(dtype.itemsize * math.prod(shape) for dtype, shape in forms)
+    if size > largest_body:
+        raise LargeFrame(size, largest_body)
     return Frame(head["table"], tuple(_array(read, *form) for form in forms))
 
 

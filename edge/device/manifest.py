@@ -18,6 +18,7 @@ from ..backends.compiler import BoardCandidate
 from ..errors import InputError, MachineError
 from ..files import sha256_bytes, sha256_file
 from ..safety.guard import parse_json
+from ..safety.limits import exceeded, limits
 
 SCHEMA = "edge.bundle/1"
 MANIFEST, DIGEST = "manifest.json", "manifest.sha256"
@@ -122,8 +123,11 @@ def read_manifest(folder: Path) -> Manifest:
         path = folder / name
         if not path.is_file() or path.is_symlink():
             raise InputError(f"{folder}: is not an unpacked bundle (no {name}); unpack one here")
-        if path.stat().st_size > limit:
+        size = path.stat().st_size
+        if size > limit:
             raise InputError(f"{path}: is far too large; copy the bundle again")
+        if size > limits().document_bytes:
+            raise exceeded(path, f"has {size} bytes", "document_bytes")
         data.append(path.read_bytes())
     return parse_manifest(data[0], data[1])
 

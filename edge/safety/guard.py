@@ -139,6 +139,19 @@ def read_bytes(path: Path, what: str = "file", most: int | None = None) -> bytes
         raise InputError(f"{path}: cannot be read ({_reason(error)}); check the path") from None
 
 
+def read_document(path: Path, what: str = "file") -> bytes:
+    """A plain file of at most ``document_bytes``, whole.
+
+    Raises:
+        InputError: as :func:`require_regular`, or larger than the limit.
+        OSError: of the machine.
+    """
+    size = require_regular(path, what)
+    if size > limits().document_bytes:
+        raise exceeded(path, f"has {size} bytes", "document_bytes")
+    return read_bytes(path, what)
+
+
 def read_text(path: Path, what: str = "file") -> str:
     """A UTF-8 text file of at most ``document_bytes``; a byte-order mark is dropped.
 
@@ -146,10 +159,9 @@ def read_text(path: Path, what: str = "file") -> str:
         InputError: as :func:`require_regular`, larger than the limit, or not UTF-8.
         OSError: of the machine.
     """
-    if require_regular(path, what) > limits().document_bytes:
-        raise exceeded(path, f"has {path.stat().st_size} bytes", "document_bytes")
+    data = read_document(path, what)
     with parsing(path, "UTF-8 text", "give a text file, saved as UTF-8"):
-        return read_bytes(path, what).decode("utf-8-sig")
+        return data.decode("utf-8-sig")
 
 
 def parse_json(text: str | bytes, where: object, remedy: str = "make it again") -> Any:

@@ -83,6 +83,11 @@ def parse_limits(options: list[str]) -> Limits:
 def exceeded(where: object, found: str, name: str) -> InputError:
     """The refusal of an input that asks for more than a limit allows, with the option that raises it."""
     most = getattr(limits(), name)
-    return InputError(
-        f"{where}: {found}, more than the {most} that are read; where you trust it, run edge --limit {name}=N ..."
-    )
+    return InputError(f"{where}: {found}, more than the {most} that are read; where you trust it, {_raising(name)}")
+
+
+def _raising(name: str) -> str:
+    """The command that raises a limit: on a board the code lies in the bundle's package, and there is no ``edge``."""
+    package = __name__.partition(".")[0]
+    option = f"--limit {name}=N"
+    return f"run edge {option} ..." if package == "edge" else f"run python3 -m {package} ... {option}"

@@ -71,6 +71,17 @@ def test_a_fleet_goes_on_without_the_boards_that_do_not_answer(board: SshBoard, 
 
 
 @pytest.mark.slow
+def test_what_a_board_answers_with_is_limited_by_the_option(board: SshBoard, place: Path, tmp_path: Path) -> None:
+    done = edge(board, place, "build", "discs.onnx", "--data", "discs", "--precision", "fp32", "--out", f"{tmp_path}/e")
+    assert done.returncode == 0, done.stderr
+    words = ["profile", f"{tmp_path}/e", "--on", board.address, "--seconds", "0.05", "--quiet"]
+    done = edge(board, place, "--limit", "message_bytes=100", *words)
+    assert done.returncode == 3 and done.stderr.count("\n") == 1, done.stderr
+    assert "more than the 100 that are read; where you trust it, run edge --limit message_bytes=N ..." in done.stderr
+    assert edge(board, place, "--limit", "message_bytes=10000000", *words).returncode == 0
+
+
+@pytest.mark.slow
 def test_a_board_gives_what_this_machine_gives(board: SshBoard, place: Path) -> None:
     for out, more in (("here", ()), ("there", ("--on", board.address))):
         done = deploy(board, place, out, *more)

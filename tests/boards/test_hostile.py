@@ -18,8 +18,8 @@ from edge.boards.address import parse_address
 from edge.boards.board import Board, BoardEngine
 from edge.boards.line import Line
 from edge.boards.ssh import LineLost, Patience
-from edge.device.frames import pack, read_frame
-from edge.errors import EdgeError, InputError
+from edge.device.frames import LargeFrame, pack, read_frame
+from edge.errors import EdgeError, MachineError
 from edge.safety.limits import Limits, limited
 from tests.fixtures.discs import disc_network
 
@@ -141,7 +141,7 @@ def test_a_frame_larger_than_allowed_is_refused_before_it_is_read() -> None:
     head = json.dumps({"table": {}, "arrays": [["<f8", [1 << 30, 1 << 10]]]}).encode()
     data = struct.pack(">I", len(head)) + head
     parts = [data[:4], data[4:]]
-    with pytest.raises(InputError, match="larger than"):
+    with pytest.raises(LargeFrame, match=f"have {1 << 43} bytes, more than the {1 << 30} that are read"):
         read_frame(lambda count: parts.pop(0), 1 << 30)
 
 
@@ -150,6 +150,6 @@ def test_a_board_that_offers_too_much_is_refused_before_it_is_read(hostile: Boar
 
     built = Built("model.plan", ("model.plan",), 1.0, ConvCounts())
     with limited(Limits(message_bytes=1000)):
-        with pytest.raises(InputError, match=r"of 1001 bytes, more than the 1000 .* --limit message_bytes=N"):
+        with pytest.raises(MachineError, match=r"of 1001 bytes, more than the 1000 .* --limit message_bytes=N"):
             hostile._files({"model.plan": [1001, "0" * 64]}, built)
         assert hostile._files({"model.plan": [1000, "0" * 64]}, built)["model.plan"][0] == 1000

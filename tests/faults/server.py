@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -26,13 +27,15 @@ def _load(names: list[str]) -> None:
     for name in names:
         with contextlib.suppress(Exception):
             importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # else each fork walks through all that was imported, and copies it
 
 
 def _hasten() -> None:
-    """Time for an instant only, and start no process to measure memory: neither writes anything."""
+    """Time for an instant only, with coarse intervals, and start no process to measure memory: none writes anything."""
     from edge.errors import MachineError
     from edge.fusion.driver import fuse
-    from edge.latency import costs, peaks, timing
+    from edge.latency import costs, peaks, statistics, timing
     from edge.pipeline import deploy, measure
     from edge.report import html
     from tests.fixtures.report_example import example
@@ -40,6 +43,8 @@ def _hasten() -> None:
     def unmeasured(*_: object) -> NoReturn:
         raise MachineError("not measured")
 
+    statistics._RESAMPLES = 50
+    measure._MIN_RUNS = 10
     timing._SHORTEST_WARMUP_S = 0.001
     timing.warm_up.__defaults__ = (0.001,)
     peaks._best = lambda *_: 1.0

@@ -95,7 +95,8 @@ def run(
                 if keep is not None:
                     keep.mkdir(parents=True, exist_ok=True)
                     (keep / f"{part.name}-{index}-{name.replace('/', '-')}").write_bytes(data)
-    result.grown_bytes = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    result.grown_bytes = max(grown, surface.grown_bytes())
     return result
 
 

@@ -22,6 +22,7 @@ class Surface:
         mutate: damages one of them.
         read: reads the damaged file, which lies in an otherwise sound folder.
         folder: what lies beside it, copied before each input; None where nothing does.
+        grown_bytes: how much more memory than a sound input takes another process has held, which does the reading.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Surface:
     mutate: Mutate
     read: Callable[[Path], object]
     folder: Path | None = None
+    grown_bytes: Callable[[], int] = int
 
 
 def place_input(surface: Surface, data: bytes, name: str, folder: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -15,20 +16,16 @@ import pytest
 import tomllib
 from PIL import Image
 
+from edge.device.manifest import DIGEST, MANIFEST, digest_line
 from edge.storage.binding import BLANK, bind
 from edge.task.task import SegmentationTask
 from edge.trust.keys import TRUSTED_FOLDER, new_key
 from edge.trust.signature import sign
+from tests.fixtures import forge
 from tests.fixtures.runtime_kit import make_engine
 
 CASES = tomllib.loads((Path(__file__).parent / "refusals.toml").read_text())["case"]
-ON_BOARDS = [
-    case
-    for case in CASES
-    if case["words"][1:] == ["PLACE/b.png", "--out", "PLACE/out"]
-    or "pixels" in str(case.get("limit"))
-    or "no such limit" in case["name"]
-]
+ON_BOARDS = [case for case in CASES if "limit" in case or "PLACE/b.png" in case["words"]]
 """What a board reads too: pictures and limits. (Its engines are built there, from graphs that its manifest binds.)"""
 POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n(/tmp/started) (w) file closefile showpage\n"
 
@@ -139,7 +136,7 @@ def test_python_refuses(
     from edge.cli.app import run_command
 
     def call(words: list[str]) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["edge", *case.get("limit", []), "segment", *words])
+        monkeypatch.setattr(sys, "argv", ["edge", *case.get("limit", []), "segment", *words, "--quiet"])
         with pytest.raises(SystemExit) as ended:
             run_command()
         return int(ended.value.code or 0), capsys.readouterr().err
@@ -159,20 +156,44 @@ def test_the_runtime_refuses(
 
 
 @pytest.mark.parametrize("case", ON_BOARDS, ids=lambda case: case["name"])
-def test_the_boards_half_refuses(case: dict, sound: Path, keys: Path, tmp_path: Path) -> None:
-    from edge.device.pictures import supplied
-    from edge.errors import EdgeError
-    from edge.safety.limits import limited, parse_limits
+def test_the_boards_half_refuses(
+    case: dict, sound: Path, keys: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command of an unpacked bundle, given the folder that the images lie in; it tells facts before the refusal."""
+    from edge.device.__main__ import main
+
+    bundle = _bundle(tmp_path / "bundle")
+    kept = ["--work", str(tmp_path / "work"), "--out", str(tmp_path / "out")]
 
     def call(words: list[str]) -> tuple[int, str]:
-        try:
-            with limited(parse_limits(case.get("limit", [])[1:])):
-                supplied(Path(words[1]).parent, SegmentationTask((64, 64), classes=("nucleus",)))
-        except EdgeError as error:
-            return error.exit_code, f"error: {error}\n"
-        return 0, ""
+        pictures = str(Path(words[1]).parent)
+        code = main(["verify", "--bundle", str(bundle), "--images", pictures, *kept, *case.get("limit", [])])
+        return code, capsys.readouterr().err.splitlines(keepends=True)[-1]
 
     _require_refused(case, sound, keys, tmp_path, call)
+
+
+def test_a_board_takes_the_picture_that_the_others_take(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """So that what it refuses above it refuses for that: it goes on to the graph, which is none in this bundle."""
+    from edge.device.__main__ import main
+
+    place = tmp_path / "place"
+    place.mkdir()
+    _make(place / "a.png", "picture", place)
+    bundle = _bundle(tmp_path / "bundle")
+    kept = ["--work", str(tmp_path / "work"), "--out", str(tmp_path / "out")]
+    assert main(["verify", "--bundle", str(bundle), "--images", str(place), *kept]) in (1, 2)
+    assert "a.png" not in capsys.readouterr().err
+
+
+def _bundle(folder: Path) -> Path:
+    """An unpacked bundle for this machine, sound but for its graph."""
+    task = SegmentationTask((64, 64), classes=("nucleus",)).to_table()
+    text = forge.manifest(task=task, runs_on={"kind": "cpu", "architecture": platform.machine()})
+    for name, data in {**forge.FILES, MANIFEST: text, DIGEST: digest_line(text)}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    return folder
 
 
 def test_both_take_an_engine_that_a_trusted_key_has_signed(

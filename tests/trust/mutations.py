@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 import tomllib
 
 from tests.fixtures.runtime_kit import ROOT
 
+_LIBRARIES = ("numpy", "scipy.ndimage", "onnx", "onnxruntime", "openvino", "matplotlib.pyplot", "PIL.Image", "typer")
+"""Imported once, before the forks."""
 TABLE = Path(__file__).with_name("mutations.toml")
 
 
@@ -46,6 +51,8 @@ def main() -> int:
     _copy(place)
     chosen = [m for m in mutations() if m.get("sanitized", False) == given.sanitized]
     chosen = [m for m in chosen if given.row is None or m["row"] in given.row]
+    for name in _LIBRARIES:
+        importlib.import_module(name)
     wrong = 0
     for row in sorted({m["row"] for m in chosen}):
         if _tests(place, row, given.sanitized) != 0:
@@ -91,15 +98,32 @@ def _mutated(place: Path, mutation: Mapping[str, Any]) -> Iterator[None]:
 
 
 def _tests(place: Path, row: int, sanitized: bool) -> int:
-    """Exit code of the row's tests; a negative one where they were ended by a signal, as by their own alarm."""
+    """Exit code of the row's tests, in a fork of this process; negative where a signal, as their alarm, ended them."""
     words = ["-q", "-x", "-p", "no:cacheprovider", "tests/trust/test_rows.py", "-k", f"row_{row}_"]
     words += ["-m", "slow" if sanitized else "not slow"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *words], cwd=place, env={**os.environ, "PYTHONPATH": str(place)},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode in (0, 1) or done.returncode < 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.returncode
+    with tempfile.TemporaryFile() as said:
+        child = os.fork()
+        if child == 0:
+            try:
+                os.dup2(said.fileno(), 1)
+                os.dup2(said.fileno(), 2)
+                _enter(place)
+                os._exit(int(pytest.main(words)))
+            finally:
+                os._exit(99)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        said.seek(0)
+        assert code in (0, 1) or code < 0, said.read().decode("utf-8", "replace")[-3000:]
+    return code
+
+
+def _enter(place: Path) -> None:
+    """Import from the copy from here on, in this process and in those that it starts."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("edge", "tests")]:
+        del sys.modules[name]
+    os.chdir(place)
+    sys.path.insert(0, str(place))
+    os.environ["PYTHONPATH"] = str(place)
 
 
 if __name__ == "__main__":

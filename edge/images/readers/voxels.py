@@ -111,7 +111,7 @@ def inflated(source: IO[bytes], where: object) -> IO[bytes]:
         while block := source.read(_BLOCK):
             total += len(block)
             if total > limits().inflated_bytes:
-                raise exceeded(where, "inflates to more bytes", "inflated_bytes")
+                raise exceeded(where, "inflates further", "inflated_bytes")
             stream.write(block)
 
     return spooled(fill)
