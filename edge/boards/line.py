@@ -23,7 +23,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edge.boards.address import Address
-from edge.boards.ssh import LOOK_S, USUAL_PATIENCE, Channel, LineLost, Patience, end_sentence
+from edge.boards.ssh import LONGEST_PAUSE_S, LOOK_S, USUAL_PATIENCE, Channel, LineLost, Patience, end_sentence
 from edge.boards.start import package_digest
 from edge.bundle.portable import portable_files
 from edge.device.frames import Frame, LargeFrame, pack, read_frame
@@ -37,7 +37,7 @@ ANSWER_S = 300.0
 _LOGIN_LINES = 200
 _LONGEST_SENTENCE = 600
 _LARGEST_WORD = 1 << 16
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 8.0
+_FIRST_PAUSE_S = 0.25
 
 Step = Callable[[str], object]
 
@@ -194,7 +194,7 @@ class Line:
         for tried in range(max(tries, 1)):
             if tried:
                 self._pause(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE_S)
+                pause = min(2 * pause, LONGEST_PAUSE_S)
             try:
                 self._channel = self._start()
                 if self._opening is not None:
@@ -217,7 +217,7 @@ class Line:
         marker = f"segedge-{secrets.token_hex(8)}"
         owner = f"{getpass.getuser()}@{platform.node()}"
         text = files("edge.boards").joinpath("start.py").read_bytes()
-        text += f"\nstart({marker!r}, {digest!r}, {self._session!r}, {owner!r})\n".encode()
+        text += f"\nstart({marker!r}, {digest!r}, {self._session!r}, {owner!r}, {self._patience.linger!r})\n".encode()
         first = "import sys;exec(compile(sys.stdin.buffer.read(int(sys.stdin.buffer.readline())),'start','exec'))"
         command = f"exec {shlex.quote(self.address.python)} -c {shlex.quote(first)}"
         channel = Channel(self.address, command, self._patience, lambda: self._look())

@@ -23,6 +23,8 @@ from edge.errors import MachineError
 T = TypeVar("T")
 
 _PIECE = 1 << 20
+LONGEST_PAUSE_S = 8.0
+"""Between two attempts at a line."""
 LOOK_S = 0.5
 """Time between two looks at whether to go on waiting."""
 _NO_SSH = "boards are reached with asyncssh, which is not installed; pip install 'segedge[boards]'"
@@ -44,6 +46,11 @@ class Patience:
     alive: float = 5.0
     silence: float = 60.0
     retries: int = 6
+
+    @property
+    def linger(self) -> float:
+        """Longest that a lost line may take to be taken up again; what was made on the board stays that long."""
+        return self.silence + self.retries * (self.connect + LONGEST_PAUSE_S)
 
 
 USUAL_PATIENCE = Patience()

@@ -73,13 +73,13 @@ def install(files: "dict[str, bytes]", folder: str) -> None:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-def start(marker: str, digest: str, session: str, owner: str) -> None:
+def start(marker: str, digest: str, session: str, owner: str, linger: float) -> None:
     """Check, take what is missing, and serve.
 
     Args:
         marker: line to print before anything else; what a login shell prints comes before it.
         digest: of the package that is wanted.
-        session, owner: see :func:`edge.device.serve.main`.
+        session, owner, linger: see :func:`edge.device.serve.main`.
     """
     sys.stdout.write(marker + "\n")
     sys.stdout.flush()
@@ -105,4 +105,4 @@ def start(marker: str, digest: str, session: str, owner: str) -> None:
     sys.path.insert(0, folder)
     from edge_bundle.device.serve import main  # type: ignore[import-not-found]
 
-    main(cache, session, owner)
+    main(cache, session, owner, linger)

@@ -9,21 +9,24 @@ Each request has an id and an operation; its answer has the same id and one of
 ===========  =================================================================================
 
 Before the answer come ``step`` (a second was timed, a line is to be said) and ``beat`` (still at work). A request may
-be asked again at any time, on this line or on a later one: what was built is here. ``cancel``, and a line that ends,
-end the process at once; ``bye`` removes what it wrote, too.
+be asked again at any time, on this line or on a later one: what was built is here. ``cancel``, and a line that ends or
+says nothing for long, end the process at once. ``bye`` and ``cancel`` remove what it wrote; after a line that ended it
+stays as long as the line may be taken up again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import shutil
+import subprocess
 import sys
 import threading
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO, Callable, Mapping, NoReturn, Sequence
 
 import numpy as np
 
@@ -44,6 +47,18 @@ if TYPE_CHECKING:
     Step = Callable[[str], None]
 
 _BEAT_S = 3.0
+_IDLE_S = 1800.0
+"""Longest between two requests; a workstation that is gone without a word does not keep the board."""
+
+# Once nobody is at work here any more, what is left goes; whoever is at work cleans up after itself.
+_SWEEP = """
+import fcntl, os, shutil, sys, time
+folder, lock, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
+time.sleep(seconds)
+handle = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW)
+fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+shutil.rmtree(folder, ignore_errors=True)
+"""
 RUNS = "runs"
 """Folder below the cache folder, with one folder for each deployment; there is never more than one for long."""
 
@@ -54,10 +69,12 @@ class Desk:
 
     Attributes:
         folder: of this deployment.
+        linger: seconds that it stays after its line has ended.
         bench: once ``open`` was asked.
     """
 
     folder: Path
+    linger: float
     bench: BoardBench | None = None
 
     @property
@@ -72,18 +89,19 @@ class Desk:
         return self.bench
 
 
-def main(cache: str, session: str, owner: str) -> None:
+def main(cache: str, session: str, owner: str, linger: float) -> None:
     """Serve until the line ends. Never returns.
 
     Args:
         cache: folder for everything that is written.
         session: name of the deployment, 32 hex digits; a second process of the same takes the first one's place.
         owner: who deploys, for whoever comes second.
+        linger: seconds in which a lost line may be taken up again.
     """
     line = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints does not get between the frames
     folder = Path(cache) / RUNS / session
-    server = _Server(sys.stdin.buffer, line, Desk(folder))
+    server = _Server(sys.stdin.buffer, line, Desk(folder, linger))
     lead_group()
     try:
         claim(lock_file(), session, owner)
@@ -119,7 +137,10 @@ class _Server:
         self._write({"id": 0, "answer": {}})
         threading.Thread(target=self._read, daemon=True).start()
         while True:
-            frame = self._waiting.get()
+            try:
+                frame = self._waiting.get(timeout=_IDLE_S)
+            except queue.Empty:
+                self._lost()
             number = frame.table.get("id")
             done = threading.Event()
             beat = threading.Thread(target=self._beat, args=(number, done), daemon=True)
@@ -159,7 +180,7 @@ class _Server:
             try:
                 frame = read_frame(self._exactly, LARGEST_REQUEST)
             except (EdgeError, EOFError, OSError, ValueError):
-                _end()
+                self._lost()
             if frame.table.get("op") == "cancel":
                 shutil.rmtree(str(self._desk.folder), ignore_errors=True)
                 _end()
@@ -181,11 +202,19 @@ class _Server:
                 for piece in pack(table, arrays):
                     self._answers.write(piece)
                 self._answers.flush()
-            except OSError:  # the line is gone; what was made stays on disk for the next
-                _end()
+            except OSError:
+                self._lost()
+
+    def _lost(self) -> NoReturn:
+        """The line is gone: what was made stays on disk for the next, but not for ever."""
+        words = [sys.executable, "-c", _SWEEP, str(self._desk.folder), str(lock_file()), str(self._desk.linger)]
+        quiet = subprocess.DEVNULL
+        with contextlib.suppress(OSError):  # it could not be started: the next deployment sweeps
+            subprocess.Popen(words, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
+        _end()
 
 
-def _end() -> None:
+def _end() -> NoReturn:
     """End at once, whatever runs on other threads or in forks of this process."""
     if os.getpgrp() == os.getpid():
         end_group(os.getpid())
