@@ -74,12 +74,12 @@ def find_parser(tensorrt: str) -> Parser:
 
 
 def parse_version(text: str) -> Version:
-    """``"10.16.2"`` to ``(10, 16)``.
+    """``"10.16.2"`` to ``(10, 16)``; a wheel may be a post-release, such as ``10.14.1.48.post1``.
 
     Raises:
         InputError: not a version.
     """
-    found = re.fullmatch(r"(\d+)\.(\d+)(\.\d+)*", text.strip())
+    found = re.fullmatch(r"(\d+)\.(\d+)(\.\d+)*(\.post\d+)?", text.strip())
     if found is None:
         raise InputError(f"TensorRT {text!r}: not a version; write it as 10.3")
     return int(found[1]), int(found[2])

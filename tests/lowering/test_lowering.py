@@ -215,7 +215,9 @@ def test_versions_outside_the_table_are_refused(text: str) -> None:
 
 
 def test_versions_are_parsed() -> None:
-    assert parse_version("10.16.2") == (10, 16) and find_parser("8.5.2").opset == 17
+    assert (
+        parse_version("10.16.2") == (10, 16) == parse_version("10.16.1.11.post1") and find_parser("8.5.2").opset == 17
+    )
     assert find_parser("10.7").operators.keys() == find_parser("10.3").operators.keys()
     with pytest.raises(InputError, match="not a version"):
         parse_version("newest")

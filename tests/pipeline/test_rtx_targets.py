@@ -89,3 +89,9 @@ def test_a_machine_of_that_gpu_deploys_and_runs_what_it_built(target: str, tmp_p
     checked = there.edge("check", f"run/{rows['fp16']['path']}", "--data", there.data, "--reference", there.model,
                          "--gate", "99", "--json")  # fmt: skip
     assert json.loads(checked.stdout)
+    there.edge("bundle", "run", "--target", target, "--out", "kit.tar.gz")
+    words = ("--seconds", "0.05", "--allow-small", "--out", "verified")
+    there.edge("verify", "kit.tar.gz", *words)
+    verified = json.loads((tmp_path / "verified" / "report.json").read_text())
+    engine = next(row for row in verified["engines"] if row["name"] == "fp16")
+    assert verified["status"] == "passed" and engine["backend"] == "tensorrt_rtx" and engine["latency_ms"]["n"] > 1

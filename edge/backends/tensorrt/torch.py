@@ -43,8 +43,8 @@ class Pair:
     typed: bool
 
 
-# Each release's dev_dep_versions.yml, pyproject.toml and setup.py. On Jetson with JetPack 6 it is 2.8 with the
-# system's TensorRT 10.3, from NVIDIA's own index.
+# Each release's dev_dep_versions.yml, pyproject.toml and setup.py; the last from NVIDIA's own index, with the TensorRT
+# of JetPack 6.
 PAIRS: tuple[Pair, ...] = (
     Pair("2.8", "2.8", "10.12", (3, 9), False),
     Pair("2.9", "2.9", "10.13", (3, 9), False),
@@ -53,8 +53,9 @@ PAIRS: tuple[Pair, ...] = (
     Pair("2.12", "2.12", "10.16", (3, 10), True),
     Pair("2.13", "2.13", "11.0", (3, 10), True),
     Pair("2.14", "2.14", "11.1", (3, 10), True),
+    Pair("2.8", "2.8", "10.3", (3, 9), False),
 )
-_JETPACK_6 = Pair("2.8", "2.8", "10.3", (3, 9), False)
+_NEWEST = max(PAIRS, key=lambda pair: tuple(map(int, pair.release.split("."))))
 
 
 class TorchTensorRt:
@@ -117,11 +118,11 @@ def require_pair(found: Mapping[str, str]) -> Pair:
     """
     missing = [name for name in ("torch", "torch_tensorrt", "tensorrt") if name not in found]
     torch = found.get("torch", "")
-    fitting = next((pair for pair in PAIRS if _is(torch, pair.torch)), PAIRS[-1])
+    fitting = next((pair for pair in PAIRS if _is(torch, pair.torch)), _NEWEST)
     line = f"pip install torch=={fitting.torch}.* torch-tensorrt=={fitting.release}.*"
     if missing:
         raise MachineError(f"{', '.join(missing)} not installed; on a machine with an NVIDIA GPU: {line}")
-    for pair in (*PAIRS, _JETPACK_6):
+    for pair in PAIRS:
         if (
             _is(found["torch_tensorrt"], pair.release)
             and _is(torch, pair.torch)

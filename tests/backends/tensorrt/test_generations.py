@@ -35,9 +35,13 @@ TARGETS = {
     "8.6.0": ("jetson-agx-orin-64gb", "6.0"),
     "8.6.1": ("jetson-orin-nano-8gb", "6.0"),
     "10.3.0": ("jetson-orin-nano-8gb", "6.2"),
+    "10.12.0.36": ("jetson-orin-nano-8gb", "6.2"),
     "10.13.3.9": ("jetson-agx-thor", "7.1"),
+    "10.14.1.48.post1": ("jetson-agx-thor", "7.1"),
+    "10.15.1.29": ("jetson-agx-thor", "7.1"),
     "10.16.1.11": ("jetson-agx-orin-64gb", "7.2.1"),
     "11.0.0.114": ("jetson-agx-orin-64gb", "7.2.2"),
+    "11.1.0.106": ("h200", None),
     "11.4.0.106": ("h200", None),
     "rtx-1.7.1.116": ("rtx-ampere", None),
 }
@@ -69,6 +73,9 @@ def test_engines_compute_what_their_graphs_do(version: str, pycuda: bool) -> Non
     with installed(version, pycuda=pycuda) as (trt, gpu):
         cuda, live = open_cuda(), gpu.live
         assert cuda.name == ("pycuda" if pycuda else "cudart")
+        assert (cuda.bus_id(), cuda.capability()) == ("0000:65:00.0", (8, 7)) and 0 < cuda.memory()[0] <= cuda.memory()[
+            1
+        ]
         for candidate in graphs(version):
             plan = _build(trt, version, candidate)
             runner = TensorRtRunner(trt, plan, cuda)

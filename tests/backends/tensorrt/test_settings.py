@@ -81,6 +81,6 @@ def test_rtx_is_always_typed_and_keeps_no_timing_cache():
 
 
 def test_versions_are_parsed():
-    assert parse_version("10.16.2.5") == (10, 16)
+    assert parse_version("10.16.2.5") == (10, 16) == parse_version("10.16.1.11.post1")
     with pytest.raises(InputError, match="not a version"):
         parse_version("newest")

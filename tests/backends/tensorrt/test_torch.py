@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -10,35 +11,74 @@ from pathlib import Path
 
 import pytest
 
-from edge.backends.tensorrt.torch import PAIRS
+from edge.backends.tensorrt.torch import PAIRS, Pair, require_pair
+from edge.errors import MachineError
 from tests.fixtures.bundle_example import picture_set
+from tests.fixtures.runtime_kit import ROOT
 from tests.fixtures.small_folder import small_folder
+from tests.fixtures.tensorrt.api import recorded_versions
 from tests.fixtures.tensorrt.install import write_site
 from tests.fixtures.tensorrt.torch_double import convert
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_a_module_folder_becomes_an_engine(precision: str, tmp_path: Path) -> None:
-    import torch
+INSTALL = ROOT / "docs" / "how-to" / "install.md"
+_BUILD_CHECK = """
+import json, sys
+from tests.fixtures.command import edge as command
+model, data, out, precision = sys.argv[1:]
+words = ("--data", data, "--target", "gpu", "--backend", "torch-tensorrt", "--precision", precision)
+built = command("build", model, *words, "--out", out, "--json")
+checked = command("check", out, "--data", data, "--reference", model, "--gate", "99", "--json")
+rows = [{"code": done.returncode, "said": done.stdout, "told": done.stderr} for done in (built, checked)]
+print(json.dumps(rows))
+"""
 
-    pair = next((pair for pair in PAIRS if torch.__version__.startswith(pair.torch + ".")), None)
-    if pair is None or pair.tensorrt != "11.0":
-        pytest.skip(f"the double has no TensorRT for PyTorch {torch.__version__}")
-    environment = write_site(tmp_path / "site", "11.0.0.114", "8.6", torch_tensorrt=f"{pair.release}.0")
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: f"{pair.release} with {pair.tensorrt}")
+def test_a_module_folder_becomes_an_engine_with_every_documented_pair(pair: Pair, tmp_path: Path) -> None:
+    """The PyTorch that computes is the one installed; what it says it is, is the pair's."""
+    version = next(one for one in recorded_versions() if one.startswith(f"{pair.tensorrt}."))
+    facts = {"torch_tensorrt": f"{pair.release}.0", "torch": f"{pair.torch}.0"}
+    environment = write_site(tmp_path / "site", version, "8.6", **facts)
     model, data = small_folder(tmp_path / "small"), picture_set(tmp_path / "set")
-    words = ["build", model, "--data", data, "--target", "gpu", "--backend", "torch-tensorrt", "--precision", precision]
-    line = [sys.executable, "-m", "edge.cli.app", *map(str, words), "--out", str(tmp_path / "engine"), "--json"]
-    built = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
-    assert built.returncode == 0, built.stderr
-    engine = json.loads((tmp_path / "engine" / "engine.json").read_text())
-    assert engine["backend"] == "torch_tensorrt" and engine["versions"]["torch_tensorrt"] == f"{pair.release}.0"
-    checked = [sys.executable, "-m", "edge.cli.app", "check", str(tmp_path / "engine"), "--data", str(data)]
-    checked += ["--reference", str(model), "--gate", "none", "--json"]
-    done = subprocess.run(checked, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    for precision in ("fp16", "fp32") if pair.tensorrt == "11.0" else ("fp16",):
+        out = tmp_path / precision
+        line = [sys.executable, "-c", _BUILD_CHECK, *map(str, (model, data, out, precision))]
+        done = subprocess.run(line, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        built, checked = json.loads(done.stdout)
+        assert (built["code"], checked["code"]) == (0, 0), (built, checked)
+        engine = json.loads((out / "engine.json").read_text())
+        assert engine["backend"] == "torch_tensorrt" and engine["rest"] == precision
+        assert engine["versions"] == {"torch_tensorrt": f"{pair.release}.0", "tensorrt": version}
+        (row,) = json.loads(checked["said"])
+        assert row["gate"]["passed"] and row["accuracy"]["parity_db"] > 20
+
+
+def test_the_documentation_has_the_same_pairs() -> None:
+    rows = re.findall(r"^\| ([\d.]+) \| ([\d.]+) \| (.+) \| ([\d.]+) or newer \|$", INSTALL.read_text(), re.MULTILINE)
+    told = {
+        (release, torch, tensorrt, python)
+        for release, torch, versions, python in rows
+        for tensorrt in re.findall(r"\d+\.\d+", versions)
+    }
+    assert told == {(p.release, p.torch, p.tensorrt, ".".join(map(str, p.python))) for p in PAIRS}
+
+
+def test_versions_that_are_no_pair_are_refused_with_the_line_that_installs_one() -> None:
+    fitting = {"torch_tensorrt": "2.9.0", "torch": "2.9.1", "tensorrt": "10.13.3.9"}
+    assert require_pair(fitting).release == "2.9"
+    with pytest.raises(
+        MachineError, match=r"tensorrt 10\.12\.0\.36 do not fit each other; pip install torch==2\.9\.\*"
+    ):
+        require_pair({**fitting, "tensorrt": "10.12.0.36"})
+    with pytest.raises(MachineError, match=r"torch-tensorrt==2\.14\.\*"):
+        require_pair({**fitting, "torch": "3.1.0"})
+    with pytest.raises(MachineError, match="tensorrt not installed"):
+        require_pair({"torch_tensorrt": "2.9.0", "torch": "2.9.1"})
 
 
 def test_options_of_other_releases_are_refused_by_the_double() -> None:
