@@ -45,6 +45,7 @@ def wheel() -> dict[str, Any]:
     versions, needed = pinned(lock), _needed("segedge")
     entries = {entry.partition("==")[0].lower().replace("_", "-"): entry for entry in re.split(r"\n(?=\S)", lock)}
     components = [_package(name, versions[name], entries[name]) for name in sorted(needed & set(versions))]
+    components += [_unlocked(name) for name in sorted(needed - set(versions))]
     return document("segedge", edge.__version__, [*components, _VENDORED])
 
 
@@ -61,7 +62,8 @@ def bundle(archive: Path) -> dict[str, Any]:
         }
         for name, (_, digest) in sorted(manifest.files.items())
     ]
-    return document(manifest.title, str(manifest.versions.get("segedge", "unknown")), [*components, _VENDORED])
+    vendored = [_VENDORED] if any("/third_party/stb/" in name for name in manifest.files) else []
+    return document(manifest.title, str(manifest.versions.get("segedge", "unknown")), [*components, *vendored])
 
 
 def _package(name: str, version: str, entry: str) -> dict[str, Any]:
@@ -75,6 +77,13 @@ def _package(name: str, version: str, entry: str) -> dict[str, Any]:
     if licence:
         component["licenses"] = [{"license": {"name": licence}}]
     return component
+
+
+def _unlocked(name: str) -> dict[str, Any]:
+    """What other Pythons or systems than the lock file's need too."""
+    purl = f"pkg:pypi/{name}"
+    where = "not locked: needed by other Pythons or systems than the lock file is for"
+    return {"type": "library", "name": name, "purl": purl, "bom-ref": purl, "scope": "optional", "description": where}
 
 
 def _licence(name: str) -> str:

@@ -19,7 +19,6 @@ PERSON_COLUMNS = ("patient", "subject", "case", VOLUME_COLUMN)
 _SIDE = 16
 _CLOSE = 16  # of 240 neighbours; unrelated pictures of one kind differ in 30 and more
 _FLAT = 2.0  # grey levels of spread in the thumbnail below which a picture shows nothing to compare
-_MOST_NOTES = 3
 
 AnySample = Sample | ArraySample
 Purposes = Sequence[tuple[str, ImageSet]]
@@ -34,7 +33,7 @@ def require_disjoint(sets: Purposes) -> tuple[str, ...]:
         sets: purpose ("calibration", "evaluation", ...) and the set used for it.
 
     Returns:
-        A sentence for each pair of files, up to three and a count, that look alike though their pixels differ.
+        A sentence, with both files, for each image that looks like one of another set though its pixels differ.
 
     Raises:
         InputError: names both files.
@@ -134,7 +133,6 @@ def _alike(seen: Sequence[tuple[str, AnySample, NDArray[np.float32]]]) -> Iterat
         return
     looks = np.stack([look for _, _, look in seen])
     purposes = np.array([purpose for purpose, _, _ in seen])
-    found = 0
     for index, (purpose, sample, look) in enumerate(seen):
         others = np.flatnonzero(purposes[:index] != purpose)
         if not len(others):
@@ -142,15 +140,11 @@ def _alike(seen: Sequence[tuple[str, AnySample, NDArray[np.float32]]]) -> Iterat
         likeness = (looks[others] @ look[0]).max(axis=1)  # 240 less two for each neighbour that differs
         nearest = int(likeness.argmax())
         if likeness[nearest] >= looks.shape[2] - 2 * _CLOSE:
-            found += 1
             other_purpose, other, _ = seen[int(others[nearest])]
-            if found <= _MOST_NOTES:
-                yield (
-                    f"{_where(sample)} ({purpose}) looks like {_where(other)} ({other_purpose}), "
-                    "though not to the pixel; copies in two splits flatter the scores"
-                )
-    if found > _MOST_NOTES:
-        yield f"{found - _MOST_NOTES} more images look like one of another split"
+            yield (
+                f"{_where(sample)} ({purpose}) looks like {_where(other)} ({other_purpose}), "
+                "though not to the pixel; copies in two splits flatter the scores"
+            )
 
 
 def _where(sample: AnySample) -> str:

@@ -36,6 +36,11 @@ Advance = Callable[[], object]
 
 CALIBRATION_IMAGES = 64
 MOST_TILES = 4
+_MOST_PAIRS = 3
+_ALIKE = (
+    "{} images look like one of another split, though not to the pixel (the command named them): where they are "
+    "copies, all scores here are flattered"
+)
 """Of an image in tiles, so many are looked at where ranges are learned; they are spread over it."""
 _RUNS_EACH = 12
 
@@ -255,17 +260,19 @@ def split(images: ImageSet, calibration_images: int, allow_overlap: bool, progre
         images: the whole set.
         calibration_images: how many.
         allow_overlap: patients and volumes may be in two splits, at a cost that is said.
-        progress: told of images that look alike.
+        progress: told of images that look alike, by name; a report has their number alone.
 
     Raises:
         InputError: an empty split, or an overlap.
     """
     train, val, test = (images.split(name) for name in SPLITS)
     sets = [("training", train), ("search", val), ("evaluation", test)]
-    notes = require_apart(sets, allow_overlap)
+    overlap = require_apart(sets, allow_overlap)
     alike = require_disjoint(sets)
-    for sentence in (*notes, *alike):
+    more = (f"{len(alike) - _MOST_PAIRS} more images look like one of another split",)
+    for sentence in (*overlap, *alike[:_MOST_PAIRS], *(more if len(alike) > _MOST_PAIRS else ())):
         progress.say(sentence)
+    notes = (*overlap, *((_ALIKE.format(len(alike)),) if alike else ()))
     return Splits(calibration_set(train, calibration_images), val, test, notes)
 
 

@@ -80,6 +80,15 @@ class Result:
     outcomes: dict[str, Counter[str]] = field(default_factory=dict)
     findings: list[str] = field(default_factory=list)
 
+    def idle(self) -> list[str]:
+        """Kinds whose faults never came to anything: a campaign of them shows nothing."""
+        wanted = {kind.name: {f"exit {code}," for code in kind.codes} for kind in KINDS}
+        return [
+            f"{name}: no case ended as it should, so the fault never came about"
+            for name, outcomes in self.outcomes.items()
+            if not any(outcome.startswith(tuple(wanted[name])) for outcome in outcomes)
+        ]
+
     def add(self, kind: str, outcome: str, wrong: str) -> None:
         """One case more."""
         self.outcomes.setdefault(kind, Counter())[outcome] += 1

@@ -11,6 +11,7 @@ import gc
 import importlib
 import json
 import os
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -119,6 +120,8 @@ def main() -> None:
     """Serve until the questions end."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    for number in (signal.SIGINT, signal.SIGHUP):  # a shell's background and nohup have them ignored, for good
+        signal.signal(number, signal.SIG_DFL)
     _shim.fault_share()
     _hasten()
     for line in sys.stdin:

@@ -33,9 +33,10 @@ def test_a_deployment_writes_flushes_and_renames_what_is_counted(deployments: De
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_the_old_run_or_the_new_one_is_whole(kind: Kind, deployments: Deployments) -> None:
     of_kind = [case for case in cases(deployments) if case[0] == kind]
-    case = random.Random(f"{SEED} {kind.name}").choice(of_kind)
+    early = of_kind[: len(of_kind) // 2]  # near the end a signal comes too late to change anything
+    case = random.Random(f"{SEED} {kind.name}").choice(early)
     result = run(deployments, [case])
-    assert result.findings == []
+    assert result.findings + result.idle() == []
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from PIL import Image
 from edge.errors import InputError
 from edge.images.image_set import ImageSet, load_image_set
 from edge.images.leaks import Purposes, require_apart, require_disjoint
+from tests.fixtures.command import edge
+from tests.fixtures.discs import disc_network, write_discs
 from tests.fixtures.volumes import blob_volume, write_nifti
 
 ROOT = Path(__file__).parents[2]
@@ -79,3 +82,30 @@ def test_slices_of_air_are_nobodys(tmp_path: Path) -> None:
         air[..., 2] = values[3].T
         write_nifti(tmp_path / f"v{number}.nii", air, np.diag([-1.0, -1.0, 1.0, 1.0]))
     require_disjoint(purposes(images))
+
+
+def test_the_command_names_copies_and_the_report_counts_them(tmp_path: Path) -> None:
+    data = write_discs(tmp_path / "discs", {"train": 4, "val": 2, "test": 4})
+    lines = (data / "manifest.csv").read_text().splitlines()
+    rng = np.random.default_rng(5)
+    for number in range(8):  # pictures with more to them than a disc, four of them twice
+        pixels = np.asarray(Image.fromarray(rng.integers(0, 255, (5, 5, 3), np.uint8)).resize((32, 32)))
+        Image.fromarray(pixels).save(data / f"p{number}.png")
+        Image.fromarray(np.uint8(pixels[..., 0] > 128) * 255).save(data / f"m{number}.png")
+        lines.append(f"p{number}.png,m{number}.png,{'train' if number < 4 else 'val'}")
+        if number < 4:
+            Image.fromarray(pixels).save(data / f"copy{number}.jpg", quality=95)
+            lines.append(f"copy{number}.jpg,m{number}.png,test")
+    (data / "manifest.csv").write_text("\n".join(lines) + "\n")
+    disc_network().save(tmp_path / "net.onnx")
+    words = ("--precisions", "fp32", "--gate", "none", "--allow-small", "--seconds", "0.02", "--budget", "1")
+    done = edge("deploy", tmp_path / "net.onnx", "--data", data, "--out", tmp_path / "run", *words)
+    assert done.returncode == 0, done.stderr
+    for number in range(3):
+        assert f"copy{number}.jpg (evaluation) looks like {data}/p{number}.png (training)" in done.stderr
+    assert "1 more images look like one of another split" in done.stderr
+    notes = json.loads((tmp_path / "run" / "report.json").read_text())["notes"]
+    (told,) = [note for note in notes if "look like" in note]
+    assert told.startswith("4 images look like one of another split") and "copy" not in told.replace("copies", "")
+    for name in ("report.html", "report.md"):
+        assert "4 images look like one of another split" in (tmp_path / "run" / name).read_text()

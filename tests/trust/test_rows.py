@@ -211,7 +211,7 @@ def test_row_8_nothing_waits_for_a_pipe_and_no_graph_keeps_a_library_busy(engine
 
 
 _DEAF = """
-import ctypes, subprocess, sys
+import ctypes, signal, subprocess, sys
 from edge.cli.supervise import supervise
 from edge.safety.limits import Limits, limited
 from edge.safety.watchdog import native_call
@@ -222,6 +222,8 @@ def run():
         mutex, lock = ctypes.create_string_buffer(64), ctypes.PyDLL(None).pthread_mutex_lock
         lock(mutex), lock(mutex)  # holds the interpreter for ever, as a library in C++ may: no handler ever runs
 
+for number in (signal.SIGINT, signal.SIGHUP):  # whoever runs the tests may have them ignored
+    signal.signal(number, signal.SIG_DFL)
 supervise(run)
 """
 
