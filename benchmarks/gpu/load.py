@@ -84,17 +84,27 @@ def install(folder):
             print(command(root, name))
 
 
+def variables(root, name):
+    """The environment in which the kit's Python finds one set, and nothing of the machine's."""
+    libraries = glob.glob(os.path.join(root, "sites", name, "nvidia", "*", "lib"))
+    return {
+        "PYTHONHOME": f"{root}/python",
+        "PYTHONPATH": f"{root}/sites/{name}:{root}/sites/base",
+        "LD_LIBRARY_PATH": ":".join(sorted(libraries)),
+    }
+
+
+def interpreter(root):
+    """The kit's Python."""
+    return f"{root}/python/bin/python3.10"
+
+
 def command(root, name):
     """The line that runs the benchmark with one set."""
-    libraries = glob.glob(os.path.join(root, "sites", name, "nvidia", "*", "lib"))
     networks = sorted(glob.glob(os.path.join(root, "networks", "*.onnx")))
-    words = [
-        f"cd {root}/repository &&",
-        f"PYTHONHOME={root}/python",
-        f"PYTHONPATH={root}/sites/{name}:{root}/sites/base",
-        f"LD_LIBRARY_PATH={':'.join(sorted(libraries))}",
-        f"{root}/python/bin/python3.10 -m benchmarks.gpu --out {root}/evidence-{name}",
-    ]
+    words = [f"cd {root}/repository &&"]
+    words += [f"{key}={value}" for key, value in variables(root, name).items()]
+    words.append(f"{interpreter(root)} -m benchmarks.gpu --out {root}/evidence-{name}")
     if networks:
         words.append(f"--networks {','.join(networks)}")
     return " ".join(words)

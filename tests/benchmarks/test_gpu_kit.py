@@ -11,7 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.gpu.kit import SETS, pack
+from benchmarks.gpu.kit import PART_BYTES, SETS, pack
+from benchmarks.gpu.kit_check import BASE, markdown
+from edge.files import read_json
+from tests.fixtures.runtime_kit import ROOT
 
 LIMIT = 100_000
 
@@ -64,6 +67,23 @@ def test_a_damaged_part_is_named_and_nothing_is_unpacked(kit: Path, tmp_path: Pa
 def test_every_tensorrt_of_the_kit_is_pinned() -> None:
     assert {"base", "rtx", "8.5", "8.6"} == set(SETS)
     assert all("==" in wheel for name, wheels in SETS.items() if name != "base" for wheel in wheels)
+
+
+def test_a_kit_as_released_was_unpacked_and_each_of_its_sets_imported() -> None:
+    """What ``benchmarks.gpu.kit_check`` wrote of the whole kit, whose wheels are too large for a test."""
+    table = read_json(ROOT / "benchmarks" / "results" / "gpu_kit.json")
+    parts = table["parts"]
+    assert parts["largest"] <= PART_BYTES and parts["hashes"] == parts["count"] > 1
+    assert len(table["networks"]) == 5 and set(table["sets"]) == set(SETS)
+    for name, row in table["sets"].items():
+        assert set(BASE) <= set(row["modules"]) and not row["elsewhere"] and row["python"].startswith("3.10."), name
+        if name == "base":
+            continue
+        pinned = next(wheel for wheel in SETS[name] if wheel.startswith("tensorrt"))
+        assert pinned.endswith("==" + row["modules"]["tensorrt_rtx" if name == "rtx" else "tensorrt"])
+        assert row["command"]["exit"] == 3 and "no GPU to measure" in row["command"]["said"]
+    assert table["sets"]["rtx"]["plan_bytes"] > 0  # the one that builds without a GPU
+    assert (ROOT / "benchmarks" / "results" / "gpu_kit.md").read_text() == markdown(table)
 
 
 def _load(kit: Path, into: Path) -> subprocess.CompletedProcess[str]:
