@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ import onnx
 from numpy.typing import NDArray
 
 from edge.accuracy.sqnr import CEILING_DB
+from edge.graph.groups import in_groups
 from edge.graph.model import Model
 
 _BYTES_AT_ONCE = 160 << 20  # bounds memory: activations of so many bytes live together, in each of three graphs
@@ -140,7 +141,8 @@ def _measure(
     own: dict[str, _Power] = {}
     kinds, sizes = _kinds(quantized)
     activations = [t for t in tensors if kinds[t] in _FLOATS]
-    for group in _groups(activations, sizes):
+    # Every group runs both graphs again, so few are better.
+    for group in in_groups(((t, sizes[t]) for t in activations), _BYTES_AT_ONCE):
         alone, needed = _fed(quantized, group, {t: kinds[t] for t in activations})
         float_probe = Intermediates(exact, [*dict.fromkeys([*group, *needed])])
         probe, alone_probe = (Intermediates(model, group, optimize=False) for model in (quantized, alone))
@@ -171,20 +173,6 @@ def _fed(quantized: Model, group: Sequence[str], kinds: Mapping[str, int]) -> tu
     proto.graph.node.extend(reversed(kept))
     proto.graph.input.extend(onnx.helper.make_tensor_value_info(t + _FED, kinds[t], None) for t in fed)
     return replace(quantized, proto=proto), fed
-
-
-def _groups(tensors: Sequence[str], sizes: Mapping[str, int]) -> Iterator[list[str]]:
-    """Tensors to run for together, in order; every group runs both graphs again, so few are better."""
-    group: list[str] = []
-    held = 0
-    for tensor in tensors:
-        if group and held + sizes[tensor] > _BYTES_AT_ONCE:
-            yield group
-            group, held = [], 0
-        group.append(tensor)
-        held += sizes[tensor]
-    if group:
-        yield group
 
 
 def _kinds(model: Model) -> tuple[dict[str, int], dict[str, int]]:

@@ -23,6 +23,7 @@ from edge.backends.session import (
     count_convolutions,
     open_session,
     running,
+    version,
 )
 from edge.graph.model import Model
 from edge.machine.cores import physical_cores
@@ -52,7 +53,7 @@ class OnnxRuntime:
             InputError: ONNX Runtime refuses the graph.
         """
         start = time.perf_counter()
-        counts = count_convolutions(_serialized(candidate.model), candidate.model.name)
+        counts = count_convolutions(candidate.model.proto.SerializeToString(), candidate.model.name)
         candidate.model.save(folder / ARTEFACT)
         return Engine.for_candidate(
             candidate,
@@ -62,13 +63,13 @@ class OnnxRuntime:
             artefacts=(ARTEFACT,),
             build_seconds=time.perf_counter() - start,
             convs=counts,
-            versions=_versions(),
+            versions={"onnxruntime": version()},
             runs_on={"provider": PROVIDERS[0], "architecture": platform.machine()},
         )
 
     def load(self, engine: Engine, threads: int | None = None) -> OnnxRuntimeRunner:
         """Open a session with graph optimizations on."""
-        require_home(engine, "onnxruntime", _versions()["onnxruntime"])
+        require_home(engine, "onnxruntime", version())
         session = open_session((engine.folder / engine.artefact).read_bytes(), threads, optimize=True)
         return OnnxRuntimeRunner(
             session, engine.task.output_name, threads or physical_cores(), True, where=str(engine.folder)
@@ -95,7 +96,7 @@ def optimized(model: Model, threads: int | None = None) -> OnnxRuntimeRunner:
 
 def _runner(model: Model, threads: int | None, optimize: bool) -> OnnxRuntimeRunner:
     where = model.source or model.name
-    session = open_session(_serialized(model), threads, optimize=optimize, where=where)
+    session = open_session(model.proto.SerializeToString(), threads, optimize=optimize, where=where)
     return OnnxRuntimeRunner(session, model.output_name, threads or physical_cores(), optimize, where=where)
 
 
@@ -135,13 +136,3 @@ class Intermediates:
         with running(self._where):
             values = self._session.run(self._tensors, {self._input: image, **(given or {})})
         return dict(zip(self._tensors, values, strict=True))
-
-
-def _serialized(model: Model) -> bytes:
-    return model.proto.SerializeToString()
-
-
-def _versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    return {"onnxruntime": version("onnxruntime")}

@@ -10,7 +10,6 @@ from typing import Any
 
 from edge import __version__
 from edge.accuracy.gate import presets
-from edge.backends.engine import Engine
 from edge.backends.onnxruntime import reference as exact_runner
 from edge.bundle.archive import write_archive
 from edge.bundle.contents import (
@@ -71,9 +70,10 @@ def pack(
     _require_target(found, target)
     runs_on = _runs_on(found, target, jetpack)
     files, described, inputs = _data(found, images, data, allow_small)
-    candidates = []
-    for engine, graph in found.engines:
-        candidates.append(_candidate(engine, graph, inputs, _reasons(found, engine.name), files))
+    candidates = [
+        _add_graph(engine.name, engine.precision, engine.rest, graph, inputs, _reasons(found, engine.name), files)
+        for engine, graph in found.engines
+    ]
     if not images and not any(row["precision"] == "fp32" for row in candidates):
         candidates.append(_float_reference(found, runs_on, inputs, files))
     files.update(portable_files())
@@ -160,12 +160,6 @@ def _data(run: Run, images: bool, data: Path | None, allow_small: bool) -> tuple
 def _calibration(run: Run) -> dict[str, Any] | None:
     part = run.report.data.calibration
     return {"name": "calibration images", "images": part.images, "sha256": part.sha256} if part else None
-
-
-def _candidate(
-    engine: Engine, graph: Model, inputs: ParityInputs, reasons: Mapping[str, str], files: Files
-) -> dict[str, Any]:
-    return _add_graph(engine.name, engine.precision, engine.rest, graph, inputs, reasons, files)
 
 
 def _float_reference(run: Run, runs_on: Mapping[str, Any], inputs: ParityInputs, files: Files) -> dict[str, Any]:

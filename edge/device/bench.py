@@ -38,7 +38,6 @@ _MOST_ENGINES = 16
 _MOST_INPUT_BYTES = 2 << 30
 _SPARE_BYTES = 200 << 20
 _BUILD_SHARE = 4  # of the graph's bytes: plan, timing cache, and both again while they are written
-_MOST_WORKSPACE = 4 << 30
 
 
 class Lacking(Exception):
@@ -109,7 +108,8 @@ class BoardBench:
         self._forget_engines()
         folder = self._engine(key)
         timings = self._folder / "timing.cache"
-        return key, build_engine(self._compiler, candidate, path, folder, timings, self._workspace(), output, {})
+        workspace = read_machine(self._root).scratch_bytes
+        return key, build_engine(self._compiler, candidate, path, folder, timings, workspace, output, {})
 
     def adopt(self, candidate: BoardCandidate, built: Built, blobs: Mapping[str, str], output: str | None) -> str:
         """Take an engine that was built elsewhere.
@@ -275,10 +275,6 @@ class BoardBench:
         free = shutil.disk_usage(str(self._folder)).free
         if free < needed:
             raise MachineError(f"{self._folder}: {free / 1e6:.0f} MB free, {needed / 1e6:.0f} MB needed; free the disk")
-
-    def _workspace(self) -> int:
-        free = read_machine(self._root).free_bytes
-        return max(256 << 20, min(free // 2, _MOST_WORKSPACE)) if free else 1 << 30
 
 
 def _oldest_first(paths: Any) -> list[tuple[float, int, Path]]:

@@ -207,16 +207,9 @@ def _build(table: Mapping[str, Any], sha256: str) -> Manifest:
         sha256=sha256,
         title=str(table["title"]),
         backend=str(table["backend"]),
-        target=table["target"],
-        runs_on=table["runs_on"],
-        model=table["model"],
-        task=table["task"],
-        gate=table["gate"],
-        data=table["data"],
-        reference=table["reference"],
-        versions=table["versions"],
         candidates=candidates,
         files=files,
+        **{key: table[key] for key in _TABLES},
     )
 
 

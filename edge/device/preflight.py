@@ -95,8 +95,7 @@ def preflight(manifest: Manifest, machine: Machine, toolkit: Mapping[str, Any], 
             f"{folder}: {free / 1e6:.0f} MB free, {disk / 1e6:.0f} MB needed; free the disk or set --out"
         )
     warnings += _clock_warnings(manifest, machine)
-    workspace = max(256 << 20, min(machine.free_bytes // 2, 4 << 30)) if machine.free_bytes else 1 << 30
-    return Preflight(tuple(_lines(machine, toolkit, free)), tuple(warnings), workspace)
+    return Preflight(tuple(_lines(machine, toolkit, free)), tuple(warnings), machine.scratch_bytes)
 
 
 def _require_jetpack(wanted: Mapping[str, Any], machine: Machine) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from edge.backends.session import open_session
 from edge.graph.model import MULTIPLIES
 
 # Largest difference over largest value. A wrong rewrite is off by far more than either.
@@ -75,12 +76,7 @@ class Prover:
 
 def run_float32(graph: onnx.ModelProto, inputs: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
     """First output of ONNX Runtime with graph optimizations off, for each input."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = open_session(graph.SerializeToString(), None, optimize=False)
     name, output = session.get_inputs()[0].name, session.get_outputs()[0].name
     return [session.run([output], {name: batch})[0] for batch in inputs]
 

@@ -86,22 +86,18 @@ def _known_sizes(node: onnx.NodeProto, context: Context) -> str | None:
     return "computed sizes" if not any(name in context.constants for name in given) else None
 
 
+def _known(index: int, what: str) -> Check:
+    """A limit: an operand that is there has to be constant."""
+
+    def check(node: onnx.NodeProto, context: Context) -> str | None:
+        name = operand(node, index)
+        return f"computed {what}" if name and name not in context.constants else None
+
+    return check
+
+
 def _known_axes(node: onnx.NodeProto, context: Context) -> str | None:
-    index = 3 if node.op_type == "Pad" else 1
-    name = operand(node, index)
-    if not name or name in context.constants:
-        return None
-    return "computed axes"
-
-
-def _known_slice_axes(node: onnx.NodeProto, context: Context) -> str | None:
-    name = operand(node, 3)
-    return "computed axes" if name and name not in context.constants else None
-
-
-def _known_split(node: onnx.NodeProto, context: Context) -> str | None:
-    name = operand(node, 1)
-    return "computed sizes" if name and name not in context.constants else None
+    return _known(3 if node.op_type == "Pad" else 1, "axes")(node, context)
 
 
 def _known_pad_mode(node: onnx.NodeProto, context: Context) -> str | None:
@@ -150,8 +146,8 @@ LIMITS: Mapping[str, Check] = {
     "known_axes": _known_axes,
     "known_pad_mode": _known_pad_mode,
     "known_sizes": _known_sizes,
-    "known_slice_axes": _known_slice_axes,
-    "known_split": _known_split,
+    "known_slice_axes": _known(3, "axes"),
+    "known_split": _known(1, "sizes"),
     "no_dilation": _no_dilation,
     "no_negative_pads": _no_negative_pads,
     "one_output": _one_output,

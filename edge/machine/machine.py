@@ -83,6 +83,11 @@ class Machine:
         clocks = [*self.cpu_clocks, *((self.gpu_clock,) if self.gpu_clock else ())]
         return bool(clocks) and all(clock.fixed for clock in clocks)
 
+    @property
+    def scratch_bytes(self) -> int:
+        """What a builder may use: half of the free memory, from 256 MiB to 4 GiB; 1 GiB where it is not known."""
+        return max(256 << 20, min(self.free_bytes // 2, 4 << 30)) if self.free_bytes else 1 << 30
+
     def to_json(self) -> dict[str, Any]:
         """What a report records under ``environment``."""
         table = asdict(self)

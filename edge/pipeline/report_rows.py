@@ -22,7 +22,7 @@ from edge.latency.statistics import Measured, Ratio, paired
 from edge.latency.sweep import Throughput
 from edge.pipeline.session import Job
 from edge.quantization.ranges import Ranges
-from edge.report.details import image_scores, quantiles
+from edge.report.details import image_scores
 from edge.report.results import (
     Data,
     DataPart,
@@ -66,7 +66,7 @@ def engine_row(
         latency_ms=latency.summary() if latency else None,
         layers=layers,
         gate=checked.verdict,
-        latency_quantiles_ms=quantiles(latency.samples_ms) if latency else (),
+        latency_quantiles_ms=latency.quantiles_ms() if latency else (),
         lost=lost,
         image_to_mask_ms=costs.stages,
         memory=costs.memory,

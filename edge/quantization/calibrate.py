@@ -7,16 +7,17 @@ fetched in groups of bounded size, and a few images at most are kept: :data:`TRI
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-import onnx
-import onnx.shape_inference
 from numpy.typing import NDArray
 
 from edge.backends.onnxruntime import Intermediates
 from edge.errors import InputError
+from edge.graph.groups import in_groups
+from edge.graph.macs import static_shapes
 from edge.graph.model import MULTIPLIES, Model
 from edge.quantization.channels import ChannelSamples, channel_divisors
 from edge.quantization.clip_trials import Trial, best_clips
@@ -69,7 +70,7 @@ def calibrate(
     histograms = {name: Histogram() for name in names}
     axes = channel_axes(model) if scheme is not None else {}
     samples = {name: ChannelSamples(axes[name]) for name in names if name in axes}
-    probes = [Intermediates(model, group) for group in _groups(model, names)]
+    probes = _probes(model, names)
     kept, held, snapshots, images = _Spread(TRIAL_IMAGES), _Spread(HELD_OUT), _Snapshots(), 0
     for image in inputs:
         images += 1
@@ -144,26 +145,11 @@ def _update(histograms: Mapping[str, Histogram], values: Mapping[str, Array], im
             ) from None
 
 
-def _groups(model: Model, names: Sequence[str]) -> Iterator[list[str]]:
-    """Tensors to fetch together, so that what is held at once stays under :data:`_GROUP_BYTES`."""
-    sizes = _sizes(model.proto)
-    group: list[str] = []
-    held = 0
-    for name in names:
-        size = sizes.get(name, _UNKNOWN_BYTES)
-        if group and held + size > _GROUP_BYTES:
-            yield group
-            group, held = [], 0
-        group.append(name)
-        held += size
-    if group:
-        yield group
-
-
-def _sizes(proto: onnx.ModelProto) -> dict[str, int]:
-    inferred = onnx.shape_inference.infer_shapes(proto).graph
-    shapes = {v.name: v.type.tensor_type.shape.dim for v in (*inferred.value_info, *inferred.input, *inferred.output)}
-    return {name: 4 * int(np.prod([d.dim_value or 1 for d in dims])) for name, dims in shapes.items()}
+def _probes(model: Model, names: Sequence[str]) -> list[Intermediates]:
+    """Of tensors that are fetched together, so that what is held at once stays under :data:`_GROUP_BYTES`."""
+    shapes = static_shapes(model.proto)
+    sizes = ((name, 4 * math.prod(shapes[name]) if name in shapes else _UNKNOWN_BYTES) for name in names)
+    return [Intermediates(model, group) for group in in_groups(sizes, _GROUP_BYTES)]
 
 
 class _Spread:

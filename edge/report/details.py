@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from edge.task.task import SegmentationTask
 
 Labels = NDArray[np.integer[Any]]
-QUANTILES = 201
 VISIBLE_LOSS = 0.001
 """Of Dice on one image; below it, a handful of pixels changed."""
 _MOST_DRAWN = 62
@@ -125,9 +124,3 @@ def drawable(labels: Labels, task: SegmentationTask) -> Labels:
     for index, plane in enumerate(labels[:_MOST_DRAWN]):
         codes |= (plane == 1).astype(np.int64) << index
     return codes
-
-
-def quantiles(samples_ms: Sequence[float] | NDArray[np.float64]) -> tuple[float, ...]:
-    """201 evenly spaced quantiles (0 % to 100 %, linear interpolation) of latencies in ms, for the ECDF."""
-    levels = np.linspace(0.0, 1.0, QUANTILES)
-    return tuple(round(float(value), 6) for value in np.quantile(np.asarray(samples_ms, np.float64), levels))

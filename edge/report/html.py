@@ -92,7 +92,7 @@ def render_merged(
     missing: Mapping[str, str] | None = None,
     columns: bool = False,
 ) -> str:
-    """Several runs side by side.
+    """One self-contained page over several runs: what changed, then networks, targets and precisions.
 
     Args:
         reports: in the order to show.

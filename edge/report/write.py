@@ -9,7 +9,6 @@ from typing import Any
 
 from edge.errors import InputError
 from edge.files import write_json, write_text
-from edge.report import words
 from edge.report.changes import changes, folder_labels
 from edge.report.details import Picture
 from edge.report.results import Report
@@ -47,27 +46,6 @@ def write_report(report: Report, folder: Path, pictures: Sequence[Picture] = (),
     write_text(folder / "report.md", text)
 
 
-def merge_reports(
-    reports: Sequence[Report],
-    links: Sequence[str | None] = (),
-    labels: Sequence[str] = (),
-    missing: Mapping[str, str] | None = None,
-    columns: bool = False,
-) -> str:
-    """One self-contained HTML page over several runs: what changed, then networks, targets and precisions.
-
-    Args:
-        reports: the runs, in the order to show.
-        links: where each run's own page lies, relative to this one; None or missing for none.
-        labels: what each run is called; network and target where none are given.
-        missing: name of each run that is not there to why.
-        columns: a column for each run as well.
-    """
-    from edge.report.html import render_merged
-
-    return render_merged(reports, links, labels or words.run_labels(reports), missing, columns)
-
-
 def write_merged(
     runs: Sequence[Path], out: Path, missing: Mapping[str, str] | None = None, columns: bool = False
 ) -> tuple[Report, ...]:
@@ -86,6 +64,7 @@ def write_merged(
         InputError: one of the runs holds no sound report, or would be overwritten.
         MachineError: the disk is full or the folder is not writable.
     """
+    from edge.report.html import render_merged
     from edge.report.markdown import merged_markdown
 
     if out.suffix.lower() in (".json", ".md"):
@@ -96,7 +75,7 @@ def write_merged(
         raise InputError(f"{out}: would overwrite the report of a run beside it; choose another --out")
     links = [_link(run, out) for run in runs]
     labels = folder_labels(runs)
-    page, text = merge_reports(reports, links, labels, missing, columns), merged_markdown(reports, labels)
+    page, text = render_merged(reports, links, labels, missing, columns), merged_markdown(reports, labels)
     found = [asdict(change) for change in changes(reports, labels)]
     table: dict[str, Any] = {
         "schema": MERGED_SCHEMA,

@@ -74,3 +74,10 @@ def test_flat_series_are_cut_into_rounds_and_uneven_blocks_are_refused() -> None
     assert ratio(np.full(4, 3.0), np.full(60, 2.0)).rounds == 4
     with pytest.raises(ValueError, match="cannot be paired"):
         ratio([np.ones(2)], [np.ones(2), np.ones(2)])
+
+
+def test_quantiles_span_the_samples() -> None:
+    found = summarize([np.array([3.0, 1.0]), np.array([2.0])], 0, {}).quantiles_ms()
+    assert len(found) == 201
+    assert (found[0], found[100], found[-1]) == (1.0, 2.0, 3.0)
+    assert list(found) == sorted(found)

@@ -10,7 +10,7 @@ from PIL import Image
 from edge.accuracy.counts import count, stack
 from edge.accuracy.evaluate import Evaluation
 from edge.images.image_set import load_image_set
-from edge.report.details import best_pictures, drawable, image_scores, quantiles, worst_pictures
+from edge.report.details import best_pictures, drawable, image_scores, worst_pictures
 from edge.task.task import SegmentationTask
 
 TASK = SegmentationTask(size=(16, 16), classes=("cell",))
@@ -66,13 +66,6 @@ def test_dice_of_each_image_is_kept(tmp_path: Path):
     scores = image_scores(reference, engines)
     assert scores.reference == (1.0, 1.0)
     assert scores.engines["int8"] == (1.0, 2 * 128 / (2 * 128 + 128))
-
-
-def test_quantiles_span_the_samples():
-    found = quantiles([3.0, 1.0, 2.0])
-    assert len(found) == 201
-    assert (found[0], found[100], found[-1]) == (1.0, 2.0, 3.0)
-    assert list(found) == sorted(found)
 
 
 def test_overlapping_and_ignored_pixels_are_drawable() -> None:

@@ -19,11 +19,12 @@ import pytest
 from edge.latency.power import Energy
 from edge.report import plots
 from edge.report.details import Picture
-from edge.report.html import render
+from edge.report.html import render, render_merged
 from edge.report.markdown import markdown
 from edge.report.pictures import MOST_PICTURES, plates
 from edge.report.results import Report
-from edge.report.write import merge_reports, write_report
+from edge.report.words import run_labels
+from edge.report.write import write_report
 from tests.fixtures.report_example import example
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -84,7 +85,8 @@ def text() -> str:
 def merged() -> str:
     unet = replace(example().report, model=replace(example().report.model, name="unet"))
     failed = replace(example().report, status="failed", chosen=None)
-    return merge_reports([example().report, unet, failed], ["a/report.html", None, "c/report.html"])
+    reports = [example().report, unet, failed]
+    return render_merged(reports, ["a/report.html", None, "c/report.html"], run_labels(reports))
 
 
 def test_the_page_is_well_formed_and_every_reference_leads_somewhere(text: str, merged: str):
