@@ -26,6 +26,7 @@ _TWICE = 2  # images that are run once more
 _SAME = 1e-6  # of the largest value; threads may add up in another order
 _SHOWN = 5
 _UNIT = 1e-3  # how far a probability may lie outside [0, 1]
+_PERCENT, _LEVELS = 100, 255  # what probabilities are multiplied by
 _ALIKE = 0.5  # Dice of masks that mean the same
 
 
@@ -91,9 +92,15 @@ def _require_probabilities(reference: Evaluation, where: str) -> None:
         return
     low, high = _extent(reference)
     if low < -_UNIT or high > 1 + _UNIT:
+        scaled = low >= 0 and _PERCENT <= high <= _LEVELS
+        remedy = (
+            f"probabilities times {_LEVELS if high > _PERCENT else _PERCENT}? export the map in front of the scaling"
+            if scaled
+            else 'set output = "logits" in the task'
+        )
         raise InputError(
             f'{where}: the task says output = "probabilities", but the network returned values from {low:.3g} to '
-            f'{high:.3g}; set output = "logits" in the task'
+            f"{high:.3g}; {remedy}"
         )
 
 
@@ -168,9 +175,22 @@ def _advice(reference: Evaluation) -> str:
             f"it finds the masks' background with a Dice of {inverse:.4f}, so the masks look inverted: swap their two "
             "values, or swap the classes in the task's mask_values"
         )
+    if task.output == "logits" and (levels := _two_levels(reference)) is not None:
+        low, high = levels
+        return (
+            f"its outputs are {low:g} and {high:g} alone, a mask that it decided itself: export the map in front of "
+            "that decision, or class indices from 0"
+        )
     if task.output == "logits" and task.maps == 1 and _extent(reference)[0] >= 0 and _extent(reference)[1] <= 1:
         return 'its outputs lie between 0 and 1: is the task\'s output = "probabilities" rather than "logits"?'
     return "check the weights, the task (channels, scale, mean, std, classes) and the masks"
+
+
+def _two_levels(reference: Evaluation) -> tuple[float, float] | None:
+    """The only two values that the network returned, the higher one above 1; None where there are others."""
+    low, high = _extent(reference)
+    two = high > 1 and all(((output == low) | (output == high)).all() for output in reference.outputs)
+    return (low, high) if two and low < high else None
 
 
 def _inverse_dice(reference: Evaluation) -> float | None:

@@ -224,15 +224,39 @@ def require_consistent(model: Model, where: str | Path) -> None:
     output = outputs[model.output_name]
     for kind, value in (("input", inputs[0]), ("output", output)):
         _require_float32_batch_1(where, kind, value)
-    _require_shape(where, "input", inputs[0], (None, task.in_channels, *task.size), "channels or size")
+    wanted = (None, task.in_channels, *task.size)
+    _require_shape(where, "input", inputs[0], wanted, "channels or size", _image_for(inputs[0], task))
     _require_shape(where, "output", output, (None, task.maps, None, None), "classes", _classes_for(output, task))
     _require_sound_weights(model.proto, where)
+
+
+def _image_for(given: onnx.ValueInfoProto, task: SegmentationTask) -> str:
+    """What a task would have to say of channels and size for the image that a graph takes."""
+    dims = [dim.dim_value for dim in given.type.tensor_type.shape.dim]
+    if len(dims) != 4:
+        return ": it takes no batch of images with rows, columns and channels; export it so"
+    last = dims[3] in _FEW and dims[1] not in _FEW  # channels last
+    channels = dims[3] if last else dims[1]
+    size = tuple(dims[1:3] if last else dims[2:])
+    told = []
+    if channels and channels != task.in_channels:
+        told.append(f"it takes {_CHANNELS.get(channels, _NAMED).format(channels)}")
+    if all(size) and size != task.size:
+        told.append(f"it takes images of {size[0]} x {size[1]}, so set size = {list(size)}")
+    return ": " + ", and ".join(told) if told else ""
+
+
+_FEW = (1, 3, 4)
+_CHANNELS = {1: 'one channel, so set channels = "grey"', 3: 'three channels, so set channels = "rgb" (or "bgr")'}
+_NAMED = '{} channels, so name them in the network\'s order, channels = ["...", ...]'
 
 
 def _classes_for(output: onnx.ValueInfoProto, task: SegmentationTask) -> str:
     """What a task would have to name for an output with so many maps."""
     dims = output.type.tensor_type.shape.dim
-    maps = dims[1].dim_value if len(dims) > 1 else 0
+    if len(dims) != 4:
+        return ": maps have four axes, batch x classes x rows x columns; export the map alone in that shape"
+    maps = dims[1].dim_value
     if maps == 1:
         return ': it has one map, so name one class, with activation = "sigmoid"'
     if maps == len(task.classes) + 1:

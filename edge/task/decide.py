@@ -18,6 +18,9 @@ IGNORED = 255
 """What a pixel of a mask holds, in every map, where the task says that it is not counted."""
 
 
+_WHITE = 255
+
+
 def cut(activation: str, output: str, maps: int, threshold: float) -> np.float32:
     """The value that a map (or the difference of two softmax maps) must reach to be foreground, float32."""
     if activation == "none":
@@ -66,8 +69,14 @@ def _indices(indices: NDArray[Any], task: SegmentationTask) -> NDArray[np.uint8]
     last = max(len(task.classes) - 1, 1)
     low, high = indices.min(), indices.max()
     if not (low >= 0 and high <= last):
+        found = high if high > last else low
+        if found == _WHITE:
+            raise InputError(
+                f"task: the graph returned level {_WHITE}, a mask as a picture rather than class indices (the task "
+                f"names {len(task.classes)}); export the map that it decides from, or indices from 0"
+            )
         raise InputError(
-            f"task: the graph returned class index {high if high > last else low:g}, but the task names "
-            f"{len(task.classes)} classes; name them all, background first"
+            f"task: the graph returned class index {found:g}, but the task names {len(task.classes)} classes; name "
+            "them all, background first"
         )
     return indices.astype(np.uint8)

@@ -231,3 +231,26 @@ def test_every_version_samples_on_a_grid(version: str, mode: str) -> None:
     lowered = lower(source, version)
     assert ops(lowered) == {"GridSample"}
     np.testing.assert_allclose(run(lowered), run(source), atol=1e-6)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_blocks_that_do_not_overlap_are_put_together_by_a_transpose(version: str) -> None:
+    """Three channels of blocks of 2 x 4, placed by hand."""
+    body = "rows = Reshape(image, s) t = Slice(rows, z, n, a) output = Col2Im<strides=[2,4]>(t, size, block)"
+    weights = {"s": [1, 32, 8], "z": [0], "n": [24], "a": [1], "size": [4, 16], "block": [2, 4]}
+    source = model(body, **{name: np.array(value) for name, value in weights.items()})
+    lowered = lower(source, version)
+    assert "Col2Im" not in ops(lowered)
+    image = np.random.default_rng(0).standard_normal((1, 4, 8, 8)).astype(np.float32)
+    wanted = np.zeros((1, 3, 4, 16), np.float32)
+    for c, y, x, i, j in np.ndindex(3, 2, 4, 2, 4):
+        wanted[0, c, 2 * y + i, 4 * x + j] = image.reshape(32, 8)[c * 8 + i * 4 + j, y * 4 + x]
+    np.testing.assert_array_equal(run(lowered), wanted)
+    np.testing.assert_array_equal(run(source), wanted)
+
+
+def test_blocks_that_overlap_are_refused_by_name() -> None:
+    body = "rows = Reshape(image, s) output = Col2Im(rows, size, block)"
+    weights = {"s": [1, 16, 16], "size": [5, 5], "block": [2, 2]}
+    with pytest.raises(InputError, match="does not take operator Col2Im"):
+        lower(model(body, **{name: np.array(value) for name, value in weights.items()}), "10.16")

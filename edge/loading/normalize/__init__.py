@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from edge.errors import InputError
 from edge.loading.normalize import (
     activation,
+    axes,
     channels_last,
     class_indices,
     constants,
@@ -23,8 +24,10 @@ from edge.loading.normalize import (
     names,
     one_output,
     operator_set,
+    operators,
     order,
     output_size,
+    picture,
     pixel_input,
     randomness,
     shapes,
@@ -33,11 +36,20 @@ from edge.loading.normalize import (
 from edge.loading.normalize.proof import Prover
 from edge.loading.normalize.step import Draft, Step
 
-FORM: tuple[Step, ...] = (names.STEP, order.STEP, ir_version.STEP, weight_inputs.STEP, constants.STEP, shapes.STEP)
+FORM: tuple[Step, ...] = (
+    names.STEP,
+    operators.STEP,
+    order.STEP,
+    ir_version.STEP,
+    weight_inputs.STEP,
+    constants.STEP,
+    shapes.STEP,
+)
 """Steps that need no task and change no number: every reader of a file takes them."""
 
 MEANING: tuple[Step, ...] = (
     randomness.STEP,
+    axes.INPUT,
     channels_last.INPUT,
     pixel_input.STEP,
     fixed_size.STEP,
@@ -45,9 +57,10 @@ MEANING: tuple[Step, ...] = (
     float_types.STEP,
     gather_indices.STEP,
     one_output.STEP,
+    picture.STEP,
     class_indices.STEP,
+    axes.OUTPUT,
     channels_last.OUTPUT,
-    channels_last.FLAT,
     activation.STEP,
     output_size.STEP,
 )

@@ -12,6 +12,8 @@ from edge.loading.normalize.edit import cancel_transposes, inferred, makers, ren
 from edge.loading.normalize.proof import output_shapes
 from edge.loading.normalize.step import Array, Change, Draft, Step, attribute
 
+_SHAPES = ("Reshape", "Squeeze", "Unsqueeze", "Flatten")
+
 
 def _apply(draft: Draft) -> Change | None:
     task = draft.task
@@ -35,21 +37,24 @@ def _apply(draft: Draft) -> Change | None:
 
 
 def last_activation(draft: Draft) -> onnx.NodeProto | None:
-    """The Sigmoid, or Softmax over classes, that the output comes from; through nothing but changes of layout."""
+    """The Sigmoid, or Softmax over classes, that the output comes from; through nothing but changes of layout.
+
+    A Sigmoid may have changes of shape behind it too, since it knows no axes.
+    """
     made = makers(draft.proto)
     found, axis = made.get(draft.output_name), 1
-    while found is not None and found.op_type in ("Identity", "Transpose"):
+    reshaped = False
+    while found is not None and found.op_type in ("Identity", "Transpose", *_SHAPES):
+        reshaped = reshaped or found.op_type in _SHAPES
         order = attribute(found, "perm", (0, 1, 2, 3))
         if found.op_type == "Transpose":
-            if len(order) <= axis:
-                return None
-            axis = order[axis]
+            axis, reshaped = (order[axis], reshaped) if len(order) > axis else (axis, True)
         found = made.get(found.input[0])
     if found is None:
         return None
     readers = sum(list(one.input).count(found.output[0]) for one in draft.proto.graph.node)
     alone = readers == (found.output[0] != draft.output_name)
-    over_classes = found.op_type == "Softmax" and attribute(found, "axis", -1) % 4 == axis
+    over_classes = not reshaped and found.op_type == "Softmax" and attribute(found, "axis", -1) % 4 == axis
     return found if alone and (found.op_type == "Sigmoid" or over_classes) else None
 
 

@@ -5,8 +5,6 @@ A Transpose next to it that undoes the new one goes with it, so that convolution
 
 from __future__ import annotations
 
-import onnx
-
 from edge.graph.model import graph_inputs
 from edge.loading.normalize.edit import cancel_transposes, fresh, inferred, node, rename_reads, set_input, set_output
 from edge.loading.normalize.proof import output_shapes
@@ -50,23 +48,5 @@ def _apply_to_output(draft: Draft) -> Change | None:
     return Change(draft.with_proto(inferred(proto)), note, old=lambda maps: maps.transpose(_TO_FIRST))
 
 
-def _apply_to_flat_output(draft: Draft) -> Change | None:
-    """One map without an axis for it, ``[1, height, width]``."""
-    if draft.task is None or draft.task.maps != 1:
-        return None
-    name = draft.output_name
-    shape = output_shapes(draft).get(name, ())
-    if len(shape) != 3 or shape[0] != 1:
-        return None
-    proto = draft.copy()
-    made, axes = fresh(proto, f"{name}_map"), fresh(proto, f"{name}_axis")
-    proto.graph.initializer.append(onnx.helper.make_tensor(axes, onnx.TensorProto.INT64, [1], [1]))
-    proto.graph.node.append(node(proto, "Unsqueeze", [name, axes], made))
-    set_output(proto, name, made, (1, *shape))
-    note = f"{draft.where}: returns its map without an axis for the classes; one was added"
-    return Change(draft.with_proto(inferred(proto)), note, old=lambda map_: map_[:, None])
-
-
 INPUT = Step("image with channels last", _apply_to_input)
 OUTPUT = Step("maps with channels last", _apply_to_output)
-FLAT = Step("map without a class axis", _apply_to_flat_output)

@@ -55,11 +55,12 @@ def _apply(draft: Draft) -> Change | None:
 
 
 def _as_float(draft: Draft) -> Change | None:
-    """Indices that no ArgMax in sight decides stay what they are, as float32."""
+    """Indices that no ArgMax in sight decides, or one in front of a Resize, stay what they are, as float32."""
     task = draft.task
     assert task is not None
     kinds = {output.name: output.type.tensor_type.elem_type for output in draft.proto.graph.output}
-    if kinds[draft.output_name] not in _INTEGERS or task.overlapping or task.fit == "tile":
+    decided_here = kinds[draft.output_name] in _INTEGERS or _is_resized_decision(draft)
+    if not decided_here or task.overlapping or task.fit == "tile":
         return None
     proto, name = draft.copy(), draft.output_name
     shape = output_shapes(draft).get(name, ())
@@ -69,6 +70,20 @@ def _as_float(draft: Draft) -> Change | None:
     note = f"{draft.where}: returns class indices that it decides itself; the task's output is labels then"
     decided = replace(draft.with_proto(inferred(proto)), task=replace(task, output="labels"))
     return Change(decided, note if task.output != "labels" else "")
+
+
+def _is_resized_decision(draft: Draft) -> bool:
+    """Whether the output is an ArgMax that was enlarged to its nearest neighbours."""
+    made = makers(draft.proto)
+    found, resized = made.get(draft.output_name), False
+    while found is not None and (found.op_type in _CARRIERS or _is_nearest(found)):
+        resized = resized or found.op_type == "Resize"
+        found = made.get(found.input[0])
+    return resized and found is not None and found.op_type == "ArgMax"
+
+
+def _is_nearest(found: onnx.NodeProto) -> bool:
+    return found.op_type == "Resize" and attribute(found, "mode", b"nearest") == b"nearest"
 
 
 def _decision(draft: Draft) -> onnx.NodeProto | None:

@@ -1,4 +1,7 @@
-"""Fixed size: symbolic batch, height and width become 1 and the task's size, and the graph must run at it."""
+"""Fixed size: symbolic batch, height and width become 1 and the task's size, and the graph must run at it.
+
+A larger batch becomes 1 too, where the graph runs so.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import onnx
 from edge.errors import InputError
 from edge.graph.model import graph_inputs
 from edge.loading.normalize.proof import example, run
-from edge.loading.normalize.step import Change, Draft, Step, static_dims
+from edge.loading.normalize.step import Array, Change, Draft, Step, static_dims
 from edge.loading.stride import Size, advice
 
 
@@ -17,11 +20,28 @@ def _apply(draft: Draft) -> Change | None:
         return None
     dims = static_dims(inputs[0])
     shape = (1, task.in_channels, *task.size)
+    if dims is not None and len(dims) == len(shape) and (dims[0] or 1) > 1 and _fits(dims[1:], shape[1:]):
+        return _of_one(draft, dims[0] or 1, shape)
     if dims == shape or (dims is not None and not _fits(dims, shape)):
         return None  # the second is told as a contradiction of task and graph
     fixed = draft.with_proto(_at(draft.proto, shape))
     _require_runs(fixed)
     return Change(fixed)
+
+
+def _of_one(draft: Draft, batch: int, shape: tuple[int, ...]) -> Change | None:
+    """The graph for one image at a time; None where a batch is written inside it, too."""
+    alone = draft.with_proto(_at(draft.proto, shape))
+    try:
+        _try(alone)
+    except Exception:  # ONNX Runtime's errors share no public base
+        return None
+    note = f"{draft.where}: was exported for {batch} images at a time; it takes one here"
+
+    def first(array: Array) -> Array:
+        return array[:1]
+
+    return Change(alone, note, feed=first, old=first)
 
 
 def _fits(dims: tuple[int | None, ...], shape: tuple[int, ...]) -> bool:

@@ -44,16 +44,18 @@ class Prover:
 
 def example(draft: Draft) -> Array | None:
     """A seeded random image for the graph's input: uint8 levels for integer inputs, else standard normal; None where
-    the graph has not one input of rank 4."""
+    the graph has not one input of rank 4, or of rank 3 without a batch."""
     inputs = graph_inputs(draft.proto)
     dims = static_dims(inputs[0]) if len(inputs) == 1 else None
-    if dims is None or len(dims) != 4:
+    if dims is None or len(dims) not in (3, 4):
         return None
+    batched = len(dims) == 4
+    dims = dims if batched else (1, *dims)
     first, second = draft.task.size if draft.task else (_ANY_SIZE, _ANY_SIZE)
     last = dims[3] in (1, 3) and dims[1] not in (1, 3)
     channels = draft.task.in_channels if draft.task else 3
     guess = (1, first, second, channels) if last else (1, channels, first, second)
-    shape = tuple(known or guessed for known, guessed in zip(dims, guess, strict=True))
+    shape = tuple(known or guessed for known, guessed in zip(dims, guess, strict=True))[0 if batched else 1 :]
     generator = np.random.default_rng(0)
     kind = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(inputs[0].type.tensor_type.elem_type))
     if kind.kind in "iu":

@@ -6,6 +6,7 @@ from edge.graph.rewrite import Rewrite
 from edge.lowering.conditions import Needed
 from edge.lowering.rewrites import (
     axis_of_scales,
+    col2im_as_transpose,
     gelu_as_erf,
     grid_sample_modes,
     group_norm_as_instance_norm,
@@ -22,6 +23,7 @@ from edge.lowering.rewrites import (
 REWRITES: tuple[Rewrite[Needed], ...] = tuple(
     module.REWRITE
     for module in (
+        col2im_as_transpose,
         gelu_as_erf,
         layer_norm_as_reductions,
         group_norm_as_instance_norm,
