@@ -32,6 +32,7 @@ _RUNTIME_PRECISIONS: Mapping[str, str] = {
     "bf16": "bf16",
     "f32": "fp32",
 }
+_BRANCHES = ("If",)  # its precision is that of its condition, a boolean: what its branches run in is not told
 _CONVOLUTIONS = ("Convolution", "Deconvolution")
 _PROFILED_RUNS = 15
 _LEAST_PROFILED_RUNS = 3
@@ -180,5 +181,7 @@ def _runtime_nodes(compiled: openvino.CompiledModel) -> Iterator[dict[str, str]]
             "name": node.get_friendly_name(),
             "sources": facts["originalLayersNames"].replace(",", ", "),
             "kind": facts["layerType"],
-            "precision": _RUNTIME_PRECISIONS.get(facts["runtimePrecision"], "unknown"),
+            "precision": "unknown"
+            if facts["layerType"] in _BRANCHES
+            else _RUNTIME_PRECISIONS.get(facts["runtimePrecision"], "unknown"),
         }

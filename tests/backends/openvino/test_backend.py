@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+import onnx.helper as oh
 import pytest
+from onnx import TensorProto
 
 from edge.accuracy.sqnr import sqnr_db
 from edge.backends import find_backend
@@ -17,6 +20,9 @@ from edge.errors import InputError, MachineError
 from edge.graph.model import Model
 from edge.machine.cores import physical_cores
 from edge.targets.target import find_target
+from edge.task.noise import noise_batch
+from tests.fixtures.discs import TASK, disc_network
+from tests.fixtures.doors import behind, discs, load, outputs, tensor
 from tests.fixtures.small_unet import images, small_unet
 
 CPU = find_target("cpu")
@@ -49,6 +55,32 @@ def test_layers_are_executed_ones_with_times(tmp_path: Path) -> None:
     assert {layer.precision for layer in layers if layer.op in ("Convolution", "Deconvolution")} == {"fp32"}
     assert all(layer.ms is not None and layer.ms >= 0 for layer in layers)
     assert any("encoder.0.0" in layer.name or "encoder.0.1" in layer.name for layer in layers)
+
+
+def test_a_branch_on_a_boolean_is_no_int8_layer(tmp_path: Path) -> None:
+    ways = [
+        oh.make_graph(
+            [oh.make_node("Mul", ["raw", f"times{times}"], [f"way{times}"])],
+            f"way{times}",
+            [],
+            [oh.make_tensor_value_info(f"way{times}", TensorProto.FLOAT, None)],
+            [tensor(np.float32(times), f"times{times}")],
+        )
+        for times in (1, 2)
+    ]
+    proto = behind(
+        discs(),
+        oh.make_node("ReduceMax", ["raw"], ["most"], "most", keepdims=0),
+        oh.make_node("Greater", ["most", "lowest"], ["asked"], "asked"),
+        oh.make_node("If", ["asked"], ["output"], "branch", then_branch=ways[0], else_branch=ways[1]),
+    )
+    proto.graph.initializer.append(tensor(np.float32(-1e9), "lowest"))
+    model = load(proto, tmp_path)
+    engine = OpenVino().build(Candidate("fp32", "fp32", "fp32", model), find_target("cpu"), tmp_path / "engine")
+    with closing(OpenVino().load(engine)) as runner:
+        layers = {layer.op: layer.precision for layer in runner.layers()}
+        np.testing.assert_allclose(runner.run(noise_batch(TASK)), outputs(disc_network()), atol=1e-4)
+    assert layers["If"] == "unknown" and layers["Convolution"] == "fp32"
 
 
 @pytest.mark.skipif(not HAS_BF16, reason="this CPU has no BF16")
