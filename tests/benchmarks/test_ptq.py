@@ -1,0 +1,65 @@
+"""The table of INT8 techniques: a row per technique from a deployment's own files, none measured twice."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import ptq
+from edge.accuracy.evaluate import evaluate
+from edge.backends.onnxruntime import reference
+from edge.files import read_json
+from edge.images.image_set import load_image_set
+from edge.quantization.calibrate import calibrate
+from edge.report.store import OUTPUTS
+from tests.fixtures.discs import disc_network, write_discs
+
+
+@pytest.fixture
+def deployed(tmp_path: Path) -> tuple[Path, Path]:
+    """What the table reads of a deployment, and its image set."""
+    data, run, model = (
+        write_discs(tmp_path / "data", {"train": 16, "val": 4, "test": 20}),
+        tmp_path / "discs",
+        disc_network(),
+    )
+    images = load_image_set(data)
+    (run / "engines" / "fp32").mkdir(parents=True)
+    model.save(run / "source.onnx")
+    model.save(run / "engines" / "fp32" / "graph.onnx")
+    calibrate(model, (model.task.preprocess(one.pixels())[None] for one in images.split("train"))).save(
+        run / "ranges.json"
+    )
+    evaluate(reference(model).run, images.split("test"), model.task).save_outputs(run / OUTPUTS)
+    return run, data
+
+
+def test_every_technique_has_a_row_that_is_not_measured_again(
+    deployed: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, data = deployed
+    out = tmp_path / "ptq.json"
+    given = ["ptq", str(run), "--data", str(data), "--out", str(out), "--scratch", str(tmp_path / "scratch")]
+    monkeypatch.setattr(sys, "argv", [*given, "--dialects", "tensorrt", "--techniques", "plain,bias correction"])
+    ptq.main()
+    rows = read_json(out)["rows"]
+    assert [row["technique"] for row in rows] == ["plain", "bias correction"]
+    for row in rows:
+        assert row["images"] == 20
+        assert 0.98 < row["agreement"] < 1.0 or row["sqnr_db"] > 30.0, row
+        assert row["sqnr_db"] < 80.0, "a float graph was scored"
+    assert rows[0]["sqnr_db"] != rows[1]["sqnr_db"]
+    capsys.readouterr()
+    ptq.main()
+    assert capsys.readouterr().out == "", "rows of the same graph were made again"
+    assert out.with_suffix(".md").read_text().count("| discs | tensorrt |") == 2
+
+
+def test_a_tool_that_fails_is_told_in_its_row(deployed: tuple[Path, Path], tmp_path: Path) -> None:
+    run, data = deployed
+    case = ptq.Case(run, "tensorrt", load_image_set(data), tmp_path / "scratch", {})
+    row = ptq.measure(case, "aimet")
+    assert "--python aimet=PATH" in row["error"]
+    assert "--python aimet=PATH" in ptq.table([{"network": "n", "dialect": "d", "technique": "aimet", **row}])
