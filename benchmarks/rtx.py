@@ -23,6 +23,7 @@ from edge.backends.tensorrt.plan import count_precisions
 from edge.backends.tensorrt.rtx import plan_precisions
 from edge.files import read_json, write_json, write_text
 from edge.images.manifest import SPLITS
+from edge.machine.environment import environment
 from edge.search.build import compiled_graph
 
 SCHEMA = "edge.rtx/1"
@@ -111,6 +112,7 @@ def audited(folder: Path) -> dict[str, Any]:
         "bytes": engine.bytes,
         "build_seconds": round(engine.build_seconds, 3),
         "versions": dict(engine.versions),
+        "environment": environment(),
         "convs": counts,
         "convolutions": dict(found),
     }

@@ -1,8 +1,10 @@
 """Times a run's engines against what a user could have had instead on the same GPU, in turn, and prints JSON.
 
-``python -m benchmarks.gpu.compare --run RUN --model MODEL``. Every contender takes a float32 image in host memory and
-gives float32 maps in host memory; the clock is the host's, round all of it. A contender whose package is missing or
-that fails has a row with the reason. ``--device cpu`` walks the other contenders' code without a GPU, for a rehearsal.
+``python -m benchmarks.gpu.compare --run RUN --model MODEL --data SET``. Every contender takes a float32 image in host
+memory and gives float32 maps in host memory; the clock is the host's, round all of it. A contender whose package is
+missing or that fails has a row with the reason. Our engines are also held against their simulation, which is ONNX
+Runtime on the graph that was compiled: decibels and pixels of the masks, over a few pictures of the set. ``--device
+cpu`` walks the other contenders' code without a GPU, for a rehearsal.
 """
 
 from __future__ import annotations
@@ -17,22 +19,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.accuracy.sqnr import sqnr_db
+from edge.accuracy.sqnr import parity_db, sqnr_db
 from edge.backends import find_backend
 from edge.backends.engine import read_engine
 from edge.backends.onnxruntime import reference
 from edge.backends.tensorrt.torch import typing_options
 from edge.graph.model import read_model
+from edge.images.image_set import ImageSet, load_image_set
 from edge.latency.statistics import ratio
+from edge.search.build import compiled_graph
 
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 _WARM_UP = 10
+_IMAGES = 4
+_OURS = "edge "
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True, help="run folder of edge deploy --target gpu")
     parser.add_argument("--model", required=True, help="what was deployed; a model folder for the PyTorch contenders")
+    parser.add_argument("--data", type=Path, required=True, help="image set whose pictures simulation is compared on")
     parser.add_argument("--seconds", type=float, default=3.0, help="of timing for each contender")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="of PyTorch and ONNX Runtime")
     arguments = parser.parse_args()
@@ -58,14 +65,33 @@ def main() -> None:
             "pixels_differing": _pixels_differing(source, expected, output),
             "reason": "",
         }
+    images = load_image_set(arguments.data).spread(_IMAGES)
+    for name in (name for name in contenders if name.startswith(_OURS)):
+        folder = arguments.run / "engines" / name.removeprefix(_OURS)
+        rows[name]["simulation"] = against_simulation(folder, contenders[name], images)
     times = _in_turn(contenders, image, arguments.seconds)
     for name, series in times.items():
         rows[name]["ms"] = float(np.median(series))
     print(json.dumps({"device": arguments.device, "contenders": rows, "ratios": _ratios(times)}))
 
 
+def against_simulation(folder: Path, run: Run, images: ImageSet) -> dict[str, Any]:
+    """How far an engine's maps are from its own graph's in ONNX Runtime, and in how many pixels its masks differ."""
+    graph = compiled_graph(read_engine(folder))
+    if graph is None:
+        return {"reason": "its graph is not in its folder"}
+    simulated, task = reference(graph), graph.task
+    inputs = [task.preprocess(sample.plane(task))[None] for sample in images]
+    pairs = [(simulated.run(image), run(image).copy()) for image in inputs]
+    return {
+        "images": len(pairs),
+        "parity_db": parity_db([exact for exact, _ in pairs], [ours for _, ours in pairs]),
+        "pixels_differing": sum(_pixels_differing(graph, exact, ours) for exact, ours in pairs),
+    }
+
+
 def _makers(run: Path, model: str, image: NDArray[np.float32], device: str) -> dict[str, Callable[[], Run]]:
-    ours = {f"edge {folder.name}": _engine(folder) for folder in sorted((run / "engines").iterdir())}
+    ours = {f"{_OURS}{folder.name}": _engine(folder) for folder in sorted((run / "engines").iterdir())}
     return {
         **ours,
         "torch eager fp16": lambda: _torch(model, image, device, lambda network: network),
@@ -148,7 +174,7 @@ def _in_turn(contenders: dict[str, Run], image: NDArray[np.float32], seconds: fl
 
 def _ratios(times: dict[str, list[float]]) -> dict[str, Any]:
     """Every contender's time over that of our fastest engine, with the interval of the rounds."""
-    ours = [name for name in times if name.startswith("edge ")]
+    ours = [name for name in times if name.startswith(_OURS)]
     if not ours:
         return {}
     best = min(ours, key=lambda name: float(np.median(times[name])))

@@ -135,7 +135,8 @@ def _deploy(plan: Plan, network: str) -> Step:
 
 
 def _compare(plan: Plan, network: str) -> Step:
-    words = ("--run", str(plan.run_folder(network)), "--model", network, "--seconds", f"{plan.seconds:g}")
+    words = ("--run", str(plan.run_folder(network)), "--model", network, "--data", str(plan.data))
+    words += ("--seconds", f"{plan.seconds:g}")
     words += ("--device", "cpu") if plan.small else ()
     name, deployment = Path(network).stem, f"deploy {Path(network).stem}"
     return Step(f"compare {name}", ("-m", "benchmarks.gpu.compare", *words), 240, told, needs=deployment)

@@ -40,6 +40,10 @@ def test_the_whole_is_rehearsed_and_goes_on_where_it_stopped(tmp_path: Path) -> 
     assert {"fp32", "fp16", "int8", "int8-fp16", "mixed"} <= set(engines) and engines["int8"]["parity_db"] >= 60
     contenders = results["compare small"]["contenders"]
     assert contenders["edge fp32"]["pixels_differing"] == 0 and contenders["edge fp32"]["ms"] > 0
+    simulated = {name: row["simulation"] for name, row in contenders.items() if name.startswith("edge ")}
+    assert {"edge fp32", "edge fp16", "edge int8", "edge int8-fp16"} <= set(simulated)
+    for name, row in simulated.items():
+        assert row["images"] == 4 and row["pixels_differing"] == 0 and row["parity_db"] > 60, name
     others = ("torch eager fp16", "torch.compile fp16", "torch-tensorrt fp16", "onnxruntime cuda")
     failed = {name: contenders[name]["reason"] for name in others if contenders[name]["reason"]}
     assert not failed and results["compare small"]["device"] == "cpu"  # their own code ran, without a GPU
