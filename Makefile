@@ -89,7 +89,7 @@ fuzz: $(STAMP)
 	else echo "without the C++ runtime, which needs cmake and a C++17 compiler"; fi
 	$(BIN)/python -m tests.fuzz --inputs 20000 --seed "$${SEED:-0}"
 
-# Some 1 100 deployments of a second or two; SAMPLE=0.1 takes a tenth of them.
+# Some 800 deployments of a second each; SAMPLE=0.1 takes a tenth of them. It goes on where it was stopped (out/faults).
 faults: $(STAMP)
 	$(BIN)/python -m tests.faults --sample "$${SAMPLE:-1}" --seed "$${SEED:-0}"
 
