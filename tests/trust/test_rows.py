@@ -361,6 +361,7 @@ def test_row_14_copies_are_told_and_a_patient_in_two_splits_is_refused(tmp_path:
 
 def test_row_15_odd_documents_names_and_commands_are_sentences(tmp_path: Path) -> None:
     from edge.bundle.source import Run
+    from edge.files import parse_toml
     from edge.report.html import render
     from edge.safety.guard import parse_json
     from edge.task.load import load_task
@@ -371,6 +372,11 @@ def test_row_15_odd_documents_names_and_commands_are_sentences(tmp_path: Path) -
     for text in ("[" * 100_000, "1" * 5_000):
         with pytest.raises(InputError):
             parse_json(text, "plan.json")
+    for text, said in (("[" * 200 + "]" * 200, "65 deep"), ("9" * 400, "400 digits")):  # which parsers take
+        with pytest.raises(InputError, match=said):
+            parse_json(text, "plan.json")
+        with pytest.raises(InputError, match=said):
+            parse_toml(f"x = {text}", "task.toml")
     first, *others = example().report.engines
     odd = replace(example().report, engines=(replace(first, name=r"$\frac$"), *others))  # plots name engines
     assert r"$\frac$" in render(odd)
