@@ -202,7 +202,9 @@ def require_plain(value: Any, where: object, finite: bool = False) -> None:
             _require_unicode(item, where)
         elif isinstance(item, int):
             if item.bit_length() > most.digits * math.log2(10):
-                raise exceeded(where, f"a number has {int(item.bit_length() / math.log2(10)) + 1} digits", "digits")
+                raise exceeded(
+                    where, f"a number has {int((item.bit_length() - 1) / math.log2(10)) + 1} digits", "digits"
+                )
         elif finite and isinstance(item, float) and not math.isfinite(item):
             raise InputError(f"{where}: holds a number that is not finite; correct it")
 
