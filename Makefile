@@ -17,7 +17,7 @@ help:
 	@echo "make test-fast  lint, types, and the tests that are quick"
 	@echo "make lint     ruff and mypy"
 	@echo "make runtime  build the C++ runtime and run its tests"
-	@echo "make py38     a bundle verified by the oldest Python of a board, where there is a Python 3.8"
+	@echo "make py38     a board's tests and a whole bundle on the oldest Python of a board, where there is a Python 3.8"
 	@echo "make arm      what goes to a board, run by an emulated aarch64"
 	@echo "make gpu      on an NVIDIA machine: tests, five networks, what it is worth; out/gpu/gpu.json"
 	@echo "make fuzz     20 000 damaged inputs to everything that reads files"
@@ -117,8 +117,8 @@ PYTHON38 ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/3.8.*/bin/python3.8) 
 
 py38: $(STAMP)
 	@if test -z "$(PYTHON38)"; then echo "skipped: no Python 3.8 here; name one with make py38 PYTHON38=..."; else \
-		{ test -x build/py38/bin/python || { $(PYTHON38) -m venv build/py38 && \
-		build/py38/bin/python -m pip install --quiet --disable-pip-version-check numpy==1.17.4 openvino==2024.3.0; }; } && \
+		{ test -x build/py38/bin/pytest || { $(PYTHON38) -m venv build/py38 && \
+		build/py38/bin/python -m pip install --quiet --disable-pip-version-check numpy==1.17.4 openvino==2024.3.0 pillow==10.4.0 pytest==8.3.5; }; } && \
 		$(BIN)/python -m pytest -q tests/device/test_python38.py; fi
 
 clean:

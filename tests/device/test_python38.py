@@ -1,4 +1,4 @@
-"""The oldest Python of a board, with the oldest numpy: a whole ``verify`` of a bundle for the CPU.
+"""The oldest Python of a board, with the oldest numpy: a board's tests, and a whole ``verify`` of a bundle for the CPU.
 
 ``make py38`` makes the environment, where there is a Python 3.8.
 """
@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import tarfile
 from pathlib import Path
@@ -16,10 +17,29 @@ from edge.api.bundle import bundle
 from edge.api.deploy import deploy
 from tests.fixtures.discs import disc_network, write_discs
 
-PYTHON = Path(__file__).parents[2] / "build" / "py38" / "bin" / "python"
+ROOT = Path(__file__).parents[2]
+PYTHON = ROOT / "build" / "py38" / "bin" / "python"
+pytestmark = pytest.mark.skipif(not PYTHON.exists(), reason="no Python 3.8 with numpy 1.17 and OpenVINO: make py38")
 
 
-@pytest.mark.skipif(not PYTHON.exists(), reason="no Python 3.8 with numpy 1.17 and OpenVINO: make py38")
+def test_a_board_s_tests_pass_on_python_3_8() -> None:
+    words = (
+        "-m",
+        "pytest",
+        "-q",
+        "-o",
+        "addopts=",
+        "-p",
+        "no:cacheprovider",
+        "tests/device",
+        "tests/machine/test_machine.py",
+    )
+    command = [str(PYTHON), "-B", *words, "--ignore", "tests/device/test_python38.py"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    found = re.search(r"(\d+) passed", done.stdout)
+    assert done.returncode == 0 and found is not None and int(found[1]) >= 60, done.stdout[-4000:]
+
+
 def test_a_bundle_is_verified_on_python_3_8(tmp_path: Path) -> None:
     write_discs(tmp_path / "discs", {"train": 6, "val": 4, "test": 24})
     disc_network().save(tmp_path / "discs.onnx")

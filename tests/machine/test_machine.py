@@ -1,14 +1,14 @@
 """What the machine's files say, read from reconstructed trees of four boards (see trees/README.md)."""
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 
-from edge.machine.jetson import MODULES, find_module, jetpack_of, tensorrt_of
+from edge.machine.jetson import find_module, jetpack_of, tensorrt_of
 from edge.machine.machine import read_machine
 from edge.machine.rails import Meter, Power, energy, find_rails, total_rails
-from edge.targets.target import targets
 
 TREES = Path(__file__).parent / "trees"
 ORIN_NANO, AGX_ORIN, XAVIER_NX, THOR = (
@@ -38,15 +38,6 @@ def test_boards(tree, target, jetpack, tensorrt, mode, fixed, dla, hottest):
     assert "asimddp" in machine.isa and 0 < machine.free_bytes < machine.memory_bytes
     table = machine.to_json()
     assert table["jetpack"] == jetpack and len(table["cpu_clocks"]) == 1
-
-
-def test_every_module_has_a_target():
-    known = set(targets())
-    without = {"jetson-nano", "jetson-tx2"}  # recognised, so that the refusal can name them
-    assert {m.target for m in MODULES.values()} - without <= known
-    for module in MODULES.values():
-        if module.target in known:
-            assert str(targets()[module.target].fact("sm")) == module.sm
 
 
 @pytest.mark.parametrize(
@@ -129,9 +120,11 @@ def test_meter_takes_means_and_survives_a_rail_that_goes_away(tmp_path):
     rails = find_rails(tmp_path / "t")
     meter = Meter(rails, interval=0.001)
     with meter:
-        import time
-
-        time.sleep(0.2)
+        for _ in range(2000):
+            found = meter.power()
+            if found is not None and found.samples >= 20:
+                break
+            time.sleep(0.01)
         (tmp_path / "t/sys/class/hwmon/hwmon1/in3_input").unlink()
         time.sleep(0.05)
     power = meter.power()

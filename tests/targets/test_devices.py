@@ -8,6 +8,7 @@ from edge.backends.tensorrt.settings import BuildRequest, find_settings
 from edge.errors import InputError
 from edge.latency.estimate import target_peaks
 from edge.lowering import find_parser
+from edge.machine.jetson import MODULES
 from edge.targets.target import UNKNOWN, find_target, targets
 
 CARDS = [name for name, target in targets().items() if target.fact("gpu") != UNKNOWN]
@@ -57,6 +58,14 @@ def test_jetpacks_are_found_by_any_release_that_ships_the_same() -> None:
         nano.find_jetpack("4.6")
     with pytest.raises(InputError, match="it is not a Jetson"):
         find_target("h200").find_jetpack("6.2")
+
+
+def test_every_jetson_that_is_recognised_has_a_target() -> None:
+    without = {"jetson-nano", "jetson-tx2"}  # so that the refusal can name them
+    assert {m.target for m in MODULES.values()} - without <= set(targets())
+    for module in MODULES.values():
+        if module.target in targets():
+            assert str(find_target(module.target).fact("sm")) == module.sm
 
 
 def test_every_card_can_be_estimated_in_every_precision() -> None:
