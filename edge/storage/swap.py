@@ -36,19 +36,22 @@ def draft(place: Path, make: Callable[[Path], object]) -> Iterator[Path]:
         make: makes an empty file or folder of the name that it is given.
     """
     sweep(place)
-    for _ in range(_ATTEMPTS):
-        fresh = place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}{_TAIL}")
-        make(fresh)
-        handle = _locked(fresh)
-        if handle is not None:
-            break
-    else:
-        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(place))
-    try:
+    fresh, handle = place, None
+    try:  # before it is made: a signal may come as soon as it is
+        for _ in range(_ATTEMPTS):
+            fresh = place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}{_TAIL}")
+            make(fresh)
+            handle = _locked(fresh)
+            if handle is not None:
+                break
+        else:
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(place))
         yield fresh
     finally:
-        _remove(fresh)
-        os.close(handle)
+        if fresh != place:
+            _remove(fresh)
+        if handle is not None:
+            os.close(handle)
 
 
 @contextlib.contextmanager

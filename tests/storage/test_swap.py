@@ -157,3 +157,17 @@ def test_the_old_one_comes_back_where_the_second_rename_fails(tmp_path: Path, mo
     with pytest.raises(Exception, match="Input/output"):
         _write(place, "new")
     assert (place / "report.json").read_text() == "old" and _names(tmp_path) == ["run"]
+
+
+def test_a_signal_as_soon_as_the_draft_is_made_leaves_nothing(tmp_path: Path) -> None:
+    """As Ctrl-C does between the folder's making and its first file: found by ``make faults``."""
+    from edge.storage.swap import draft
+
+    def make(path: Path) -> None:
+        path.mkdir()
+        raise KeyboardInterrupt
+
+    (tmp_path / "run").mkdir()
+    with pytest.raises(KeyboardInterrupt), draft(tmp_path / "run", make):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
