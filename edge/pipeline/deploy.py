@@ -47,6 +47,10 @@ from edge.search.plain_candidates import MIXED, plain_candidates
 from edge.search.rewrites import fuse_for_target
 
 FUSION_SECONDS = 40.0
+_TRIED = (
+    "search: nothing quantized passed on the test images, so quieter plans were judged on them too, until one passed "
+    "or none was left ({}); each further try makes it likelier that one passes by luck"
+)
 _FUSION_SHARE = 0.35  # of the budget: rewrites gain less than INT8 does
 PLAN, MEMORY = "plan.json", "search.json"
 
@@ -94,7 +98,7 @@ def _deploy(job: Job, trials: TrialRun) -> Report:
     proposal = propose_for(job, fused.model, ranges, left, folder / MEMORY)
     proposal.plan.save(folder / PLAN)
     trials.add(proposal.found.candidates, "mixed")
-    _add_spares(job, trials, proposal)
+    spares = _add_spares(job, trials, proposal)
     timed = race(job, trials.checked)
     winner = _choose(job, timed)
     chosen, tie = (winner.winner, winner.sentence()) if winner else (None, "")
@@ -105,7 +109,7 @@ def _deploy(job: Job, trials: TrialRun) -> Report:
     refusals = tuple(refusal for refusal in refusals if not (mixed and refusal.name == MIXED))
     rows += [refused_row(refusal, job.target.backend, job.request.gate) for refusal in refusals]
     evaluations = {one.engine.name: one.checked.evaluation for one in engines}
-    notes = (*job.splits.notes, *job.bench.notes(), *proposal.log, *((tie,) if tie else ()))
+    notes = (*job.splits.notes, *job.bench.notes(), *proposal.log, *spares, *((tie,) if tie else ()))
     learned = ranges if ranges.images else None
     report = assemble(job, reference, rows, chosen, evaluations, fused, learned, notes=notes)
     outputs = sha256_file(folder / OUTPUTS)
@@ -202,17 +206,19 @@ def _plain(job: Job, model: Model, ranges: Ranges) -> Sequence[Candidate]:
     return sorted(found.candidates, key=lambda candidate: candidate.precision not in QUANTIZED)
 
 
-def _add_spares(job: Job, trials: TrialRun, proposal: Proposal) -> None:
+def _add_spares(job: Job, trials: TrialRun, proposal: Proposal) -> tuple[str, ...]:
     """Quieter plans one by one, until something quantized passes, where nothing did: an answer that is no faster than
-    FP32 is the last one to be left with."""
-    quieter = iter(proposal.spares)
+    FP32 is the last one to be left with. Returns what the report has to say of it."""
+    quieter, tried = iter(proposal.spares), list[str]()
     while proposal.spares and not any(engine.precision in QUANTIZED for engine in trials.passing):
         with job.clock.stage("search"):
             planned = next(quieter, None)
         if planned is None:
-            return
+            break
+        tried.append(planned.candidate.name)
         planned.plan.save(trials.folder / PLAN)
         trials.add([planned.candidate], "mixed")
+    return (_TRIED.format(", ".join(tried)),) if tried else ()
 
 
 def _remember(earlier: Path, folder: Path) -> None:

@@ -67,8 +67,8 @@ class Trials:
         engines = [SimpleNamespace(precision="fp32")]
         return engines + [SimpleNamespace(precision="mixed")] * (len(self.tried) >= self.passes_at)
 
-    def add(self, candidates: list[str], kind: str) -> None:
-        self.tried += candidates
+    def add(self, candidates: list[Any], kind: str) -> None:
+        self.tried += [candidate.name for candidate in candidates]
 
 
 @pytest.mark.parametrize(("passes_at", "tried"), [(0, 0), (1, 1), (2, 2), (99, 3)])
@@ -78,13 +78,14 @@ def test_quieter_plans_are_tried_until_one_passes(passes_at: int, tried: int, tm
     def quieter() -> Iterator[Any]:
         for name in ("half", "quarter", "tenth"):
             made.append(name)
-            yield SimpleNamespace(candidate=name, plan=PrecisionPlan({name: "int8"}))
+            yield SimpleNamespace(candidate=SimpleNamespace(name=name), plan=PrecisionPlan({name: "int8"}))
 
     trials: Any = Trials(passes_at, tmp_path)
     proposal = Proposal(found=None, plan=None, spares=quieter())  # type: ignore[arg-type]
-    deploy._add_spares(Asked(), trials, proposal)  # type: ignore[arg-type]
+    notes = deploy._add_spares(Asked(), trials, proposal)  # type: ignore[arg-type]
     assert trials.tried == made == ["half", "quarter", "tenth"][:tried]
     assert (tmp_path / deploy.PLAN).is_file() == (tried > 0)
+    assert [f"({', '.join(made)})" in note and "by luck" in note for note in notes] == [True] * (tried > 0)
 
 
 def test_where_nothing_was_searched_nothing_is_added(tmp_path: Path) -> None:
