@@ -72,7 +72,20 @@ def test_a_fleet_goes_on_without_the_boards_that_do_not_answer(board: SshBoard, 
 
 @pytest.mark.slow
 def test_what_a_board_answers_with_is_limited_by_the_option(board: SshBoard, place: Path, tmp_path: Path) -> None:
-    done = edge(board, place, "build", "discs.onnx", "--data", "discs", "--precision", "fp32", "--out", f"{tmp_path}/e")
+    done = edge(
+        board,
+        place,
+        "build",
+        "discs.onnx",
+        "--data",
+        "discs",
+        "--target",
+        "cpu",
+        "--precision",
+        "fp32",
+        "--out",
+        f"{tmp_path}/e",
+    )
     assert done.returncode == 0, done.stderr
     words = ["profile", f"{tmp_path}/e", "--on", board.address, "--seconds", "0.05", "--quiet"]
     done = edge(board, place, "--limit", "message_bytes=100", *words)
