@@ -9,7 +9,7 @@ are why its decibels are: sets that are as fast lie 2 and 7 dB apart.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +19,7 @@ from edge.accuracy.sqnr import clipped_sqnr_db
 from edge.backends.engine import Candidate
 from edge.backends.onnxruntime import Intermediates, reference
 from edge.errors import InputError
+from edge.graph.groups import in_groups
 from edge.graph.macs import static_shapes
 from edge.graph.model import Model
 from edge.latency.race import relative_to_fastest
@@ -152,26 +153,13 @@ def extremes(model: Model, image: NDArray[np.float32]) -> Ranges:
     """
     shapes = static_shapes(model.proto)
     found: dict[str, TensorRange] = {}
-    for group in _groups(quantizable(model), shapes):
+    sizes = ((name, 4 * math.prod(shapes.get(name, (_BYTES_AT_ONCE // 16,)))) for name in quantizable(model))
+    for group in in_groups(sizes, _BYTES_AT_ONCE):
         for name, values in Intermediates(model, group).run(image).items():
             low, high = float(values.min()), float(values.max())
             clip = Clip(max(abs(low), abs(high)), "min-max")
             found[name] = TensorRange(low, high, values.size, 0.0, clip, clip)
     return replace(NO_RANGES, tensors=found, images=1, graph_sha256=model.sha256)
-
-
-def _groups(names: Sequence[str], shapes: Mapping[str, tuple[int, ...]]) -> Iterator[list[str]]:
-    """Tensors to fetch together, so that what is held at once stays bounded."""
-    group, held = list[str](), 0
-    for name in names:
-        size = 4 * math.prod(shapes.get(name, (_BYTES_AT_ONCE // 16,)))
-        if group and held + size > _BYTES_AT_ONCE:
-            yield group
-            group, held = [], 0
-        group.append(name)
-        held += size
-    if group:
-        yield group
 
 
 def _timed(
