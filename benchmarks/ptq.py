@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.peers import quantized
-from benchmarks.peers.arguments import environment_python
+from benchmarks.peers.arguments import add_pythons
 from benchmarks.peers.builders import Run, run_onnxruntime, run_openvino
 from benchmarks.peers.setting import Setting
 from edge.accuracy.compare import compare
@@ -246,14 +246,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--scratch", type=Path, default=Path("out/ptq"), help="peers' graphs go here, and stay")
     parser.add_argument("--dialects", type=lambda text: text.split(","), default=list(DIALECTS))
     parser.add_argument("--techniques", type=lambda text: text.split(","), default=list(TECHNIQUES))
-    parser.add_argument(
-        "--python",
-        type=environment_python,
-        action="append",
-        default=[],
-        metavar="NAME=PATH",
-        help=f"interpreter of a peer's environment: {', '.join(PEERS)}; see requirements-NAME.txt",
-    )
+    add_pythons(parser, PEERS)
     return parser.parse_args()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +34,20 @@ def comparison_parser(module: str, description: str | None) -> argparse.Argument
     parser.add_argument("--rounds", type=int, default=30, help="timed blocks of each engine")
     parser.add_argument("--calibration-images", type=int, default=64)
     parser.add_argument("--budget", type=float, default=300.0, help="seconds of the precision search, at most")
+    add_pythons(parser, ENVIRONMENTS)
+    return parser
+
+
+def add_pythons(parser: argparse.ArgumentParser, names: Iterable[str]) -> None:
+    """The option that names interpreters of peers that need an environment of their own."""
     parser.add_argument(
         "--python",
         type=environment_python,
         action="append",
         default=[],
         metavar="NAME=PATH",
-        help=f"interpreter of an environment of its own: {' or '.join(ENVIRONMENTS)}, see requirements-NAME.txt",
+        help=f"interpreter of an environment of its own: {' or '.join(names)}, see requirements-NAME.txt",
     )
-    return parser
 
 
 def add_minutes(parser: argparse.ArgumentParser, default: float) -> None:

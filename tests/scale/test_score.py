@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from distributed import LocalCluster
 
 from edge.images.image_set import load_image_set
 from edge.scale.score import Networks, chunks, score
@@ -28,14 +26,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         line = ("build", "discs.onnx", "--data", "discs", "--target", "cpu", "--precision", precision)
         assert edge(*line, "--out", precision, folder=root).returncode == 0
     return root
-
-
-@pytest.fixture(scope="module")
-def scheduler() -> Iterator[str]:
-    with LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, resources={"machine": 1}, dashboard_address=None
-    ) as cluster:
-        yield cluster.scheduler_address
 
 
 def told(place: Path, *words: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,15 +48,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     disc_network(replace(TASK, size=(48, 48))).save(root / "large.onnx")
     (root / "sweep.toml").write_text(SWEEP)
     return root
-
-
-@pytest.fixture(scope="module")
-def scheduler() -> Iterator[str]:
-    """A scheduler with two workers, each a process that offers one machine."""
-    with LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, resources={"machine": 1}, dashboard_address=None
-    ) as cluster:
-        yield cluster.scheduler_address
 
 
 def numbers(row: Mapping[str, Any]) -> dict[str, Any]:
