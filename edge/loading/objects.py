@@ -49,14 +49,15 @@ def _load_proto(proto: onnx.ModelProto, task: SegmentationTask | None, default: 
     if not proto.graph.node or not proto.opset_import:
         raise InputError("model: the onnx.ModelProto has no graph; export the model again")
     try:
-        repaired = normalize(Draft(proto, name), FORM).draft.proto
-        onnx.checker.check_model(repaired)
+        repaired = normalize(Draft(proto, name), FORM)
+        onnx.checker.check_model(repaired.draft.proto)
     except InputError:
         raise
     except Exception as error:  # protobuf and the checker share no base
         reason = first_line(error)
         raise InputError(f"model: the onnx.ModelProto is not sound ({reason}); export the model again") from None
-    return normalized(identified(repaired, Path(name), task, default))
+    model = identified(repaired.draft.proto, Path(name), task, default)
+    return normalized(replace(model, notes=repaired.notes))
 
 
 def _load_module(network: nn.Module, task: SegmentationTask | None) -> Model:

@@ -20,7 +20,8 @@ def load_onnx(path: Path, task: SegmentationTask | None, default: SegmentationTa
         InputError: as :func:`edge.graph.model.read_model`, or a graph that no step of :mod:`edge.loading.normalize`
             can bring to that form.
     """
-    return normalized(identified(read_onnx(path), path, task, default))
+    proto, notes = _formed(path)
+    return normalized(replace(identified(proto, path, task, default), notes=notes))
 
 
 def read_onnx(path: Path) -> onnx.ModelProto:
@@ -29,7 +30,19 @@ def read_onnx(path: Path) -> onnx.ModelProto:
     Raises:
         InputError: as :func:`edge.graph.model.read_graph`.
     """
-    return read_graph(path, lambda proto: normalize(Draft(proto, str(path)), FORM).draft.proto)
+    return _formed(path)[0]
+
+
+def _formed(path: Path) -> tuple[onnx.ModelProto, tuple[str, ...]]:
+    """The graph in one form, and what was done to it."""
+    notes: list[str] = []
+
+    def repair(proto: onnx.ModelProto) -> onnx.ModelProto:
+        found = normalize(Draft(proto, str(path)), FORM)
+        notes.extend(found.notes)
+        return found.draft.proto
+
+    return read_graph(path, repair), tuple(notes)
 
 
 def normalized(model: Model) -> Model:

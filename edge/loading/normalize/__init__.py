@@ -30,6 +30,7 @@ from edge.loading.normalize import (
     picture,
     pixel_input,
     randomness,
+    runtime_operators,
     shapes,
     weight_inputs,
 )
@@ -43,9 +44,10 @@ FORM: tuple[Step, ...] = (
     ir_version.STEP,
     weight_inputs.STEP,
     constants.STEP,
+    runtime_operators.STEP,
     shapes.STEP,
 )
-"""Steps that need no task and change no number: every reader of a file takes them."""
+"""Steps that need no task and change no meaning: every reader of a file takes them."""
 
 MEANING: tuple[Step, ...] = (
     randomness.STEP,

@@ -1,8 +1,9 @@
 """Operator set: any from 7 on is raised to one working set, so that no rewrite writes a form its graph does not know.
 
-``onnx``'s converter does the work, but for two operators: Upsample and Resize-10 count pixels asymmetrically, which
-Resize-11 must be told and the converter does not. They are taken out under names that no converter knows, and come back
-as Resize with their old arithmetic written out.
+``onnx``'s converter does the work, but for a few operators: Upsample and Resize-10 count pixels asymmetrically, which
+Resize-11 must be told and the converter does not; ONNX Runtime's optimizer writes LayerNormalization into sets that
+lack it. They are taken out under names that no converter knows, and come back as Resize with their old arithmetic
+written out, and as they were.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ WORKING = 19
 OLDEST = 7
 _COUNTS_ASYMMETRICALLY = 10  # the last set whose Upsample or Resize does
 _ASIDE = "segedge.aside"
+EARLY = ("LayerNormalization", "SimplifiedLayerNormalization")
+"""Written into sets before the one that has them, or that none has; their arithmetic is the same in all."""
 
 
 def _apply(draft: Draft) -> Change | None:
@@ -30,31 +33,42 @@ def _apply(draft: Draft) -> Change | None:
             f"{draft.where}: its operator set {version} is older than {OLDEST}, which no runtime here takes; "
             f"export the model again at {WORKING}"
         )
-    if version >= WORKING:
-        return None
-    proto = draft.copy()
-    aside = [] if version > _COUNTS_ASYMMETRICALLY else [n for n in proto.graph.node if n.op_type in _RESIZES]
+    return None if version >= WORKING else Change(draft.with_proto(raised(draft)))
+
+
+def raised(draft: Draft) -> onnx.ModelProto:
+    """The graph at the working set, with the shapes that inference finds.
+
+    Raises:
+        InputError: the converter does not raise it.
+    """
+    version, proto = opset(draft.proto), draft.copy()
+    kinds = (*EARLY, *(() if version > _COUNTS_ASYMMETRICALLY else _RESIZES))
+    aside = [node for node in proto.graph.node if node.op_type in kinds and node.domain in ("", "ai.onnx")]
     for node in aside:
         node.domain = _ASIDE
     if aside:
         proto.opset_import.append(helper.make_opsetid(_ASIDE, 1))
     try:
-        raised = onnx.version_converter.convert_version(proto, WORKING)
+        converted = onnx.version_converter.convert_version(proto, WORKING)
     except Exception as error:  # the converter raises errors of its own kinds
         raise InputError(
             f"{draft.where}: its operator set {version} cannot be raised to {WORKING} ({first_line(error)}); "
             f"export the model again at {WORKING}"
         ) from None
-    _bring_back(raised)
-    return Change(draft.with_proto(onnx.shape_inference.infer_shapes(raised, data_prop=True)))
+    _bring_back(converted)
+    return onnx.shape_inference.infer_shapes(converted, data_prop=True)
 
 
 _RESIZES = ("Upsample", "Resize")
 
 
 def _bring_back(proto: onnx.ModelProto) -> None:
-    """Write what was set aside as Resize that counts asymmetrically and takes the pixel below."""
+    """Write resizes that were set aside as Resize that counts asymmetrically and takes the pixel below."""
     for node in [n for n in proto.graph.node if n.domain == _ASIDE]:
+        if node.op_type in EARLY:
+            node.domain = ""
+            continue
         scales = node.input[1] if len(node.input) > 1 else f"{node.output[0]}_scales"
         if len(node.input) < 2:
             values = np.asarray(attribute(node, "scales"), np.float32)

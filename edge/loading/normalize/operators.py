@@ -8,6 +8,7 @@ import onnx
 
 from edge.errors import InputError
 from edge.graph.model import graphs, opset
+from edge.loading.normalize.operator_set import EARLY
 from edge.loading.normalize.step import Change, Draft, Step
 
 _STANDARD = ("", "ai.onnx")
@@ -25,7 +26,7 @@ def _apply(draft: Draft) -> Change | None:
                 raise InputError(_laid_out(draft.where, node))
             if node.domain not in _RUNTIMES and (node.domain, node.op_type) not in own:
                 raise InputError(_refusal(draft.where, node, f"{node.domain}::{node.op_type}"))
-        elif version and not onnx.defs.has(node.op_type, version, ""):
+        elif version and node.op_type not in EARLY and not onnx.defs.has(node.op_type, version, ""):
             raise InputError(_missing(draft.where, node, version))
     return None
 
@@ -33,7 +34,7 @@ def _apply(draft: Draft) -> Change | None:
 def _laid_out(where: str, node: onnx.NodeProto) -> str:
     return (
         f"{where}: node {node.name!r} is {node.domain}::{node.op_type}: ONNX Runtime saved the graph optimized for one "
-        "processor; give the file from before that, or save it with ORT_ENABLE_BASIC"
+        "processor; give the file from before that, or save it with ORT_ENABLE_EXTENDED at most"
     )
 
 
