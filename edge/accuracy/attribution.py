@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from edge.accuracy.sqnr import CEILING_DB
 from edge.graph.groups import in_groups
 from edge.graph.model import Model
+from edge.graph.native import with_shapes
 
 _BYTES_AT_ONCE = 160 << 20  # bounds memory: activations of so many bytes live together, in each of three graphs
 _UNKNOWN = _BYTES_AT_ONCE // 16
@@ -178,7 +179,7 @@ def _fed(quantized: Model, group: Sequence[str], kinds: Mapping[str, int]) -> tu
 def _kinds(model: Model) -> tuple[dict[str, int], dict[str, int]]:
     """Element type and bytes (at float32) of every value; where the graph does not say, float, and so large that few
     are held at once."""
-    graph = onnx.shape_inference.infer_shapes(model.proto).graph
+    graph = with_shapes(model.proto, data_prop=False).graph
     known = {v.name: v.type.tensor_type for v in (*graph.value_info, *graph.output)}
     names = [name for node in graph.node for name in node.output]
     kinds = {n: known[n].elem_type or onnx.TensorProto.FLOAT if n in known else onnx.TensorProto.FLOAT for n in names}

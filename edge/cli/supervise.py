@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from edge.safety.guard import printable
+from edge.safety.limits import out_of_time
 from edge.safety.watchdog import Page, hear, watched_by
 
 INTERRUPTED = 130
@@ -79,11 +80,7 @@ def _exit_code(status: int, killed: str, page: Page) -> int:
     call = page.read().call
     if killed == "late":
         where, _, what = call.rpartition(": ")
-        return _say(
-            f"error: {where}: {what} did not end within the limit of seconds; export the model again, or, where you "
-            "trust it, run edge --limit native_seconds=N ...",
-            2,
-        )
+        return _say(f"error: {out_of_time(where, what)}", 2)
     if not os.WIFSIGNALED(status):
         return os.WEXITSTATUS(status)
     number = os.WTERMSIG(status)

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edge.backends.session import open_session
+from edge.backends.session import open_session, running
 from edge.graph.model import MULTIPLIES
 
 # Largest difference over largest value. A wrong rewrite is off by far more than either.
@@ -78,7 +78,8 @@ def run_float32(graph: onnx.ModelProto, inputs: Sequence[NDArray[np.float32]]) -
     """First output of ONNX Runtime with graph optimizations off, for each input."""
     session = open_session(graph.SerializeToString(), None, optimize=False)
     name, output = session.get_inputs()[0].name, session.get_outputs()[0].name
-    return [session.run([output], {name: batch})[0] for batch in inputs]
+    with running("the graph"):
+        return [session.run([output], {name: batch})[0] for batch in inputs]
 
 
 def _depth(graph: onnx.ModelProto) -> int:

@@ -14,6 +14,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from edge.graph.names import unique_name
+from edge.graph.native import infer_shapes
 
 Shape = tuple[int, ...]
 
@@ -120,7 +121,7 @@ class Editor:
 
         self.graph.sort()  # first: the pass below goes backwards once, so readers must stand behind makers
         passes.RemoveUnusedNodesPass()(self.model)
-        passes.ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(self.model)
+        infer_shapes(self.model)
 
     def _fresh(self, hint: str) -> str:
         return unique_name(hint, self._names, "_")

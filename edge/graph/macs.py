@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import onnx
 
 from edge.graph.model import Model
+from edge.graph.native import with_shapes
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -36,7 +37,7 @@ def node_macs(node: onnx.NodeProto, shapes: Shapes) -> int:
 
 def static_shapes(proto: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
     """Shape of every value whose shape is known; unknown or symbolic dimensions count as 1."""
-    graph = onnx.shape_inference.infer_shapes(proto, data_prop=True).graph
+    graph = with_shapes(proto).graph
     shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     for value in (*graph.input, *graph.value_info, *graph.output):
         if value.type.tensor_type.HasField("shape"):

@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 
 from edge.errors import InputError
 from edge.files import replaced_file
+from edge.graph.native import check
 from edge.graph.soundness import require_facts, require_sound, require_tensors
 from edge.safety.guard import parse_json, parsing, require_regular
 from edge.safety.watchdog import native_call
@@ -183,7 +184,7 @@ def read_graph(path: Path, repair: Callable[[onnx.ModelProto], onnx.ModelProto] 
         require_tensors(tensors(proto), path)
         if repair is not None and proto.graph.node and proto.opset_import:
             proto = repair(proto)
-        onnx.checker.check_model(proto)
+        check(proto, where=path)
     if not proto.graph.node or not proto.opset_import:
         raise InputError(f"{path}: is not a sound ONNX file (no graph in it); export the model again")
     return proto

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from edge.errors import MachineError
+from edge.safety.limits import limits, out_of_time
 
 RUNS = 5
-_LIMIT_S = 300
 # The child finds modules where this process does: an editable install, a checkout, or neither may be on its own path.
 _CHILD = (
     "import json, sys; from pathlib import Path; sys.path[:] = json.loads(sys.argv[1])\n"
@@ -44,14 +44,13 @@ def footprint(engine: Path, threads: int | None = None) -> Footprint:
 
     Raises:
         MachineError: the process ended early (killed for memory, as a rule).
+        InputError: it takes longer than the limit of seconds.
     """
-    done = subprocess.run(
-        [sys.executable, "-c", _CHILD, json.dumps(sys.path), str(engine.resolve()), json.dumps(threads)],
-        capture_output=True,
-        text=True,
-        timeout=_LIMIT_S,
-        check=False,
-    )
+    line = [sys.executable, "-c", _CHILD, json.dumps(sys.path), str(engine.resolve()), json.dumps(threads)]
+    try:
+        done = subprocess.run(line, capture_output=True, text=True, timeout=limits().native_seconds, check=False)
+    except subprocess.TimeoutExpired:
+        raise out_of_time(engine, f"loading it and running it {RUNS} times") from None
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
         raise MachineError(f"{engine}: its memory could not be measured ({last}); free some memory and try again")

@@ -22,6 +22,7 @@ from edge.graph.names import unique_name
 from edge.loading.normalize.proof import run
 from edge.loading.onnx_file import normalized
 from edge.loading.stride import advice
+from edge.safety.watchdog import native_call
 from edge.task.noise import noise_batch
 from edge.task.task import SegmentationTask
 
@@ -139,7 +140,7 @@ def _clean(proto: onnx.ModelProto) -> onnx.ModelProto:
     graph.metadata_props.clear()
     graph.graph.metadata_props.clear()
     plain = onnx_ir.to_proto(graph)
-    with _quiet():
+    with _quiet(), native_call("the exported graph", "onnxsim"):
         simplified, sound = onnxsim.simplify(plain)
     # Domains of one runtime (com.microsoft::Attention) are taken by no other compiler.
     return simplified if sound and _domains(simplified) <= _domains(plain) else plain

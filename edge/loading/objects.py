@@ -12,6 +12,7 @@ import onnx
 
 from edge.errors import InputError, first_line
 from edge.graph.model import Model, identified
+from edge.graph.native import check
 from edge.loading.normalize import FORM, normalize
 from edge.loading.normalize.step import Draft
 from edge.loading.onnx_file import normalized
@@ -50,7 +51,7 @@ def _load_proto(proto: onnx.ModelProto, task: SegmentationTask | None, default: 
         raise InputError("model: the onnx.ModelProto has no graph; export the model again")
     try:
         repaired = normalize(Draft(proto, name), FORM)
-        onnx.checker.check_model(repaired.draft.proto)
+        check(repaired.draft.proto, where=name)
     except InputError:
         raise
     except Exception as error:  # protobuf and the checker share no base

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge.errors import InputError
 from edge.safety.guard import parsing, require_regular
+from edge.safety.watchdog import native_call
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -69,7 +70,10 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
     require_regular(path, "weights file")
-    with parsing(path, "a sound safetensors file", "copy or save it again", SafetensorError):
+    with (
+        native_call(path, "safetensors"),
+        parsing(path, "a sound safetensors file", "copy or save it again", SafetensorError),
+    ):
         return load_file(path)
 
 
@@ -81,7 +85,11 @@ def _read_torch(path: Path) -> Any:
     require_regular(path, "weights file")
     try:
         # A damaged zip raises RuntimeError, EOFError, KeyError and more.
-        with parsing(path, "loadable as weights", "save it again"), torch.serialization.safe_globals(_numbers()):
+        with (
+            native_call(path, "PyTorch"),
+            parsing(path, "loadable as weights", "save it again"),
+            torch.serialization.safe_globals(_numbers()),
+        ):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise InputError(

@@ -12,6 +12,7 @@ import onnx_ir as ir
 from edge.errors import InputError
 from edge.graph.editor import Editor
 from edge.graph.model import Model
+from edge.graph.native import check, infer_shapes
 from edge.lowering.limits import LIMITS, Context, attribute
 from edge.lowering.parsers import Parser, find_parser
 from edge.lowering.rewrites import REWRITES
@@ -58,7 +59,7 @@ def lower(model: Model, tensorrt: str) -> Model:
     lowered = _with_ir_version(model.with_ir(graph), opset)
     require_supported(lowered, tensorrt)
     try:
-        onnx.checker.check_model(lowered.proto, full_check=True)
+        check(lowered.proto, full=True, where=model.source or model.name)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"{model.name}: cannot be written in opset {opset} for {parser.name} ({reason})") from error
@@ -150,7 +151,7 @@ def _infer(graph: ir.Model) -> None:
     import onnx_ir.passes.common as passes
 
     passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(graph)
-    passes.ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(graph)
+    infer_shapes(graph)
 
 
 def _with_ir_version(model: Model, opset: int) -> Model:

@@ -20,6 +20,7 @@ from edge.errors import InputError
 from edge.graph.editor import add_weight, integer
 from edge.graph.model import Model
 from edge.graph.names import unique_name
+from edge.graph.native import infer_shapes
 
 FLOAT, HALF = ir.DataType.FLOAT, ir.DataType.FLOAT16
 MIN_SCALE = float(np.float16(2.0**-14))  # smallest normal FP16: a scale below loses bits, and underflows to 0 at 6e-8
@@ -105,7 +106,7 @@ def _typed(model: Model) -> ir.Model:
 
     graph = model.to_ir()
     passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(graph)
-    passes.ShapeInferencePass(check_type=False, strict_mode=False, data_prop=False)(graph)
+    infer_shapes(graph, data_prop=False)
     for node in graph.graph:
         if node.op_type in _CONTROL_FLOW:
             raise InputError(f"{model.name}: {node.op_type} node {node.name!r} has a graph inside; export it unrolled")

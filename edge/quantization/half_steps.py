@@ -22,6 +22,7 @@ import onnx_ir as ir
 
 from edge.graph.editor import add_weight, integer, number
 from edge.graph.model import Model
+from edge.graph.native import infer_shapes
 
 HALF = ir.DataType.FLOAT16
 _SMALLEST = 6e-8  # FP16's smallest number: an epsilon below it would be 0
@@ -29,10 +30,9 @@ _SMALLEST = 6e-8  # FP16's smallest number: an epsilon below it would be 0
 
 def in_half_steps(model: Model) -> Model:
     """The same graph with every norm and softmax that is typed FP16 as single FP16 steps; itself where it has none."""
-    import onnx_ir.passes.common as passes
 
     graph = model.to_ir()
-    passes.ShapeInferencePass(check_type=False, strict_mode=False, data_prop=False)(graph)
+    infer_shapes(graph, data_prop=False)
     found = [node for node in graph.graph if node.op_type in _STEPS and _is_half(node)]
     for node in found:
         steps = _Steps(graph.graph, node)

@@ -12,8 +12,6 @@ from collections.abc import Container, Mapping
 from dataclasses import replace
 
 import numpy as np
-import onnx
-import onnx.version_converter
 import onnx_ir as ir
 import onnx_ir.passes.common as passes
 from numpy.typing import NDArray
@@ -21,6 +19,7 @@ from numpy.typing import NDArray
 from edge.errors import InputError
 from edge.graph.editor import add_weight
 from edge.graph.model import Model
+from edge.graph.native import in_opset
 from edge.quantization.divide import along, carried, divisors_of, weight_factors
 from edge.quantization.graph import activations, constant, weight_axis
 from edge.quantization.grid import Grid, GridKind, grid_for, quantize_weight
@@ -190,4 +189,4 @@ class _Writer:
 def _at_least(model: Model, opset: int) -> Model:
     if model.opset >= opset:
         return model
-    return replace(model, proto=onnx.version_converter.convert_version(model.proto, opset))
+    return replace(model, proto=in_opset(model.proto, opset))

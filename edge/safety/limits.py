@@ -86,6 +86,19 @@ def exceeded(where: object, found: str, name: str) -> InputError:
     return InputError(f"{where}: {found}, more than the {most} that are read; where you trust it, {_raising(name)}")
 
 
+def out_of_time(where: object, what: str) -> InputError:
+    """The refusal of an input over which native code takes longer than ``native_seconds``.
+
+    Args:
+        where: the file.
+        what: what was done with it.
+    """
+    return InputError(
+        f"{where}: {what} did not end within the limit of seconds; export the model again, or, where you trust it, "
+        + _raising("native_seconds")
+    )
+
+
 def _raising(name: str) -> str:
     """The command that raises a limit: on a board the code lies in the bundle's package, and there is no ``edge``."""
     package = __name__.partition(".")[0]

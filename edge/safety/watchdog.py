@@ -69,17 +69,18 @@ def hear() -> None:
 
 
 @contextlib.contextmanager
-def native_call(where: object, what: str) -> Iterator[None]:
+def native_call(where: object, what: str, asked_seconds: float = 0.0) -> Iterator[None]:
     """Run a call that may take for ever over a hostile file.
 
     Args:
         where: the file.
-        what: what is done, as in "ONNX Runtime did not finish WHAT".
+        what: what is done, as in "WHAT did not end within the limit of seconds".
+        asked_seconds: how long it runs because it was asked to, besides the limit.
     """
     if not _pages:
         yield
         return
-    call = State(time.monotonic() + limits().native_seconds, False, f"{where}: {what}")
+    call = State(time.monotonic() + asked_seconds + limits().native_seconds, False, f"{where}: {what}")
     _begin(call)
     try:
         yield

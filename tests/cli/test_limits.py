@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 from PIL import Image
 
@@ -16,6 +15,7 @@ from edge.safety.limits import Limits
 from edge.task.task import SegmentationTask
 from tests.fixtures.command import edge
 from tests.fixtures.discs import disc_network
+from tests.fixtures.endless import endless_network
 from tests.fixtures.runtime_kit import make_engine
 
 Words = list[object]
@@ -78,7 +78,7 @@ def test_the_seconds_of_a_native_call_end_a_graph_that_never_does(tmp_path: Path
         "--limit",
         "native_seconds=2",
         "fuse",
-        _endless(tmp_path / "net.onnx"),
+        endless_network().save(tmp_path / "net.onnx"),
     ]
     done = subprocess.run(
         [*map(str, words), "--out", str(tmp_path / "out.onnx")],
@@ -90,26 +90,3 @@ def test_the_seconds_of_a_native_call_end_a_graph_that_never_does(tmp_path: Path
     assert done.returncode == 2, done.stderr
     assert "did not end within the limit of seconds" in done.stderr and "edge --limit native_seconds=N" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["net.onnx"]
-
-
-def _endless(path: Path) -> Path:
-    """The discs' network with a loop of 2^62 turns at its end."""
-    make = onnx.helper
-    proto = onnx.load_from_string(disc_network().save(path).read_bytes())
-    (output,) = proto.graph.output
-    last = next(node for node in proto.graph.node if output.name in node.output)
-    last.output[0] = "before"
-    scalars = [make.make_tensor_value_info(name, kind, []) for name, kind in (("turn", 7), ("go", 9))]
-    state = make.make_tensor_value_info("state", 1, None)
-    body = make.make_graph(
-        [make.make_node("Identity", ["go"], ["on"]), make.make_node("Sin", ["state"], ["next"])],
-        "body", [*scalars, state],
-        [make.make_tensor_value_info("on", 9, []), make.make_tensor_value_info("next", 1, None)],
-    )  # fmt: skip
-    proto.graph.initializer.extend(
-        [make.make_tensor("turns", 7, [], [1 << 62]), make.make_tensor("yes", 9, [], [True])]
-    )
-    proto.graph.node.append(make.make_node("Loop", ["turns", "yes", "before"], [output.name], "endless", body=body))
-    onnx.checker.check_model(proto)
-    path.write_bytes(proto.SerializeToString())
-    return path

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from edge.backends.engine import Engine
-from edge.errors import MachineError
+from edge.errors import InputError, MachineError
 from edge.latency.footprint import footprint
+from edge.safety.limits import Limits, limited
 
 MB = 1 << 20
 
@@ -28,3 +29,8 @@ def test_an_engine_that_does_not_load_is_said(engine: Engine, tmp_path: Path) ->
     replace(engine, folder=folder, backend="nowhere").write()
     with pytest.raises(MachineError, match=r"memory could not be measured .*nowhere"):
         footprint(folder)
+
+
+def test_an_engine_that_does_not_end_is_refused(engine: Engine) -> None:
+    with limited(Limits(native_seconds=0)), pytest.raises(InputError, match="did not end within the limit of seconds"):
+        footprint(engine.folder)

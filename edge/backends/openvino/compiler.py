@@ -56,4 +56,4 @@ def compile_graph(
         network = read_network(graph, name, nodes)
         compiled = compile_network(network, rest, physical_cores())
         save_network(network, folder / ARTEFACT)
-    return Built(ARTEFACT, (ARTEFACT, WEIGHTS), time.perf_counter() - start, count_convolutions(compiled))
+        return Built(ARTEFACT, (ARTEFACT, WEIGHTS), time.perf_counter() - start, count_convolutions(compiled))

@@ -19,18 +19,19 @@ _LONGEST = 240
 
 
 @contextmanager
-def openvino_faults(where: str) -> Iterator[None]:
-    """Turn what OpenVINO raises into one sentence.
+def openvino_faults(where: str, asked_seconds: float = 0.0) -> Iterator[None]:
+    """Run OpenVINO's code over a file within the limit of seconds, and turn what it raises into one sentence.
 
     Args:
         where: the file or graph at hand, first in the sentence.
+        asked_seconds: see :func:`edge.safety.watchdog.native_call`.
 
     Raises:
         InputError: OpenVINO refuses the graph.
         MachineError: the disk is full, or memory is.
     """
     try:
-        with native_call(where, "OpenVINO"):
+        with native_call(where, "OpenVINO", asked_seconds):
             yield
     except RuntimeError as error:
         raise as_edge_error(where, error) from error

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.backends.openvino.faults import openvino_faults
 from edge.backends.openvino.network import compile_network, compiled_conditions
 from edge.errors import InputError
 from edge.task.task import SegmentationTask
@@ -59,7 +60,8 @@ class OpenVinoPixels:
         if pixels.shape != self._shape or pixels.dtype != np.uint8:
             raise ValueError(f"pixels are {pixels.dtype} {list(pixels.shape)}, not uint8 {list(self._shape)}")
         image = np.ascontiguousarray(pixels)[None]
-        results = self._request.infer({0: image}, share_inputs=True, share_outputs=True)
+        with openvino_faults("the engine with its task"):
+            results = self._request.infer({0: image}, share_inputs=True, share_outputs=True)
         return np.array(results[self._port][0])  # a copy: the request writes over its own buffer on the next run
 
     def conditions(self) -> dict[str, Any]:

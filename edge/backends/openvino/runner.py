@@ -11,9 +11,8 @@ import numpy as np
 
 from ...errors import MachineError, machine_fault
 from ...machine.cores import physical_cores
-from ...safety.watchdog import native_call
 from ..runner import Layer, Timing, clocked
-from .faults import as_edge_error, openvino_faults, reason
+from .faults import openvino_faults, reason
 from .network import DEVICE, LayerProfiler, compile_network, compiled_conditions, core
 
 if TYPE_CHECKING:
@@ -108,29 +107,28 @@ class OpenVinoRunner:
         """``[n, channels, height, width]`` to ``[n, maps, height, width]``, both float32; one image at a time."""
         if len(batch) > 1:
             return np.concatenate([self.run(image[None]) for image in batch])
-        with native_call("the engine", "OpenVINO"):
+        with openvino_faults("the engine"):
             return self._run(batch)
 
     def _run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         image = np.ascontiguousarray(batch, np.float32)
-        try:
-            results = self._request.infer({0: image}, share_inputs=True, share_outputs=True)
-        except RuntimeError as error:
-            raise as_edge_error("the engine", error) from error
+        results = self._request.infer({0: image}, share_inputs=True, share_outputs=True)
         return np.array(results[self._port])  # a copy: the request writes over its own buffer on the next run
 
     def time(self, batch: NDArray[np.float32]) -> Timing:
-        """One timed run, arrays in and out, of a network that has been seen to end: nobody watches over it."""
-        return clocked(self._run, batch)
+        """One timed run, arrays in and out; what watches over it is not in the time."""
+        with openvino_faults("the engine"):
+            return clocked(self._run, batch)
 
     def layers(self) -> tuple[Layer, ...]:
         """What runs, in order, with the median time of each.
 
         Profiling slows every layer a little, so this compiles apart, once, and never touches the engine that is timed.
         """
-        if self._profiler is None:
-            self._profiler = LayerProfiler(self._network, self._rest, self._threads)
-        return self._profiler.layers()
+        with openvino_faults("the engine"):
+            if self._profiler is None:
+                self._profiler = LayerProfiler(self._network, self._rest, self._threads)
+            return self._profiler.layers()
 
     def conditions(self) -> dict[str, Any]:
         """Settings as the compiled model reports them, not as they were asked for."""

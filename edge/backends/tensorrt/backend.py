@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from edge.backends.engine import Candidate, Engine
-from edge.backends.tensorrt.build import make_logger, make_object
 from edge.backends.tensorrt.compiler import import_flavour
 from edge.backends.tensorrt.engine import audit, compile_plan, faults, load_plan, write_engine
-from edge.backends.tensorrt.plan import PlanLayer, inspector_layers
+from edge.backends.tensorrt.run import built_layers
 from edge.backends.tensorrt.runner import PlanRunner
 from edge.backends.tensorrt.settings import ENTERPRISE
 from edge.errors import MachineError
@@ -45,7 +44,7 @@ class TensorRt:
         """
         trt, sm = import_tensorrt(), require_gpu(target)
         built = compile_plan(trt, ENTERPRISE, candidate)
-        precisions = audit(_inspect(trt, built.plan), candidate.model)
+        precisions = audit(built_layers(trt, built.plan), candidate.model)
         versions = {"tensorrt": str(trt.__version__)}
         runs_on = {"sm": sm, "tensorrt": str(trt.__version__)}
         return write_engine(folder, candidate, target, self.name, built, precisions, versions, runs_on)
@@ -83,11 +82,3 @@ def require_gpu(target: Target) -> str:
             "build there (edge bundle packs what it needs)"
         )
     return here
-
-
-def _inspect(trt: Any, plan: bytes) -> tuple[PlanLayer, ...]:
-    engine = make_object(trt.Runtime, make_logger(trt)).deserialize_cuda_engine(plan)
-    if engine is None:
-        return ()
-    inspector = engine.create_engine_inspector()
-    return inspector_layers(inspector.get_engine_information(trt.LayerInformationFormat.JSON))

@@ -9,11 +9,12 @@ from typing import Any, Iterable
 from ...errors import MachineError
 from ...files import write_bytes
 from ...machine.cuda import Cuda, open_cuda
+from ...safety.watchdog import native_call
 from ..compiler import BoardCandidate, Built, Compiler, Identity
 from ..runner import ConvCounts
-from .build import build_plan, make_logger, make_object
-from .plan import PlanLayer, count_precisions, inspector_layers, rtx_layers
-from .run import TensorRtRunner
+from .build import build_plan
+from .plan import PlanLayer, count_precisions, rtx_layers
+from .run import TensorRtRunner, built_layers
 from .runner import PlanRunner
 from .settings import ENTERPRISE, RTX, BuildRequest, find_settings
 
@@ -51,24 +52,21 @@ class TensorRtCompiler(Compiler):
         )
         settings = find_settings(str(trt.__version__), wish, self.flavour)
         kept = timings.read_bytes() if timings.is_file() else b""
-        made = build_plan(trt, graph.read_bytes(), settings, kept, self._capabilities)
+        with native_call(f"graph {candidate.name}", "TensorRT"):
+            made = build_plan(trt, graph.read_bytes(), settings, kept, self._capabilities)
         write_bytes(folder / _ARTEFACT, made.plan)
         if made.timing_cache:
             write_bytes(timings, made.timing_cache)
         return Built(_ARTEFACT, (_ARTEFACT,), made.seconds, self._count(made.plan), made.warnings)
 
     def load(self, candidate: BoardCandidate, folder: Path, built: Built, output: str | None) -> PlanRunner:
-        plan = (folder / built.artefact).read_bytes()
-        return PlanRunner(TensorRtRunner(self._module(), plan, self._device()), output)
+        path = folder / built.artefact
+        with native_call(path, "TensorRT"):
+            return PlanRunner(TensorRtRunner(self._module(), path.read_bytes(), self._device()), output)
 
     def _count(self, plan: bytes) -> ConvCounts:
         """Convolutions by precision, from the inspector of the plan just built."""
-        trt = self._module()
-        engine = make_object(trt.Runtime, make_logger(trt)).deserialize_cuda_engine(plan)
-        if engine is None:
-            return ConvCounts()
-        document = engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)
-        return _convs(inspector_layers(document))
+        return _convs(built_layers(self._module(), plan))
 
     def _module(self) -> Any:
         if self._trt is None:

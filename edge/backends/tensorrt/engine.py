@@ -19,6 +19,7 @@ from edge.errors import InputError, MachineError
 from edge.graph.model import Model
 from edge.graph.wide import wide_nodes
 from edge.machine.cuda import Cuda, open_cuda
+from edge.safety.watchdog import native_call
 from edge.targets.target import Target
 
 ARTEFACT = "model.plan"
@@ -29,14 +30,15 @@ _CONVOLUTIONS = ("Conv", "ConvTranspose")
 
 @contextmanager
 def faults(where: str | Path) -> Iterator[None]:
-    """Turn the device code's faults into this package's errors.
+    """Run TensorRT's code over a file within the limit of seconds, and put the file's name before its faults.
 
     Raises:
         InputError: the graph is at fault.
         MachineError: this machine is.
     """
     try:
-        yield
+        with native_call(where, "TensorRT"):
+            yield
     except InputError as fault:
         raise InputError(f"{where}: {fault}") from None
     except MachineError as fault:

@@ -16,6 +16,7 @@ import numpy as np
 
 from ...errors import InputError, MachineError
 from ...machine.cuda import Cuda
+from ...safety.watchdog import native_call
 from ..runner import Timing
 from .build import make_logger, make_object
 from .plan import PlanLayer, inspector_layers, plan_version
@@ -224,6 +225,16 @@ class TensorRtRunner:
             if image.shape != buffer.host.shape:
                 raise InputError(f"input {buffer.name!r} is {image.shape}, the engine takes {buffer.host.shape}")
             buffer.host[...] = image
+
+
+def built_layers(trt: Any, plan: bytes) -> tuple[PlanLayer, ...]:
+    """Layers of a plan that was just built here, as TensorRT's inspector tells them; empty where it does not load."""
+    with native_call("the plan just built", "TensorRT"):
+        engine = make_object(trt.Runtime, make_logger(trt)).deserialize_cuda_engine(plan)
+        if engine is None:
+            return ()
+        inspector = engine.create_engine_inspector()
+        return inspector_layers(inspector.get_engine_information(trt.LayerInformationFormat.JSON))
 
 
 def _load(trt: Any, plan: bytes, log: Any) -> tuple[Any, Any]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...safety.watchdog import native_call
 from ..runner import Layer, Timing
 from .run import TensorRtRunner
 
@@ -28,17 +29,20 @@ class PlanRunner:
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """``[n, channels, height, width]`` to ``[n, maps, height, width]``, both float32; one image at a time."""
-        maps = [self._runner.run({self._input: image[None]})[self._output] for image in batch]
+        with native_call("the engine", "TensorRT"):
+            maps = [self._runner.run({self._input: image[None]})[self._output] for image in batch]
         return np.concatenate(maps).astype(np.float32, copy=False)
 
     def time(self, batch: NDArray[np.float32]) -> Timing:
         """One timed run of an image: the copies and the computation, apart and together."""
-        return self._runner.time({self._input: batch})
+        with native_call("the engine", "TensorRT"):
+            return self._runner.time({self._input: batch})
 
     def layers(self) -> tuple[Layer, ...]:
         """The inspector's layers with the median time of each, profiled apart."""
-        times = dict(self._runner.layer_times())
-        told = self._runner.describe()
+        with native_call("the engine", "TensorRT"):
+            times = dict(self._runner.layer_times())
+            told = self._runner.describe()
         if not told:
             return tuple(Layer(name, "layer", "unknown", ms) for name, ms in times.items())
         return tuple(Layer(layer.name, layer.op, layer.precision, times.get(layer.name)) for layer in told)

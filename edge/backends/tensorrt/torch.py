@@ -20,6 +20,7 @@ from edge.backends.tensorrt.engine import audit, load_plan, write_engine
 from edge.backends.tensorrt.runner import PlanRunner
 from edge.errors import InputError, MachineError
 from edge.graph.model import Model
+from edge.safety.watchdog import native_call
 from edge.targets.target import Target
 
 if TYPE_CHECKING:
@@ -163,9 +164,10 @@ def compile_module(network: nn.Module, model: Model, rest: str, pair: Pair) -> b
     wrapped = _cast(network) if rest == "fp16" else network
     shape = (1, model.task.in_channels, *model.task.size)
     example = (torch.zeros(shape, device="cuda"),)
-    program = torch.export.export(wrapped.cuda().eval(), example)
-    convert: Any = torch_tensorrt.dynamo.convert_exported_program_to_serialized_trt_engine
-    return bytes(convert(program, arg_inputs=example, **typing_options(pair.release)))
+    with native_call(model.source or model.name, "Torch-TensorRT"):
+        program = torch.export.export(wrapped.cuda().eval(), example)
+        convert: Any = torch_tensorrt.dynamo.convert_exported_program_to_serialized_trt_engine
+        return bytes(convert(program, arg_inputs=example, **typing_options(pair.release)))
 
 
 def typing_options(release: str) -> dict[str, bool]:

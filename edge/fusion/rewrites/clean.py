@@ -18,6 +18,7 @@ import onnx_ir.passes.common as passes
 from edge.fusion.conv import base
 from edge.graph.editor import Editor
 from edge.graph.rewrite import Rewrite, rewrite_name
+from edge.safety.watchdog import native_call
 
 # Weights that a fold would blow up (an expanded mask, a repeated kernel) stay as they are.
 _LARGEST_FOLD = 1 << 16
@@ -39,7 +40,8 @@ def _sweep(editor: Editor) -> int:
 def _fold(editor: Editor) -> None:
     from onnxscript import optimizer
 
-    optimizer.fold_constants(editor.model, input_size_limit=_LARGEST_FOLD, output_size_limit=_LARGEST_FOLD)
+    with native_call("the graph", "the folding of its constants"):
+        optimizer.fold_constants(editor.model, input_size_limit=_LARGEST_FOLD, output_size_limit=_LARGEST_FOLD)
     for node in editor.nodes("Reshape"):  # of weights, however large: nothing is blown up
         array, shape = editor.array(node.inputs[0]), editor.shape(node.outputs[0])
         if array is not None and shape is not None and not node.outputs[0].is_graph_output():

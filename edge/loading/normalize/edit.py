@@ -8,6 +8,8 @@ from typing import Any
 import onnx
 from onnx import TensorProto, helper
 
+from edge.graph.native import with_shapes
+
 
 def fresh(proto: onnx.ModelProto, hint: str) -> str:
     """A name that no node and no value has."""
@@ -123,5 +125,4 @@ def _keep(field: Any, items: Sequence[Any]) -> None:
 def inferred(proto: onnx.ModelProto) -> onnx.ModelProto:
     """The graph with shapes inferred, old inferences forgotten."""
     del proto.graph.value_info[:]
-    found: onnx.ModelProto = onnx.shape_inference.infer_shapes(proto, data_prop=True)
-    return found
+    return with_shapes(proto)

@@ -9,6 +9,7 @@ import onnx
 
 from edge.errors import InputError
 from edge.graph.model import graph_inputs
+from edge.graph.native import with_shapes
 from edge.loading.normalize.proof import example, run
 from edge.loading.normalize.step import Array, Change, Draft, Step, static_dims
 from edge.loading.stride import Size, advice
@@ -57,8 +58,7 @@ def _at(proto: onnx.ModelProto, shape: tuple[int, ...]) -> onnx.ModelProto:
     del fixed.graph.value_info[:]
     for output in fixed.graph.output:
         output.type.tensor_type.ClearField("shape")
-    inferred: onnx.ModelProto = onnx.shape_inference.infer_shapes(fixed, data_prop=True)
-    return inferred
+    return with_shapes(fixed)
 
 
 def _require_runs(draft: Draft) -> None:

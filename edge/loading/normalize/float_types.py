@@ -13,6 +13,7 @@ import onnx
 from onnx import TensorProto
 
 from edge.graph.model import graphs, tensors
+from edge.graph.native import with_shapes
 from edge.loading.normalize.step import Change, Draft, Step
 
 # Largest difference over the largest value that the source's own rounding explains.
@@ -45,7 +46,7 @@ def _apply(draft: Draft) -> Change | None:
     note = f"{draft.where}: a {titles} graph, computed in float32 from here on (fp16 is a precision to build)"
     taken = draft.proto.graph.input[0].type.tensor_type.elem_type if draft.proto.graph.input else 0
     return Change(
-        draft.with_proto(onnx.shape_inference.infer_shapes(proto)),
+        draft.with_proto(with_shapes(proto, data_prop=False)),
         note,
         max(_ROUNDING[kind] for kind in found),
         feed=lambda image: image.astype(np.float32) if taken in _ROUNDING else image,

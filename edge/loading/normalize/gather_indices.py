@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
+from edge.graph.native import with_shapes
 from edge.loading.normalize.edit import array_of, fresh, node
 from edge.loading.normalize.step import Change, Draft, Step, attribute, static_dims
 
@@ -36,12 +37,12 @@ def _apply(draft: Draft) -> Change | None:
         gather.input[1], gather.output[0] = flat, listed
         proto.graph.node.insert(at + 1, node(proto, "Reshape", [listed, target], made))
         changed = True
-    return Change(draft.with_proto(onnx.shape_inference.infer_shapes(proto, data_prop=True))) if changed else None
+    return Change(draft.with_proto(with_shapes(proto))) if changed else None
 
 
 def _known_shapes(proto: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
     """Shapes that are known in every dimension."""
-    graph = onnx.shape_inference.infer_shapes(proto, data_prop=True).graph
+    graph = with_shapes(proto).graph
     found = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     for value in (*graph.input, *graph.value_info, *graph.output):
         dims = static_dims(value)

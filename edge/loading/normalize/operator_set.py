@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-import onnx.version_converter
 from onnx import helper
 
 from edge.errors import InputError, first_line
 from edge.graph.model import opset
+from edge.graph.native import in_opset, with_shapes
 from edge.loading.normalize.step import Change, Draft, Step, attribute
 
 WORKING = 19
@@ -50,14 +50,14 @@ def raised(draft: Draft) -> onnx.ModelProto:
     if aside:
         proto.opset_import.append(helper.make_opsetid(_ASIDE, 1))
     try:
-        converted = onnx.version_converter.convert_version(proto, WORKING)
+        converted = in_opset(proto, WORKING, draft.where)
     except Exception as error:  # the converter raises errors of its own kinds
         raise InputError(
             f"{draft.where}: its operator set {version} cannot be raised to {WORKING} ({first_line(error)}); "
             f"export the model again at {WORKING}"
         ) from None
     _bring_back(converted)
-    return onnx.shape_inference.infer_shapes(converted, data_prop=True)
+    return with_shapes(converted)
 
 
 _RESIZES = ("Upsample", "Resize")

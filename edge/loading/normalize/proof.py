@@ -7,6 +7,7 @@ import onnx
 
 from edge.graph.model import graph_inputs
 from edge.loading.normalize.step import Array, Change, Draft, static_dims
+from edge.safety.watchdog import native_call
 
 _ANY_SIZE = 64  # of an image whose size neither the graph nor a task says
 
@@ -70,9 +71,10 @@ def run(proto: onnx.ModelProto, image: Array) -> dict[str, Array]:
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(names, {graph_inputs(proto)[0].name: image}), strict=True))
+    with native_call("the graph", "ONNX Runtime"):
+        session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        names = [output.name for output in session.get_outputs()]
+        return dict(zip(names, session.run(names, {graph_inputs(proto)[0].name: image}), strict=True))
 
 
 def output_shapes(draft: Draft) -> dict[str, tuple[int, ...]]:

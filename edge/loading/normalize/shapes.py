@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import onnx
-
+from edge.graph.native import with_shapes
 from edge.loading.normalize.step import Change, Draft, Step
 
 
 def _apply(draft: Draft) -> Change | None:
     if all(output.type.tensor_type.HasField("shape") for output in draft.proto.graph.output):
         return None
-    inferred = onnx.shape_inference.infer_shapes(draft.proto, data_prop=True)
+    inferred = with_shapes(draft.proto)
     for output in inferred.graph.output:
         if not output.type.tensor_type.HasField("shape"):
             return None
