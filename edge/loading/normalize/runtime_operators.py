@@ -19,6 +19,7 @@ import onnx_ir as ir
 
 from edge.graph.model import opset
 from edge.graph.names import with_names
+from edge.graph.native import with_shapes
 from edge.loading.normalize.operator_set import EARLY, OLDEST, WORKING, raised
 from edge.loading.normalize.runtime_expansions import EXPANSIONS, Left, Site
 from edge.loading.normalize.step import Change, Draft, Step
@@ -45,7 +46,7 @@ def _apply(draft: Draft) -> Change | None:
 def _expanded(proto: onnx.ModelProto) -> onnx.ModelProto | None:
     """Every operator written out whose shapes are known; None where none is left that can be."""
     version = opset(proto)
-    model = ir.from_proto(onnx.shape_inference.infer_shapes(proto, data_prop=True))
+    model = ir.from_proto(with_shapes(proto))
     names: set[str | None] = {node.name for node in model.graph} | set(model.graph.initializers)
     names |= {value.name for node in model.graph for value in node.outputs}
     changed = False
