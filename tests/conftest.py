@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,6 +12,10 @@ import pytest
 
 from tests.arm.programs import cross_build
 from tests.arm.space import OLD, Space, make_space
+
+# Before torch is imported: its threads wait awake, which took three of four processor seconds of its tests.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 REWRITES = ("concat-conv-as-sum", "nearest-upsample-conv")
 

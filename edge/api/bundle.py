@@ -8,13 +8,14 @@ from edge.api.checked import checked
 from edge.api.options import Argument as _Argument
 from edge.api.options import JetpackOption, Option, PathLike, TargetOption
 from edge.api.progress import Listener, Reporter
+from edge.notebook.shown import Shown, Table
 
 if TYPE_CHECKING:
     from edge.api.run import Run
 
 
-@dataclass(frozen=True)
-class Bundle:
+@dataclass(frozen=True, repr=False)
+class Bundle(Shown):
     """A packed archive.
 
     Attributes:
@@ -24,6 +25,12 @@ class Bundle:
 
     path: Path
     bytes: int
+
+    def __repr__(self) -> str:
+        return f"<Bundle {self.path}: {self.bytes / 1e6:.1f} MB>"
+
+    def _table(self) -> Table:
+        return ("archive", "bytes"), [(self.path, self.bytes)]
 
 
 @checked

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from edge.notebook.shown import Shown, Table
+
 if TYPE_CHECKING:
     from edge.accuracy.compare import Accuracy
     from edge.accuracy.gate import Verdict
@@ -25,7 +27,7 @@ class CheckedEngine:
 
 
 @dataclass(frozen=True, repr=False)
-class CheckResult:
+class CheckResult(Shown):
     """What a check found.
 
     Attributes:
@@ -53,12 +55,11 @@ class CheckResult:
         rows = (f"{r.engine} {'passes' if r.gate.passed else 'fails'}" for r in self.engines)
         return f"<CheckResult {', '.join(rows)}>"
 
-    def _repr_html_(self) -> str:
+    def _table(self) -> Table:
         from edge.report import words
-        from edge.report.table import html_table
 
         if self.scores is not None:
-            return html_table("float model", tuple(self.scores), [tuple(map(words.score, self.scores.values()))])
+            return tuple(self.scores), [tuple(map(words.score, self.scores.values()))]
         rows = [
             (
                 row.engine,
@@ -68,4 +69,4 @@ class CheckResult:
             )
             for row in self.engines
         ]
-        return html_table("check", ("engine", "Dice", "kept", "gate"), rows)
+        return ("engine", "Dice", "kept", "gate"), rows

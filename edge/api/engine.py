@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import InputError
+from edge.notebook.shown import Shown, Table
 
 if TYPE_CHECKING:
     from edge.backends.engine import Engine, Runner
     from edge.task.task import SegmentationTask
 
 
-class LoadedEngine:
+class LoadedEngine(Shown):
     """An engine that is ready to run; a context manager. Not for several threads at once: load one for each.
 
     Made by :func:`edge.load_engine`.
@@ -96,6 +97,10 @@ class LoadedEngine:
     def __repr__(self) -> str:
         height, width = self.task.size
         return f"<LoadedEngine {self.folder}: {self.precision}, {self._engine.backend}, {width}x{height}>"
+
+    def _table(self) -> Table:
+        facts = {**self._engine.summary(), "classes": ", ".join(self.task.classes), "vouched": self.vouched}
+        return ("engine", self.name), facts.items()
 
     def _run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         return self._runner.run(batch)

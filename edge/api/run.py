@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.errors import InputError
+from edge.notebook.shown import Shown, Table
 
 if TYPE_CHECKING:
     from edge.report.results import Report
 
 
 @dataclass(frozen=True, repr=False)
-class Run:
+class Run(Shown):
     """What :func:`edge.deploy` and :func:`edge.verify` return.
 
     Attributes:
@@ -51,10 +52,10 @@ class Run:
         shown = result_line(self.report, row) if row is not None else "no engine chosen"
         return f"<Run {self.folder} {self.report.status}: {shown}>"
 
-    def _repr_html_(self) -> str:
+    def _table(self) -> Table:
         from edge.report.summary import run_table
 
-        return run_table(self.report, f"{self.folder}: {self.report.status}")
+        return run_table(self.report)
 
 
 @dataclass(frozen=True, repr=False)
@@ -75,6 +76,14 @@ class FleetRun(Run):
     def passed(self) -> bool:
         """Whether every board answered and has an engine that passes."""
         return not self.faults and all(run.passed for run in self.boards.values())
+
+    def __repr__(self) -> str:
+        passing = sum(run.passed for run in self.boards.values())
+        return f"<FleetRun {self.page}: {passing} of {len(self.boards) + len(self.faults)} boards pass>"
+
+    def _table(self) -> Table:
+        runs = [(name, run.report.status, run.report.chosen or "none") for name, run in self.boards.items()]
+        return ("board", "status", "chosen"), [*runs, *((name, fault, "none") for name, fault in self.faults.items())]
 
 
 def chosen_engine(folder: Path) -> Path:

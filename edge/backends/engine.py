@@ -19,6 +19,7 @@ from edge.backends.runner import Runner as Runner
 from edge.errors import InputError, MachineError
 from edge.files import json_bytes, sha256_file, write_bytes
 from edge.graph.model import Model
+from edge.notebook.shown import Shown, Table
 from edge.safety.guard import parse_json, parsing, read_document
 from edge.storage.binding import BLANK, bind, is_bound
 from edge.targets.target import Target
@@ -72,7 +73,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, repr=False)
-class Engine:
+class Engine(Shown):
     """A compiled engine on disk.
 
     Attributes:
@@ -107,6 +108,9 @@ class Engine:
 
     def __repr__(self) -> str:
         return f"<Engine {self.folder}: {self.precision}, {self.backend}, for {self.target}>"
+
+    def _table(self) -> Table:
+        return ("engine", self.name), self.summary().items()
 
     @classmethod
     def for_candidate(

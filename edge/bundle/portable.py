@@ -75,6 +75,8 @@ PORTABLE = (
     "machine/machine.py",
     "machine/rails.py",
     "machine/watch.py",
+    "notebook/__init__.py",
+    "notebook/shown.py",
     "safety/__init__.py",
     "safety/ending.py",
     "safety/guard.py",

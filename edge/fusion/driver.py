@@ -18,6 +18,7 @@ from edge.fusion.rewrites.clean import keep_output
 from edge.graph.editor import Editor
 from edge.graph.macs import graph_macs, static_shapes
 from edge.graph.model import Model
+from edge.notebook.shown import Shown, Table
 
 # A rewrite that keeps finding work after so many rounds is undoing another one's.
 _MOST_ROUNDS = 20
@@ -57,7 +58,7 @@ class Refused:
 
 
 @dataclass(frozen=True, repr=False)
-class Fused:
+class Fused(Shown):
     """A rewritten model and the account.
 
     Attributes:
@@ -77,6 +78,11 @@ class Fused:
     def __repr__(self) -> str:
         done = ", ".join(f"{one.rewrite} {one.times}x" for one in self.applied) or "nothing to rewrite"
         return f"<Fused {self.model.name}: {done}; largest difference {self.max_error:.1g}>"
+
+    def _table(self) -> Table:
+        undone = [(one.rewrite, "undone", f"off by {one.relative_error:.1g}", "", "") for one in self.refused]
+        done = [(one.rewrite, one.times, one.nodes, one.macs, one.bytes) for one in self.applied]
+        return ("rewrite", "times", "nodes saved", "MACs saved", "bytes saved"), [*done, *undone]
 
 
 def safe_rewrites() -> tuple[str, ...]:

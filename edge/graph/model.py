@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,6 +19,7 @@ from edge.errors import InputError
 from edge.files import replaced_file
 from edge.graph.native import check
 from edge.graph.soundness import require_facts, require_sound, require_tensors
+from edge.notebook.shown import Shown, Table
 from edge.safety.guard import parse_json, parsing, require_regular
 from edge.safety.watchdog import native_call
 from edge.task.task import METADATA_KEY, SegmentationTask
@@ -36,7 +38,7 @@ _FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DO
 
 
 @dataclass(frozen=True, repr=False)
-class Model:
+class Model(Shown):
     """An ONNX graph plus its task. Stages take one and return a new one; nothing changes it in place.
 
     Attributes:
@@ -60,6 +62,9 @@ class Model:
     def __repr__(self) -> str:
         height, width = self.task.size
         return f"<Model {self.name}: {len(self.proto.graph.node)} nodes, opset {self.opset}, {width}x{height}>"
+
+    def _table(self) -> Table:
+        return ("operator", "nodes"), Counter(node.op_type for node in self.proto.graph.node).most_common()
 
     @property
     def quantized(self) -> bool:

@@ -19,6 +19,7 @@ from edge.images.manifest import NAME, Row, read_manifest
 from edge.images.readers import SUFFIXES, always_one, is_image_name, stem
 from edge.images.readers.stack import Layout
 from edge.images.shelf import Shelf
+from edge.notebook.shown import Shown, Table
 from edge.task.plane import Plane
 from edge.task.task import SegmentationTask
 
@@ -109,7 +110,7 @@ class Sample:
 
 
 @dataclass(frozen=True, repr=False)
-class ImageSet:
+class ImageSet(Shown):
     """Images with masks. Iterates over its samples.
 
     Attributes:
@@ -127,8 +128,14 @@ class ImageSet:
     notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        counts = Counter(sample.split for sample in self.samples)
-        return f"<ImageSet {self.name}: {', '.join(f'{count} {split}' for split, count in counts.items()) or 'empty'}>"
+        counts = ", ".join(f"{count} {split}" for split, count in self._counts().items())
+        return f"<ImageSet {self.name}: {counts or 'empty'}>"
+
+    def _table(self) -> Table:
+        return ("split", "images"), self._counts().items()
+
+    def _counts(self) -> Counter[str]:
+        return Counter(sample.split for sample in self.samples)
 
     def __len__(self) -> int:
         return len(self.samples)

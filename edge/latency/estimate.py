@@ -17,6 +17,7 @@ from edge.errors import InputError
 from edge.graph.macs import node_macs, static_shapes
 from edge.graph.model import MULTIPLIES, Model
 from edge.latency.published import Expected, expect
+from edge.notebook.shown import Shown, Table
 from edge.targets.target import UNKNOWN, Target
 
 KIND = "estimate"
@@ -81,7 +82,7 @@ class LayerEstimate:
 
 
 @dataclass(frozen=True, repr=False)
-class Estimate:
+class Estimate(Shown):
     """A network at a device's peaks.
 
     Attributes:
@@ -106,6 +107,11 @@ class Estimate:
 
     def __repr__(self) -> str:
         return f"<Estimate {self.target} {self.precision}: at least {self.ms:.3g} ms in {len(self.layers)} layers>"
+
+    def _table(self) -> Table:
+        slowest = sorted(self.layers, key=lambda layer: -layer.ms)
+        rows = [(layer.name, layer.op, layer.precision, layer.ms, layer.bound) for layer in slowest]
+        return ("layer", "op", "precision", "estimated ms", "bound by"), rows
 
     def error(self, measured_ms: float) -> float:
         """Estimate / measurement - 1: -0.5 means that the real engine takes twice the estimate."""

@@ -18,6 +18,7 @@ from edge.latency.pixels import REGION as PIXELS_REGION
 from edge.latency.stages import Stages, image_to_mask
 from edge.latency.sweep import SWEEP_SECONDS, Throughput, sweep
 from edge.latency.timing import Measured, Ratio, Run, compute_runs, interleave, ratio, timed_seconds
+from edge.notebook.shown import Shown, Table
 from edge.pipeline.progress import Progress
 from edge.task.noise import noise_batch, noise_pixels
 
@@ -40,7 +41,7 @@ class Extras:
 
 
 @dataclass(frozen=True, repr=False)
-class Profiled:
+class Profiled(Shown):
     """What ``edge profile`` found.
 
     Attributes:
@@ -65,11 +66,9 @@ class Profiled:
         times = ", ".join(f"{name} {one.p50:.4g} ms" for name, one in self.latencies.items())
         return f"<Profiled {times}{f', ratio {self.ratio.ratio:.3f}' if self.ratio else ''}>"
 
-    def _repr_html_(self) -> str:
-        from edge.report.table import html_table
-
-        rows = [(name, *(f"{ms:.4g}" for ms in (m.p50, m.p90, m.p99)), m.n) for name, m in self.latencies.items()]
-        return html_table("compute, milliseconds", ("engine", "p50", "p90", "p99", "runs"), rows)
+    def _table(self) -> Table:
+        rows = [(name, m.p50, m.p90, m.p99, m.n) for name, m in self.latencies.items()]
+        return ("engine", "p50 ms", "p90 ms", "p99 ms", "runs"), rows
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the single run times."""

@@ -11,6 +11,7 @@ from edge.errors import InputError
 from edge.files import parse_toml
 from edge.images.image_set import ImageSet, Sample
 from edge.loading.facts import NetworkFacts
+from edge.notebook.shown import Shown, Table
 from edge.task.task import SegmentationTask
 
 GUESS = "GUESS"
@@ -24,7 +25,7 @@ _COMMENT_AT = 34
 
 
 @dataclass(frozen=True, repr=False)
-class Starter:
+class Starter(Shown):
     """A ``task.toml``.
 
     Attributes:
@@ -39,7 +40,11 @@ class Starter:
 
     def __repr__(self) -> str:
         (height, width), guesses = self.task.size, ", ".join(self.guesses) or "nothing"
-        return f"<Starter {width}x{height}, {len(self.task.classes)} classes; guessed: {guesses}>"
+        classes = ", ".join(self.task.classes)
+        return f"<Starter {width}x{height}, {classes}; guessed: {guesses}>"
+
+    def _table(self) -> Table:
+        return ("key", "value", "guessed"), [(k, v, k in self.guesses) for k, v in self.task.to_table().items()]
 
     def __str__(self) -> str:
         return self.text

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from edge.errors import InputError
 from edge.files import read_document, write_json
+from edge.notebook.shown import Shown, Table
 
 SCHEMA = "edge.plan/1"
 INT8, FLOAT = "int8", "float"
 
 
 @dataclass(frozen=True, repr=False)
-class PrecisionPlan:
+class PrecisionPlan(Shown):
     """Precision of every node that could run in INT8.
 
     Attributes:
@@ -27,6 +28,9 @@ class PrecisionPlan:
 
     def __repr__(self) -> str:
         return f"<PrecisionPlan {len(self.int8)} of {len(self.nodes)} nodes in INT8>"
+
+    def _table(self) -> Table:
+        return ("node", "precision", "reason"), [(n, how, self.reasons.get(n, "")) for n, how in self.nodes.items()]
 
     @property
     def int8(self) -> frozenset[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edge.errors import InputError
 from edge.files import read_document, write_json
+from edge.notebook.shown import Shown, Table
 from edge.safety.guard import parsing
 
 SCHEMA = "edge.ranges/1"
@@ -77,7 +78,7 @@ class Convergence:
 
 
 @dataclass(frozen=True, repr=False)
-class Ranges:
+class Ranges(Shown):
     """Ranges of a graph's tensors.
 
     Attributes:
@@ -94,6 +95,13 @@ class Ranges:
 
     def __repr__(self) -> str:
         return f"<Ranges of {len(self.tensors)} tensors over {self.images} images, graph {self.graph_sha256[:8]}>"
+
+    def _table(self) -> Table:
+        rows = [
+            (name, found.low, found.high, found.coarse.amax, found.coarse.method, found.zeros)
+            for name, found in self.tensors.items()
+        ]
+        return ("tensor", "low", "high", "clipped at", "by", "zeros"), rows
 
     def __getitem__(self, tensor: str) -> TensorRange:
         """The range of a tensor.

@@ -15,6 +15,7 @@ from edge.latency.power import Energy
 from edge.latency.stages import Stages
 from edge.latency.statistics import Latency, Ratio
 from edge.latency.sweep import Throughput
+from edge.notebook.shown import Shown, Table
 from edge.quantization.ranges import Convergence
 
 SCHEMA = "edge.report/1"
@@ -192,7 +193,7 @@ class FusionLog:
 
 
 @dataclass(frozen=True, repr=False)
-class Report:
+class Report(Shown):
     """A whole run.
 
     Attributes:
@@ -227,10 +228,10 @@ class Report:
         chosen = self.chosen or "no engine chosen"
         return f"<Report {self.model.name} for {self.target.get('name')}, {self.status}: {chosen}>"
 
-    def _repr_html_(self) -> str:
+    def _table(self) -> Table:
         from edge.report.summary import run_table
 
-        return run_table(self, f"{self.model.name} for {self.target.get('name')}: {self.status}")
+        return run_table(self)
 
     @property
     def chosen_row(self) -> EngineRow | None:

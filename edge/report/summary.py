@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge.report import words
-from edge.report.table import html_table
 
 if TYPE_CHECKING:
+    from edge.notebook.shown import Table
     from edge.report.results import EngineRow, Report
 
 
@@ -24,12 +24,10 @@ def result_line(report: Report, row: EngineRow) -> str:
     return "   ".join(parts)
 
 
-def run_table(report: Report, title: str) -> str:
-    """An HTML table with a row for each engine: name, ms, speed against FP32, Dice, gate."""
+def run_table(report: Report) -> Table:
+    """A row for each engine: name, ms, speed against FP32, Dice, gate."""
     base = words.baseline(report)
-    return html_table(
-        title, ("engine", "p50 ms", "× FP32", "Dice", "gate"), (_cells(report, row, base) for row in report.engines)
-    )
+    return ("engine", "p50 ms", "× FP32", "Dice", "gate"), [_cells(report, row, base) for row in report.engines]
 
 
 def _cells(report: Report, row: EngineRow, base: EngineRow | None) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ class EngineResult:
     p50_ms: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SweepResult:
     """What one deployment of a sweep came to.
 
@@ -79,6 +79,9 @@ class SweepResult:
     engines: tuple[EngineResult, ...] = ()
     fault: str = ""
     kept: bool = False
+
+    def __repr__(self) -> str:
+        return f"<SweepResult {self.folder} {self.status}: {self.fault or self.chosen or 'no engine chosen'}>"
 
     @property
     def engine(self) -> EngineResult | None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from edge.errors import InputError
 from edge.files import read_toml
+from edge.notebook.shown import Shown, Table
 
 UNKNOWN = "unknown"
 CPU, GPU = "cpu", "gpu"
@@ -54,7 +55,7 @@ class JetPack:
 
 
 @dataclass(frozen=True, repr=False)
-class Target:
+class Target(Shown):
     """A device and the compiler that serves it.
 
     Attributes:
@@ -77,6 +78,9 @@ class Target:
 
     def __repr__(self) -> str:
         return f"<Target {self.name}: {self.title}, {self.backend}>"
+
+    def _table(self) -> Table:
+        return ("fact", "value", "source"), [(name, fact.value, fact.source) for name, fact in self.facts.items()]
 
     @property
     def kind(self) -> str:

@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Mapping, Se
 import numpy as np
 
 from ..errors import InputError
+from ..notebook.shown import Shown, Table
 from . import channels as _channels
 from .checks import require_sound
 from .decide import cut, decide
@@ -55,8 +56,8 @@ if TYPE_CHECKING:
 METADATA_KEY = "segedge.task"
 
 
-@dataclass(frozen=True)
-class SegmentationTask:
+@dataclass(frozen=True, repr=False)
+class SegmentationTask(Shown):
     """What the network sees and what its output means.
 
     Attributes:
@@ -109,6 +110,13 @@ class SegmentationTask:
 
     def __post_init__(self) -> None:
         require_sound(self)
+
+    def __repr__(self) -> str:
+        (height, width), classes = self.size, ", ".join(self.classes)
+        return f"<Task {width}x{height}, {self.in_channels} channels, {self.output}: {classes}>"
+
+    def _table(self) -> Table:
+        return ("key", "value"), self.to_table().items()
 
     # ------------------------------------------------------------------------------------------- what it says
 

@@ -51,7 +51,34 @@ def test_a_report_is_a_table_in_a_notebook(run: Run) -> None:
 def test_a_profile_is_a_table_in_a_notebook(run: Run) -> None:
     found = edge.profile(run, seconds=0.02)
     assert repr(found).startswith("<Profiled ") and " ms" in repr(found) and len(repr(found)) < LONGEST
-    assert "<th>p50</th>" in found._repr_html_()
+    assert "<th>p50 ms</th>" in found._repr_html_()
+
+
+def test_every_other_result_is_a_table_in_a_notebook(run: Run, arrays: list[tuple], tmp_path: Path) -> None:
+    model = disc_network()
+    ranges = edge.calibrate(model, arrays)
+    plan = edge.quantize(model, ranges, tmp_path / "q.onnx")
+    floor = edge.estimate(model, "jetson-orin-nano-8gb")
+    with edge.load_engine(run) as engine:
+        loaded = engine._repr_html_()
+    bundle = edge.bundle(run, "cpu", tmp_path / "kit.tar.gz", images=False)
+    tables = {
+        model._repr_html_(): ("<td>Conv</td><td>3</td>", 2),
+        model.task._repr_html_(): ("<td>size</td><td>[32, 32]</td>", len(model.task.to_table())),
+        as_data(arrays)._repr_html_(): ("<td>train</td><td>6</td>", 3),
+        ranges._repr_html_(): (f"<td>{model.input_name}</td>", len(ranges.tensors)),
+        plan._repr_html_(): ("<td>int8</td>", len(plan.nodes)),
+        floor._repr_html_(): (f"<td>{max(layer.ms for layer in floor.layers):.4g}</td>", len(floor.layers)),
+        edge.fuse(model, target="rtx-ada")._repr_html_(): ("<th>MACs saved</th>", 0),
+        edge.build(model, arrays, "cpu", "fp32", tmp_path / "fp32")._repr_html_(): ("<td>fp32</td>", 6),
+        loaded: (f"<td>{run.engine}</td>", 8),
+        bundle._repr_html_(): (f"<td>{bundle.bytes}</td>", 1),
+        edge.targets()[0]._repr_html_(): ("<th>source</th>", len(edge.targets()[0].facts)),
+        edge.init(str(_saved(tmp_path)))._repr_html_(): ("<td>size</td><td>[32, 32]</td><td>False</td>", 11),
+    }
+    for html, (cell, rows) in tables.items():
+        assert cell in html and html.count("<tr>") == 1 + rows, html
+        assert html.startswith("<table><caption>&lt;"), html
 
 
 def test_a_run_in_memory_is_described_as_its_folder(run: Run) -> None:
