@@ -70,7 +70,8 @@ def check(
         baseline: a run, or its folder; an engine fails where it keeps less of the mean Dice or IoU of the run's chosen
             engine on these images than the gate asks to be kept of the float model's (99.9 % where it asks for none).
         scheduler: of Dask, whose workers see the same files and offer ``machine=1``: masks are made and counted there,
-            for sets that outgrow one machine; None does it here. The same figures, where the machines are the same.
+            for sets that outgrow one machine; ``local`` starts a worker here for each physical core, ``local:N`` so
+            many; None does it here, one image after the other. The same figures, where the machines are the same.
         trusted_key: public keys; with one here or in ``~/.config/segedge/trusted_keys`` no other engine is taken.
 
     Raises:

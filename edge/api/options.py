@@ -99,7 +99,8 @@ BackendOption = Annotated[
 JetpackOption = Annotated[str | None, Option("JetPack release on the device", "V")]
 OnOption = Annotated[str | None, Option("do it on this board, over SSH", "user@host")]
 SchedulerOption = Annotated[
-    str | None, Option("do it on the workers of this Dask scheduler, which see the same files", "tcp://HOST:8786")
+    str | None,
+    Option("do it on the workers of this Dask scheduler, which see the same files; local: here", "tcp://HOST:8786"),
 ]
 GateOption = Annotated[PathLike, Option("none, 99, 99.9, mlperf-3dunet or FILE.toml", "G", values=gate_names)]
 CountOption = Annotated[int, Option("train images to calibrate with", "N")]

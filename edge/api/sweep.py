@@ -28,8 +28,9 @@ def sweep(
         matrix: see :mod:`edge.scale.matrix`.
         out: folder of all that is written; a deployment whose network, images and options are those of an earlier
             call there is not done again.
-        scheduler: of Dask, whose workers see the same files and offer ``machine=1``; None deploys here, one after the
-            other. On a machine with several workers one deployment times at a time, and nothing runs beside it.
+        scheduler: of Dask, whose workers see the same files and offer ``machine=1``; ``local`` starts a worker here for
+            each physical core, ``local:N`` so many; None deploys here, one after the other. On a machine with several
+            workers one deployment times at a time, and nothing runs beside it.
         progress: called with every event; a note for each deployment that is finished.
 
     Raises:

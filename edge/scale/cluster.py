@@ -1,13 +1,16 @@
-"""The user's own Dask cluster: connecting to it, and whether its workers can do the work."""
+"""The user's own Dask cluster, or workers on this machine: connecting, and whether the workers can do the work."""
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from edge import __version__
 from edge.errors import InputError, MachineError, first_line
+from edge.machine.cores import physical_cores
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -17,6 +20,8 @@ R = TypeVar("R")
 
 RESOURCE = "machine"
 """Every worker has one; every task takes it, so that nothing runs beside it on that worker."""
+_LOCAL = re.compile(r"local(?::([1-9]\d{0,2}))?")
+_GIVE = "give tcp://HOST:8786, or local (local:N for N workers) for this machine's cores"
 _CONNECT_S = 20
 _AHEAD = 4  # tasks for each worker that the scheduler knows of beforehand; the rest wait here
 
@@ -26,7 +31,8 @@ def connected(scheduler: str) -> Iterator[Client]:
     """A client of a scheduler whose workers are of this version.
 
     Args:
-        scheduler: its address, ``tcp://HOST:8786``.
+        scheduler: its address, ``tcp://HOST:8786``; ``local`` starts a worker here for each physical core and ends it
+            at the end, ``local:N`` so many.
 
     Raises:
         InputError: no such address.
@@ -36,22 +42,38 @@ def connected(scheduler: str) -> Iterator[Client]:
         from distributed import Client
     except ImportError:
         raise MachineError("--scheduler: Dask is not installed; pip install 'segedge[scale]'") from None
-    if "://" not in scheduler:
-        raise InputError(f"--scheduler {scheduler}: is no address; give tcp://HOST:8786")
-    try:
-        client = Client(scheduler, timeout=_CONNECT_S, set_as_default=False)
-    except ValueError as error:
-        why = first_line(error)
-        raise InputError(f"--scheduler {scheduler}: is no address ({why}); give tcp://HOST:8786") from None
-    except (OSError, TimeoutError):
-        raise MachineError(
-            f"--scheduler {scheduler}: nobody answers within {_CONNECT_S} s; start one with dask scheduler"
-        ) from None
-    try:
+    local = _LOCAL.fullmatch(scheduler)
+    if local is None and "://" not in scheduler:
+        raise InputError(f"--scheduler {scheduler}: is no address; {_GIVE}")
+    with ExitStack() as stack:
+        address = scheduler if local is None else stack.enter_context(_workers_here(int(local[1] or physical_cores())))
+        try:
+            client = stack.enter_context(Client(address, timeout=_CONNECT_S, set_as_default=False))
+        except ValueError as error:
+            raise InputError(f"--scheduler {scheduler}: is no address ({first_line(error)}); {_GIVE}") from None
+        except (OSError, TimeoutError):
+            raise MachineError(
+                f"--scheduler {scheduler}: nobody answers within {_CONNECT_S} s; start one with dask scheduler"
+            ) from None
         _require_able(client, scheduler)
         yield client
-    finally:
-        client.close()
+
+
+@contextmanager
+def _workers_here(count: int) -> Iterator[str]:
+    """Address of a scheduler of this process, on loopback, with so many workers, each a process; ended at the end."""
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=count,
+        threads_per_worker=1,
+        processes=True,
+        resources={RESOURCE: 1},
+        host="127.0.0.1",
+        dashboard_address=None,
+        silence_logs=logging.CRITICAL,
+    ) as cluster:
+        yield cluster.scheduler_address
 
 
 def each(

@@ -109,8 +109,11 @@ def test_a_matrix_at_fault_is_one_sentence(tmp_path: Path, text: str, sentence: 
 
 def test_a_scheduler_that_cannot_be_used_is_one_sentence(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edge.scale.cluster._CONNECT_S", 1)
-    with pytest.raises(InputError, match="is no address; give tcp://"):
-        edge.sweep(place / "sweep.toml", place / "out", "localhost:8786")
+    for text in ("localhost:8786", "local:0", "locally"):
+        with pytest.raises(
+            InputError, match=r"is no address; give tcp://HOST:8786, or local \(local:N for N workers\)"
+        ):
+            edge.sweep(place / "sweep.toml", place / "out", text)
     with pytest.raises(MachineError, match="nobody answers within 1 s; start one with dask scheduler"):
         edge.sweep(place / "sweep.toml", place / "out", "tcp://127.0.0.1:9")
     with (
