@@ -10,7 +10,6 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,26 +26,14 @@ from edge.errors import InputError, MachineError
 from edge.targets.target import find_target
 from tests.fixtures.discs import disc_network
 from tests.fixtures.proxy import proxy
-from tests.fixtures.sshd import SSHD, WHY_NOT, SshBoard, ssh_board
+from tests.fixtures.sshd import SSHD, WHY_NOT, SshBoard
 
-pytestmark = pytest.mark.skipif(SSHD is None, reason=WHY_NOT)
+pytestmark = [pytest.mark.skipif(SSHD is None, reason=WHY_NOT), pytest.mark.usefixtures("client")]
 
 CUTS = 20
 RUNS = 12 * CUTS
 HASTY = Patience(connect=20.0, alive=1.0, silence=60.0, retries=40)
 IMAGES = [np.random.default_rng(seed).normal(size=(1, 3, 32, 32)).astype(np.float32) for seed in range(4)]
-
-
-@pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshBoard]:
-    with ssh_board(tmp_path_factory.mktemp("board")) as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def client(machine: SshBoard, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(machine.client))
-    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
 
 
 def candidate() -> Candidate:

@@ -3,60 +3,40 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.fixtures.discs import disc_network, write_discs
+from edge.backends.engine import Candidate
+from edge.search.bench import Bench, Profile, Refusal
+from edge.search.local_bench import LocalBench
+from edge.search.remote_bench import RemoteBench
+from tests.fixtures.command import edge
+from tests.fixtures.discs import loud_disc_network
 from tests.fixtures.sshd import SSHD, WHY_NOT, SshBoard, free_port, ssh_board
 
-pytestmark = pytest.mark.skipif(SSHD is None, reason=WHY_NOT)
-
-SPLITS = {"train": 6, "val": 4, "test": 24}
+pytestmark = [pytest.mark.skipif(SSHD is None, reason=WHY_NOT), pytest.mark.usefixtures("client")]
 
 
-@pytest.fixture(scope="module")
-def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshBoard]:
-    with ssh_board(tmp_path_factory.mktemp("board")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("deploy")
-    write_discs(root / "discs", SPLITS)
-    disc_network().save(root / "discs.onnx")
-    return root
-
-
-def edge(board: SshBoard, place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The user's command, with the home folder of the board's client."""
-    environment = {**os.environ, "HOME": str(board.client)}
-    environment.pop("SSH_AUTH_SOCK", None)
-    command = [sys.executable, "-m", "edge.cli.app", *arguments]
-    return subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=300, check=False)
-
-
-def deploy(board: SshBoard, place: Path, out: str, *more: str) -> subprocess.CompletedProcess[str]:
+def deploy(place: Path, out: str, *more: str) -> subprocess.CompletedProcess[str]:
     return edge(
-        board, place, "deploy", "discs.onnx", "--data", "discs", "--out", out, "--precisions", "fp32,int8", "--seconds",
-        "0.05", "--budget", "1", "--quiet", *more,
+        "deploy", "discs.onnx", "--data", "discs", "--out", out, "--precisions", "fp32,int8", "--seconds", "0.05",
+        "--budget", "1", "--quiet", *more, folder=place,
     )  # fmt: skip
 
 
 @pytest.mark.slow
-def test_a_fleet_goes_on_without_the_boards_that_do_not_answer(board: SshBoard, place: Path) -> None:
-    done = edge(board, place, "boards", "add", "desk", board.address)
+def test_a_fleet_goes_on_without_the_boards_that_do_not_answer(machine: SshBoard, place: Path) -> None:
+    done = edge("boards", "add", "desk", machine.address, folder=place)
     assert done.returncode == 0, done.stderr
-    assert edge(board, place, "boards", "add", "gone", f"{board.user}@127.0.0.1:{free_port()}").returncode == 0
-    done = edge(board, place, "boards", "check", "--json")
+    assert edge("boards", "add", "gone", f"{machine.user}@127.0.0.1:{free_port()}", folder=place).returncode == 0
+    done = edge("boards", "check", "--json", folder=place)
     rows = {row["name"]: row for row in json.loads(done.stdout)}
     assert done.returncode == 3 and rows["desk"]["facts"]["python"] and "see that it is on" in rows["gone"]["fault"]
-    done = deploy(board, place, "fleet", "--on", "gone,desk", "--precisions", "fp32", "--json")
+    done = deploy(place, "fleet", "--on", "gone,desk", "--precisions", "fp32", "--json")
     assert done.returncode == 1, done.stderr
     said = json.loads(done.stdout)
     assert "see that it is on" in said["faults"]["gone"] and said["boards"]["desk"]["status"] == "passed"
@@ -66,15 +46,13 @@ def test_a_fleet_goes_on_without_the_boards_that_do_not_answer(board: SshBoard, 
     assert not (place / "fleet" / "gone").exists()
     page = (place / "fleet" / "fleet.html").read_text()
     assert "Side by side" in page and '<th scope="row">gone</th>' in page and "see that it is on" in page
-    done = deploy(board, place, "alone", "--on", "gone")
+    done = deploy(place, "alone", "--on", "gone")
     assert done.returncode == 3 and done.stderr.count("\n") == 1 and not (place / "alone").exists()
 
 
 @pytest.mark.slow
-def test_what_a_board_answers_with_is_limited_by_the_option(board: SshBoard, place: Path, tmp_path: Path) -> None:
+def test_what_a_board_answers_with_is_limited_by_the_option(machine: SshBoard, place: Path, tmp_path: Path) -> None:
     done = edge(
-        board,
-        place,
         "build",
         "discs.onnx",
         "--data",
@@ -85,19 +63,20 @@ def test_what_a_board_answers_with_is_limited_by_the_option(board: SshBoard, pla
         "fp32",
         "--out",
         f"{tmp_path}/e",
+        folder=place,
     )
     assert done.returncode == 0, done.stderr
-    words = ["profile", f"{tmp_path}/e", "--on", board.address, "--seconds", "0.05", "--quiet"]
-    done = edge(board, place, "--limit", "message_bytes=100", *words)
+    words = ["profile", f"{tmp_path}/e", "--on", machine.address, "--seconds", "0.05", "--quiet"]
+    done = edge("--limit", "message_bytes=100", *words, folder=place)
     assert done.returncode == 3 and done.stderr.count("\n") == 1, done.stderr
     assert "more than the 100 that are read; where you trust it, run edge --limit message_bytes=N ..." in done.stderr
-    assert edge(board, place, "--limit", "message_bytes=10000000", *words).returncode == 0
+    assert edge("--limit", "message_bytes=10000000", *words, folder=place).returncode == 0
 
 
 @pytest.mark.slow
-def test_a_board_gives_what_this_machine_gives(board: SshBoard, place: Path) -> None:
-    for out, more in (("here", ()), ("there", ("--on", board.address))):
-        done = deploy(board, place, out, *more)
+def test_a_board_gives_what_this_machine_gives(machine: SshBoard, place: Path) -> None:
+    for out, more in (("here", ()), ("there", ("--on", machine.address))):
+        done = deploy(place, out, *more)
         assert done.returncode == 0, done.stderr
     here, there = (json.loads((place / out / "report.json").read_text()) for out in ("here", "there"))
     assert (place / "here" / "plan.json").read_text() == (place / "there" / "plan.json").read_text()
@@ -106,30 +85,38 @@ def test_a_board_gives_what_this_machine_gives(board: SshBoard, place: Path) -> 
     assert there["status"] == "passed"
     for row in there["engines"]:
         conditions = row["latency_ms"]["conditions"]
-        assert conditions["board"] == board.address and "hottest_after" in conditions and "power" in conditions
+        assert conditions["board"] == machine.address and "hottest_after" in conditions and "power" in conditions
         assert set(row["latency_ms"]["conditions"]["interleaved_with"])
-    assert any(board.address in note for note in there["notes"])
+    assert any(machine.address in note for note in there["notes"])
     engines = [str(Path("there") / row["path"]) for row in there["engines"]]
     done = edge(
-        board,
-        place,
         "profile",
         engines[0],
         "--against",
         engines[1],
         "--on",
-        board.address,
+        machine.address,
         "--seconds",
         "0.05",
         "--json",
+        folder=place,
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert set(found["engines"]) == set(engines) and found["ratio"]["ratio"] > 0
-    done = edge(board, place, "bundle", "there", "--target", "cpu", "--out", "kit.tar.gz", "--quiet")
+    done = edge("bundle", "there", "--target", "cpu", "--out", "kit.tar.gz", "--quiet", folder=place)
     assert done.returncode == 0, done.stderr
     done = edge(
-        board, place, "verify", "kit.tar.gz", "--on", board.address, "--out", "verified", "--seconds", "0.05", "--quiet"
+        "verify",
+        "kit.tar.gz",
+        "--on",
+        machine.address,
+        "--out",
+        "verified",
+        "--seconds",
+        "0.05",
+        "--quiet",
+        folder=place,
     )
     assert done.returncode == 0, done.stderr
     verified = json.loads((place / "verified" / "report.json").read_text())
@@ -137,21 +124,59 @@ def test_a_board_gives_what_this_machine_gives(board: SshBoard, place: Path) -> 
     assert dice[0] == dice[1] and verified["status"] == "passed"
     assert (place / "verified" / "report.html").is_file()
     # What travelled stays for the next deployment; what this one made is gone.
-    assert list((board.home / ".cache/segedge/runs").iterdir()) == []
-    assert len([p for p in (board.home / ".cache/segedge").iterdir() if p.name != "runs"]) == 1
+    assert list((machine.home / ".cache/segedge/runs").iterdir()) == []
+    assert len([p for p in (machine.home / ".cache/segedge").iterdir() if p.name != "runs"]) == 1
 
 
 @pytest.mark.slow
-def test_boards_work_at_the_same_time(board: SshBoard, place: Path, tmp_path: Path) -> None:
+def test_a_mixed_plan_found_on_a_board_is_the_one_found_here(
+    machine: SshBoard, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """INT8 everywhere fails on this network, so the search looks layer by layer; harms and scores are real.
+
+    What a layer takes is the same in both, since two measurements of one machine differ too.
+    """
+    for bench in (LocalBench, RemoteBench):
+        monkeypatch.setattr(bench, "profiles", steady(bench.profiles))
+    loud_disc_network().save(place / "loud.onnx")
+    words = ("loud.onnx", "--data", "discs", "--gate", "99", "--seconds", "0.05", "--budget", "60", "--quiet")
+    for out, more in (("loud-here", ()), ("loud-there", ("--on", machine.address))):
+        done = edge("deploy", *words, "--out", out, "--precisions", "fp32,int8,mixed", *more, folder=place)
+        assert done.returncode == 0, done.stderr
+    here, there = (json.loads((place / out / "report.json").read_text()) for out in ("loud-here", "loud-there"))
+    plans = [json.loads((place / out / "plan.json").read_text()) for out in ("loud-here", "loud-there")]
+    assert plans[0] == plans[1]
+    assert plans[0]["nodes"] == {"first/Conv": "int8", "second/Conv": "float", "head/Conv": "float"}
+    scores = [{row["name"]: row["accuracy"] for row in report["engines"]} for report in (here, there)]
+    assert scores[0] == scores[1] and {"fp32", "int8", "mixed"} <= set(scores[0])
+    verdicts = {row["name"]: row["gate"]["passed"] for row in there["engines"]}
+    assert verdicts["mixed"] and not verdicts["int8"]
+
+
+def steady(profiles: Callable[..., list[list[Profile] | Refusal]]) -> Callable[..., list[list[Profile] | Refusal]]:
+    """A bench's profiles with a double of the clock: 0.1 ms for a layer in INT8, 1 ms for any other."""
+
+    def table(profile: Profile) -> Profile:
+        return tuple(replace(layer, ms=0.1 if layer.precision == "int8" else 1.0) for layer in profile)
+
+    def told(bench: Bench, candidates: Sequence[Candidate]) -> list[list[Profile] | Refusal]:
+        found = profiles(bench, candidates)
+        return [one if isinstance(one, Refusal) else [table(profile) for profile in one] for one in found]
+
+    return told
+
+
+@pytest.mark.slow
+def test_boards_work_at_the_same_time(machine: SshBoard, place: Path, tmp_path: Path) -> None:
     """Two boards, each with a lock of its own: both have begun before either is done, and both give the same Dice."""
     with ssh_board(tmp_path / "second") as second:
-        key = (board.client / ".ssh" / "id_ed25519.pub").read_text()
+        key = (machine.client / ".ssh" / "id_ed25519.pub").read_text()
         (second.home.parent / "host" / "authorized_keys").write_text(key)
-        with (board.client / ".ssh" / "known_hosts").open("a") as known:
+        with (machine.client / ".ssh" / "known_hosts").open("a") as known:
             known.write((second.client / ".ssh" / "known_hosts").read_text())
-        both = f"{board.address},{second.address}"
+        both = f"{machine.address},{second.address}"
         options = ("--data", "discs", "--out", "both", "--precisions", "fp32", "--seconds", "0.05", "--budget", "1")
-        done = edge(board, place, "deploy", "discs.onnx", *options, "--on", both, "--json")
+        done = edge("deploy", "discs.onnx", *options, "--on", both, "--json", folder=place)
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stderr.splitlines() if line.startswith("board ")]
     begun = {address: lines.index(f"board {address}: images") for address in both.split(",")}

@@ -20,29 +20,14 @@ import pytest
 from edge.boards import line
 from edge.boards.ssh import Patience
 from tests.fixtures.command import edge
-from tests.fixtures.discs import disc_network, write_discs
 from tests.fixtures.proxy import proxy
-from tests.fixtures.sshd import SSHD, WHY_NOT, SshBoard, ssh_board
+from tests.fixtures.sshd import SSHD, WHY_NOT, SshBoard
 
-pytestmark = pytest.mark.skipif(SSHD is None, reason=WHY_NOT)
+pytestmark = [pytest.mark.skipif(SSHD is None, reason=WHY_NOT), pytest.mark.usefixtures("client")]
 
 SHORT = Patience(connect=5.0, alive=0.5, silence=3.0, retries=1)
 Spoiled = Callable[[SshBoard], AbstractContextManager[str]]
 """What is wrong with a board, until its block ends; gives the address to deploy to."""
-
-
-@pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshBoard]:
-    with ssh_board(tmp_path_factory.mktemp("board")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("deploy")
-    write_discs(root / "discs", {"train": 6, "val": 4, "test": 24})
-    disc_network().save(root / "discs.onnx")
-    return root
 
 
 @contextmanager
@@ -114,13 +99,9 @@ _NO_OPENVINO = "import sys;sys.modules['openvino']=None;exec(sys.argv[1])"
         ("jetson-orin-nano-8gb", "not a Jetson Orin Nano 8 GB"),
     ],
 )
-def test_another_device_is_one_sentence(
-    target: str, sentence: str, machine: SshBoard, place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_device_is_one_sentence(target: str, sentence: str, machine: SshBoard, place: Path) -> None:
     if platform.machine() != "x86_64" and target == "cpu-arm64":
         pytest.skip("this machine is the target")
-    monkeypatch.setenv("HOME", str(machine.client))
-    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     words = ("deploy", "discs.onnx", "--data", "discs", "--out", "run", "--target", target, "--quiet")
     done = edge(*words, "--on", machine.address, folder=place)
     assert (done.returncode, done.stdout) == (3, ""), done.stderr
@@ -145,8 +126,6 @@ def test_another_device_is_one_sentence(
 def test_a_board_that_cannot_be_used_is_one_sentence(
     spoiled: Spoiled, sentence: str, machine: SshBoard, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HOME", str(machine.client))
-    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     shutil.rmtree(machine.home / ".cache", ignore_errors=True)  # a board that was never deployed to
     if spoiled is stalling:
         monkeypatch.setattr(line, "Line", partial(line.Line, patience=SHORT))

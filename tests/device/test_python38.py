@@ -15,7 +15,7 @@ import pytest
 
 from edge.api.bundle import bundle
 from edge.api.deploy import deploy
-from tests.fixtures.discs import disc_network, write_discs
+from tests.fixtures.discs import write_disc_case
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / "build" / "py38" / "bin" / "python"
@@ -41,8 +41,7 @@ def test_a_board_s_tests_pass_on_python_3_8() -> None:
 
 
 def test_a_bundle_is_verified_on_python_3_8(tmp_path: Path) -> None:
-    write_discs(tmp_path / "discs", {"train": 6, "val": 4, "test": 24})
-    disc_network().save(tmp_path / "discs.onnx")
+    write_disc_case(tmp_path)
     run = deploy(
         tmp_path / "discs.onnx",
         tmp_path / "discs",

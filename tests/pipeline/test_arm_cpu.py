@@ -15,17 +15,14 @@ from edge.device.preflight import require_target
 from edge.errors import MachineError
 from edge.machine.machine import read_machine
 from tests.fixtures.command import edge
-from tests.fixtures.discs import disc_network, write_discs
+from tests.fixtures.discs import write_disc_case
 
 on_x86 = pytest.mark.skipif(platform.machine() != "x86_64", reason="this machine is the target")
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("arm")
-    write_discs(root / "discs", {"train": 6, "val": 4, "test": 24})
-    disc_network().save(root / "discs.onnx")
-    return root
+    return write_disc_case(tmp_path_factory.mktemp("arm"))
 
 
 def unpacked(archive: Path, folder: Path) -> Path:

@@ -14,14 +14,12 @@ import pytest
 from edge.images.image_set import load_image_set
 from edge.scale.score import Networks, chunks, score
 from tests.fixtures.command import edge
-from tests.fixtures.discs import TASK, disc_network, write_discs
+from tests.fixtures.discs import TASK, disc_network, write_disc_case
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("score")
-    write_discs(root / "discs", {"train": 6, "val": 4, "test": 24})
-    disc_network().save(root / "discs.onnx")
+    root = write_disc_case(tmp_path_factory.mktemp("score"))
     for precision in ("fp32", "int8"):
         line = ("build", "discs.onnx", "--data", "discs", "--target", "cpu", "--precision", precision)
         assert edge(*line, "--out", precision, folder=root).returncode == 0
