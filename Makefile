@@ -115,6 +115,7 @@ arm: $(STAMP)
 # The oldest Python of a board (JetPack 5), where this machine has one; its packages go to build/py38.
 PYTHON38 ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/3.8.*/bin/python3.8) $(shell command -v python3.8))
 
+# Nobody packs a Python 3.8 for aarch64 (no Debian had one): this is x86-64, make arm has Debian 11's 3.9 emulated.
 py38: $(STAMP)
 	@if test -z "$(PYTHON38)"; then echo "skipped: no Python 3.8 here; name one with make py38 PYTHON38=..."; else \
 		{ test -x build/py38/bin/pytest || { $(PYTHON38) -m venv build/py38 && \

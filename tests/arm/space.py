@@ -7,6 +7,7 @@ downloaded is kept, so that a second call takes no time.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -117,6 +118,10 @@ def make_space(folder: Path, recipe: Recipe = NEW) -> Space:
     done = folder / "unpacked.txt"
     if done.is_file() and done.read_text() == wanted:
         return space
+    # What an earlier recipe left, or an unpacking that was stopped, would be taken for this one's.
+    done.unlink(missing_ok=True)
+    for old in (space.root, folder / "wheels", folder / "apt"):
+        shutil.rmtree(old, ignore_errors=True)
     for package in _fetch_packages(folder, recipe):
         subprocess.run(["dpkg", "-x", package, space.root], check=True)
     for wheel in _fetch_wheels(folder / "wheels", recipe):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import tarfile
@@ -22,7 +23,9 @@ from edge.machine.machine import read_machine
 from edge.report.store import read_report
 from tests.arm.programs import ROOT
 from tests.arm.space import Space, with_files
-from tests.fixtures.discs import disc_network, write_discs
+from tests.fixtures.command import edge
+from tests.fixtures.discs import write_disc_case
+from tests.fixtures.sshd import SSHD, WHY_NOT, ssh_board
 from tests.machine.test_machine import AGX_ORIN, ORIN_NANO, THOR, XAVIER_NX
 
 DEVICE_SUITE = (
@@ -70,6 +73,49 @@ def test_an_arm_bundle_is_verified_by_emulated_arm(arm_bundle: Path, space: Spac
     assert_same_dice(verified, arm_bundle.parent / "run")
 
 
+def test_an_arm_bundle_is_verified_by_the_oldest_python_there_is(arm_bundle: Path, old_space: Space) -> None:
+    """It has no ONNX Runtime: INT8 is refused with what to install, rather than run in FP32 by OpenVINO."""
+    verified = verify(old_space, arm_bundle)
+    rows = {row["name"]: row for row in verified["engines"]}
+    assert verified["status"] == "passed" and verified["environment"]["machine"]["architecture"] == "aarch64"
+    assert verified["environment"]["python"].startswith("3.9")
+    assert verified["environment"]["versions"]["numpy"].startswith("1.19")
+    assert rows["int8"]["accuracy"] is None and "pip install onnxruntime" in rows["int8"]["gate"]["reasons"][0]
+    assert_same_dice(verified, arm_bundle.parent / "run")
+
+
+@pytest.mark.skipif(SSHD is None, reason=WHY_NOT)
+def test_an_arm_board_is_deployed_to_over_ssh(space: Space, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine's sshd, whose ``python3`` is emulated: it says what it is, and engines are built there."""
+    place = write_disc_case(tmp_path)
+    emulator, *words = space.python()
+    words = [str(shutil.which(emulator)), *words]  # the board's PATH holds its python3 alone
+    (python := tmp_path / "python3").write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+    python.chmod(0o755)
+    with ssh_board(tmp_path / "board", str(python)) as board:
+        monkeypatch.setenv("HOME", str(board.client))
+        monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+        options = ("--precisions", "fp32,fp16,int8", "--seconds", "0.05", "--budget", "0", "--out", "run", "--quiet")
+        done = edge("deploy", "discs.onnx", "--data", "discs", "--on", board.address, *options, folder=place)
+        assert done.returncode == 0, done.stderr
+        assert list((board.home / ".cache/segedge/runs").iterdir()) == []
+    report = read_report(place / "run")
+    assert report.status == "passed" and report.target["name"] == "cpu-arm64"
+    assert report.environment["machine"]["architecture"] == "aarch64"
+    rows = {row.name: row for row in report.engines}
+    assert {name: row.backend for name, row in rows.items()} == {
+        "fp32": "openvino", "fp16": "openvino", "int8": "onnxruntime",
+    }  # fmt: skip
+    for row in rows.values():
+        assert row.path is not None and row.accuracy is not None and row.latency_ms is not None
+        engine = read_engine(place / "run" / row.path)
+        assert engine.runs_on == {"device": "CPU", "architecture": "aarch64"}
+        assert row.latency_ms.conditions["board"] == board.address
+    assert rows["fp32"].accuracy.dice.mean == pytest.approx(report.reference.dice, abs=2e-3)
+    done = edge("profile", place / "run" / "engines" / "fp32", "--seconds", "0.01", "--quiet")
+    assert done.returncode == 3 and "aarch64" in done.stderr, done.stderr
+
+
 def test_openvino_runs_int8_in_fp32_on_arm(arm_bundle: Path, space: Space) -> None:
     """Why INT8 is not OpenVINO's there: its compiled graph says so, while it lists INT8 among what it can."""
     found = json.loads(_run(space.python("-c", _COUNT, arm_bundle / "candidates/int8/graph.onnx")).splitlines()[-1])
@@ -100,9 +146,7 @@ def test_a_board_is_read_at_its_real_paths(space: Space, tree: Path, tmp_path: P
 @pytest.fixture(scope="module")
 def arm_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An unpacked bundle for ARM CPUs; its run lies beside it."""
-    root = tmp_path_factory.mktemp("arm")
-    write_discs(root / "discs", {"train": 6, "val": 4, "test": 24})
-    disc_network().save(root / "discs.onnx")
+    root = write_disc_case(tmp_path_factory.mktemp("arm"))
     deploy(root / "discs.onnx", root / "discs", target="cpu-arm64", out=root / "run")
     return unpacked(root / "run", "cpu-arm64", root)
 
