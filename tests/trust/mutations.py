@@ -99,7 +99,7 @@ def _mutated(place: Path, mutation: Mapping[str, Any]) -> Iterator[None]:
 
 def _tests(place: Path, row: int, sanitized: bool) -> int:
     """Exit code of the row's tests, in a fork of this process; negative where a signal, as their alarm, ended them."""
-    words = ["-q", "-x", "-p", "no:cacheprovider", "tests/trust/test_rows.py", "-k", f"row_{row}_"]
+    words = ["-q", "-x", "-p", "no:cacheprovider", "tests/trust/rows", "-k", f"row_{row}_"]
     words += ["-m", "slow" if sanitized else "not slow"]
     with tempfile.TemporaryFile() as said:
         child = os.fork()
