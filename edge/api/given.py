@@ -145,20 +145,25 @@ def engine_folder(name: str, given: EngineLike) -> Path:
     Raises:
         InputError: something else, or a run that chose none; the message lists its engines.
     """
-    from edge.api.engine import LoadedEngine
-    from edge.api.run import Run, chosen_engine
-    from edge.backends.engine import Engine
+    from edge.api.run import chosen_engine
 
-    if isinstance(given, LoadedEngine | Engine):
-        return given.folder
-    path = given.folder if isinstance(given, Run) else as_path(name, given)
+    path = _named(name, given)
     if (path / "engine.json").is_file() or not (path / "report.json").is_file():
         return path
     return chosen_engine(path)
 
 
+def _named(name: str, given: EngineLike) -> Path:
+    """The folder that was given itself: an engine's, or a run's."""
+    from edge.api.engine import LoadedEngine
+    from edge.api.run import Run
+    from edge.backends.engine import Engine
+
+    return given.folder if isinstance(given, LoadedEngine | Engine | Run) else as_path(name, given)
+
+
 def trusted_engine(name: str, given: EngineLike, keys: PathLike | Sequence[PathLike]) -> tuple[Path, str]:
-    """The engine's folder, as :func:`engine_folder`, once it is known who made it.
+    """The engine's folder, as :func:`engine_folder`, once it is known who made it, and of a run who chose it.
 
     Args:
         keys: public keys that are trusted besides those configured for this user.
@@ -167,11 +172,13 @@ def trusted_engine(name: str, given: EngineLike, keys: PathLike | Sequence[PathL
         The folder; and who vouches for it, or that nobody does, "" for a folder that holds no engine.
 
     Raises:
-        InputError: some key is trusted here, and none has signed the engine as it is now.
+        InputError: some key is trusted here, and none has signed the engine as it is now, or the run that chose it.
     """
     from edge.trust.signature import vouched
 
-    folder = engine_folder(name, given)
+    folder, known = engine_folder(name, given), as_paths("trusted_key", keys) if keys else ()
     if not (folder / "engine.json").is_file():  # whoever opens it says what it lacks
         return folder, ""
-    return folder, vouched(folder, as_paths("trusted_key", keys) if keys else ())
+    if (named := _named(name, given)) != folder:
+        vouched(named, known)
+    return folder, vouched(folder, known).says

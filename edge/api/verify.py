@@ -54,8 +54,9 @@ def verify(
         images=as_optional_path("images", images),
         allow_small=allow_small,
         runtime=as_optional_path("runtime", runtime),
+        signed=who.files.get("manifest.json"),
         on=as_address(on),
         say=reporter.detail,
     )
-    reporter.say(who)
+    reporter.say(who.says)
     return Run(report, folder)

@@ -35,6 +35,7 @@ def verify(
     allow_small: bool = False,
     runtime: Path | None = None,
     on: Address | None = None,
+    signed: str | None = None,
     say: Say = lambda _: None,
 ) -> tuple[Report, Path]:
     """Preflight, build, check, profile and choose on this machine.
@@ -50,6 +51,7 @@ def verify(
         allow_small: judge on fewer than 20 images.
         runtime: a ``segedge-run`` built on this machine, to prove every engine through it as well.
         on: a board to do it on over SSH; None is this machine.
+        signed: SHA-256 of the manifest whose signature was checked; None where none was.
         say: told of every step.
 
     Returns:
@@ -69,6 +71,8 @@ def verify(
         raise InputError(f"{option}: names what lies on this machine and does not go with --on {on}; leave it out")
     options = Options(seconds, min_runs, images, allow_small, runtime)
     with device_faults(bundle), _unpacked(bundle, work) as folder:
+        if signed is not None and read_manifest(folder).sha256 != signed:
+            raise InputError("was changed while its signature was checked; do not use it")
         if on is not None:
             from edge.pipeline.on_board import verify_on_board
 

@@ -91,8 +91,23 @@ def read_public_key(path: Path) -> bytes:
 
 
 def trusted_keys(given: Sequence[Path]) -> tuple[Path, ...]:
-    """The keys named, and those configured for this user."""
-    return (*given, *sorted((Path.home() / TRUSTED_FOLDER).glob("*.pub")))
+    """The keys named, and those configured for this user.
+
+    Raises:
+        InputError: the folder of keys holds things, and no key: whoever put them there means to trust something.
+        OSError: it may not be looked into.
+    """
+    folder = Path.home() / TRUSTED_FOLDER
+    try:
+        names = sorted(os.listdir(folder))
+    except FileNotFoundError:
+        names = []
+    except NotADirectoryError:
+        names = [folder.name]
+    configured = [folder / name for name in names if name.endswith(".pub")]
+    if names and not configured:
+        raise InputError(f"{folder}: holds no file that ends in .pub, so no key; name keys so, or remove the folder")
+    return (*given, *configured)
 
 
 def _library() -> tuple[Any, Any]:

@@ -4,7 +4,7 @@
 thing         what is signed                             signature
 ============  =========================================  ======================
 engine        ``engine.json``, which binds its artefacts ``ENGINE/engine.sig``
-run           every file of the folder                   ``RUN/run.sig``, and one in each engine
+run           every file of the folder, links refused    ``RUN/run.sig``, and one in each engine
 bundle        ``manifest.json``, which lists the rest    ``BUNDLE.sig``, beside it
 ============  =========================================  ======================
 
@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edge.errors import InputError
-from edge.files import read_document, sha256_bytes, sha256_file, write_json
+from edge.files import read_document, sha256_file, write_json
 from edge.trust.ed25519 import verify
 from edge.trust.keys import read_private_key, read_public_key, trusted_keys
 
@@ -55,26 +55,51 @@ def subject(place: Path) -> Subject:
     """What a folder or archive is, and what a signature of it covers.
 
     Raises:
-        InputError: neither an engine, nor a run, nor a bundle; or damaged.
+        InputError: missing; neither an engine, nor a run, nor a bundle; two of them at once, of which a signature would
+            cover one and vouch for the other; or damaged.
     """
-    from edge.backends.engine import MANIFEST as ENGINE
-    from edge.backends.engine import read_engine
-    from edge.bundle.archive import is_archive, peek
-    from edge.device.manifest import MANIFEST, check_folder
-    from edge.report.store import REPORT, read_report
+    if not os.path.lexists(place):
+        raise InputError(f"{place}: no such file or folder; check the path")
+    found = [kind for kind, (holds, _) in _SUBJECTS.items() if holds(place)]
+    if not found:
+        raise InputError(
+            f"{place}: is neither an engine, a run nor a bundle; give what edge build, deploy or bundle wrote"
+        )
+    if len(found) > 1:
+        raise InputError(f"{place}: is {' and '.join(found)} at once, which nothing here writes; do not use it")
+    return _SUBJECTS[found[0]][1](place)
 
-    if (place / ENGINE).is_file():
-        read_engine(place)
-        return Subject("engine", place, place / "engine.sig", {ENGINE: sha256_file(place / ENGINE)})
-    if (place / REPORT).is_file():
-        read_report(place)
-        return Subject("run", place, place / "run.sig", _listing(place, "run.sig"))
-    beside = Path(f"{place}.sig")
-    if (place / MANIFEST).is_file():
-        return Subject("bundle", place, beside, {MANIFEST: check_folder(place).sha256})
-    if place.is_file() and is_archive(place):
-        return Subject("bundle", place, beside, {MANIFEST: peek(place).sha256})
-    raise InputError(f"{place}: is neither an engine, a run nor a bundle; sign what edge build, deploy or bundle wrote")
+
+def _engine(place: Path) -> Subject:
+    from edge.backends.engine import read_engine
+
+    read_engine(place)
+    return Subject("engine", place, place / "engine.sig", {_ENGINE: sha256_file(place / _ENGINE)})
+
+
+def _run(place: Path) -> Subject:
+    from edge.report.store import read_report
+
+    read_report(place)
+    return Subject("run", place, place / "run.sig", _listing(place, "run.sig"))
+
+
+def _bundle(place: Path) -> Subject:
+    from edge.bundle.archive import is_archive, peek
+    from edge.device.manifest import check_folder
+
+    place = place if place.name not in ("", "..") else Path(os.path.abspath(place))  # its signature lies beside it
+    manifest = peek(place) if is_archive(place) else check_folder(place)
+    return Subject("bundle", place, Path(f"{place}.sig"), {_MANIFEST: manifest.sha256})
+
+
+_ENGINE, _REPORT, _MANIFEST = "engine.json", "report.json", "manifest.json"
+_SUBJECTS: Mapping[str, tuple[Callable[[Path], bool], Callable[[Path], Subject]]] = {
+    "engine": (lambda place: (place / _ENGINE).is_file(), _engine),
+    "run": (lambda place: (place / _REPORT).is_file(), _run),
+    "bundle": (lambda place: place.is_file() or (place / _MANIFEST).is_file(), _bundle),
+}
+"""Kind to how it is known, and what a signature of it covers."""
 
 
 def sign(place: Path, key: Path) -> Path:
@@ -85,6 +110,7 @@ def sign(place: Path, key: Path) -> Path:
     """
     what, private = subject(place), read_private_key(key)
     if what.kind == "run":
+        _require_own_files(place)
         for manifest in sorted(place.glob("engines/*/engine.json")):
             sign(manifest.parent, key)
         what = subject(place)
@@ -112,6 +138,11 @@ def require_trusted(place: Path, keys: Sequence[Path]) -> str:
     Raises:
         InputError: not signed, signed by another key, or changed since.
     """
+    return _trusted(place, keys)[0]
+
+
+def _trusted(place: Path, keys: Sequence[Path]) -> tuple[str, Subject]:
+    """As :func:`require_trusted`, with what was signed."""
     known = {read_public_key(path).hex(): path for path in keys}
     what = subject(place)
     if not what.signature.is_file():
@@ -122,11 +153,24 @@ def require_trusted(place: Path, keys: Sequence[Path]) -> str:
         raise InputError(f"{place}: is signed by key {table['key'][:16]}..., which is not trusted here; do not use it")
     if not verify(bytes.fromhex(table["key"]), what.message(), bytes.fromhex(table["signature"])):
         raise InputError(f"{place}: was changed since it was signed, or its signature is forged; do not use it")
-    return str(trusted)
+    return str(trusted), what
 
 
-def vouched(place: Path, given: Sequence[Path]) -> str:
-    """Who vouches for an engine or bundle, in one sentence; refused where a key is trusted here and none of them does.
+@dataclass(frozen=True)
+class Voucher:
+    """Who vouches for a thing.
+
+    Attributes:
+        says: it in one sentence.
+        files: name to SHA-256 of what a trusted key has signed; empty where none is trusted here.
+    """
+
+    says: str
+    files: Mapping[str, str]
+
+
+def vouched(place: Path, given: Sequence[Path]) -> Voucher:
+    """Who vouches for an engine, run or bundle; refused where a key is trusted here and none of them does.
 
     Args:
         place: about to be used.
@@ -137,11 +181,14 @@ def vouched(place: Path, given: Sequence[Path]) -> str:
     """
     keys = trusted_keys(given)
     if keys:
-        return f"{place}: is signed by {require_trusted(place, keys)}"
-    key = signer(place)
-    if key is None:
-        return f"{place}: is not signed, so nobody vouches for who made it"
-    return f"{place}: is signed by key {key[:16]}..., which nothing here checks; give --trusted-key FILE.pub"
+        key, what = _trusted(place, keys)
+        return Voucher(f"{place}: is signed by {key}", what.files)
+    said = signer(place)
+    if said is None:
+        return Voucher(f"{place}: is not signed, so nobody vouches for who made it", {})
+    return Voucher(
+        f"{place}: is signed by key {said[:16]}..., which nothing here checks; give --trusted-key FILE.pub", {}
+    )
 
 
 def signer(place: Path) -> str | None:
@@ -161,15 +208,30 @@ def _signature(path: Path) -> dict[str, Any]:
     raise InputError(f"{path}: is no signature; {_REMEDY}")
 
 
+def _require_own_files(folder: Path) -> None:
+    """Refuse a run with links: what they lead to could be changed, and the signature still hold.
+
+    Raises:
+        InputError: names the first.
+    """
+    link = next((path for path in _entries(folder) if path.is_symlink()), None)
+    if link is not None:
+        raise InputError(f"{link}: is a link, and a signature covers files; put what it leads to in its place")
+
+
 def _listing(folder: Path, signature: str) -> dict[str, str]:
-    """Every file of a run. A link is covered by where it leads, which could be changed unseen in no other way."""
+    """Every file of a run. A link is no hash, and no signature covers it (:func:`sign` refuses it)."""
     files = {}
-    for root, folders, names in os.walk(folder):
-        for name in (*names, *folders):
-            path = Path(root, name)
-            relative = path.relative_to(folder).as_posix()
-            if path.is_symlink():
-                files[relative] = sha256_bytes(b"link to " + os.fsencode(os.readlink(path)))
-            elif path.is_file() and relative != signature:
-                files[relative] = sha256_file(path)
+    for path in _entries(folder):
+        relative = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            files[relative] = "a link"
+        elif path.is_file() and relative != signature:
+            files[relative] = sha256_file(path)
     return files
+
+
+def _entries(folder: Path) -> Iterator[Path]:
+    """Everything in a folder and in those inside it; links are not followed."""
+    for root, folders, names in os.walk(folder):
+        yield from (Path(root, name) for name in sorted((*names, *folders)))

@@ -98,10 +98,10 @@ def _prepare(case: dict, sound: Path, keys: Path, folder: Path) -> list[str]:
             text = bind((head + '"binding": "' + BLANK + tail[64:]).encode()).decode()
         (engine / "engine.json").write_text(text)
     words = [word.replace("ENGINE", str(engine)).replace("PLACE", str(place)) for word in case["words"]]
-    if case.get("home"):
+    if "home" in case:
         configured = folder / "home" / TRUSTED_FOLDER
         configured.mkdir(parents=True)
-        shutil.copyfile(keys / f"{case['trust']}.pub", configured / "a.pub")
+        shutil.copyfile(keys / f"{case['trust']}.pub", configured / case["home"])
     elif "trust" in case:
         words += ["--trusted-key", str(keys / f"{case['trust']}.pub")]
     return words

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import shutil
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from edge.device.manifest import check_folder, digest_line
 from edge.errors import InputError
 from edge.trust import keys
 from edge.trust.keys import new_key, trusted_keys
 from edge.trust.signature import require_trusted, sign, signer
 from tests.fixtures import forge
+from tests.fixtures.command import edge as run_edge
 from tests.fixtures.discs import TASK
 from tests.fixtures.report_example import example
 from tests.fixtures.runtime_kit import make_engine
@@ -106,6 +109,86 @@ def test_keys_are_their_owners_alone_and_never_replaced(key: Path, tmp_path: Pat
         sign(_bundle(tmp_path), public)
     with pytest.raises(InputError, match="neither an engine, a run nor a bundle"):
         sign(tmp_path, key)
+    with pytest.raises(InputError, match=r"gone\.tar\.gz: no such file or folder; check the path"):
+        sign(tmp_path / "gone.tar.gz", key)
+
+
+def test_a_bundle_that_carries_a_signed_engine_is_not_signed_by_it(key: Path, tmp_path: Path) -> None:
+    import edge
+
+    bundle, public = tmp_path / "kit", key.with_name("mine.key.pub")
+    engine = _engine(tmp_path)
+    sign(engine, key)
+    names = ("engine.json", "engine.sig", "model.xml", "model.bin")
+    files = {**forge.FILES, **{name: (engine / name).read_bytes() for name in names}}
+    text = forge.manifest(files)
+    for name, data in {**files, "manifest.json": text, "manifest.sha256": digest_line(text)}.items():
+        (bundle / name).parent.mkdir(parents=True, exist_ok=True)
+        (bundle / name).write_bytes(data)
+    assert set(check_folder(bundle).files) == set(files), "a sound bundle, but for whose it is"
+    with pytest.raises(InputError, match="is engine and bundle at once"):
+        edge.verify(bundle, out=tmp_path / "out", trusted_key=[public])
+    done = run_edge("verify", bundle, "--out", tmp_path / "out", "--trusted-key", public)
+    assert done.returncode == 2 and "is engine and bundle at once" in done.stderr
+
+
+def test_a_bundle_is_the_one_whose_signature_was_checked(
+    key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import edge
+    from edge.trust import signature
+
+    bundle, public = _bundle(tmp_path), key.with_name("mine.key.pub")
+    sign(bundle, key)
+    other = forge.manifest(title="another's")
+    vouched = signature.vouched
+
+    def swapped(place: Path, given: Sequence[Path]) -> signature.Voucher:
+        said = vouched(place, given)
+        bundle.write_bytes(forge.archive(forge.head(other), forge.body()))
+        return said
+
+    monkeypatch.setattr(signature, "vouched", swapped)
+    with pytest.raises(InputError, match="was changed while its signature was checked"):
+        edge.verify(bundle, out=tmp_path / "out", trusted_key=[public])
+
+
+def test_of_a_run_the_choice_is_signed_too(key: Path, tmp_path: Path) -> None:
+    import edge
+
+    run, public = _run(tmp_path), key.with_name("mine.key.pub")
+    row = example().report.chosen_row
+    shutil.copytree(_engine(tmp_path), run / row.path)
+    sign(run, key)
+    with edge.load_engine(run, trusted_key=[public]) as engine:
+        assert engine.vouched.endswith(f"is signed by {public}")
+    report = json.loads((run / "report.json").read_text())
+    (run / "report.json").write_text(json.dumps({**report, "note": ""}))
+    with pytest.raises(InputError, match=r"run: was changed since it was signed"):
+        edge.load_engine(run, trusted_key=[public])
+
+
+def test_a_run_with_a_link_is_not_signed(key: Path, tmp_path: Path) -> None:
+    run = _run(tmp_path)
+    (tmp_path / "other.onnx").write_bytes(b"weights")
+    (run / "source.onnx").unlink()
+    (run / "source.onnx").symlink_to(tmp_path / "other.onnx")
+    with pytest.raises(InputError, match=r"source\.onnx: is a link, and a signature covers files"):
+        sign(run, key)
+
+
+def test_a_folder_of_keys_without_one_is_no_leave(key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / keys.TRUSTED_FOLDER
+    monkeypatch.setenv("HOME", str(tmp_path))
+    folder.mkdir(parents=True)
+    assert trusted_keys(()) == ()
+    shutil.copyfile(key.with_name("mine.key.pub"), folder / "me.pem")
+    with pytest.raises(InputError, match=r"trusted_keys: holds no file that ends in \.pub"):
+        trusted_keys(())
+    shutil.rmtree(folder)
+    folder.write_text("a file")
+    with pytest.raises(InputError, match=r"trusted_keys: holds no file that ends in \.pub"):
+        trusted_keys(())
 
 
 def test_once_a_key_is_configured_nothing_unsigned_is_verified(

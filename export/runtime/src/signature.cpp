@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <optional>
 #include <string_view>
+#include <system_error>
 
 #include "ed25519.hpp"
 #include "failure.hpp"
@@ -78,11 +79,24 @@ fs::path home() {
   return entry == nullptr || entry->pw_dir == nullptr ? fs::path() : fs::path(entry->pw_dir);
 }
 
+/// Keys in the user's folder of them; a folder that cannot be looked into, or that holds things and no key, is none of
+/// those where nothing is configured.
 std::vector<std::string> configured() {
+  const fs::path folder = home() / ".config" / "segedge" / "trusted_keys";
   std::vector<std::string> files;
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(home() / ".config" / "segedge" / "trusted_keys", ignored)) {
-    if (entry.path().extension() == ".pub") files.push_back(entry.path().string());
+  std::error_code fault;
+  bool odd = false;
+  for (const auto& entry : fs::directory_iterator(folder, fault)) {
+    const std::string path = entry.path().string();
+    const bool is_key = path.size() >= 4 && path.compare(path.size() - 4, 4, ".pub") == 0;
+    if (is_key) files.push_back(path);
+    odd = odd || !is_key;
+  }
+  if (fault && fault != std::errc::no_such_file_or_directory && fault != std::errc::not_a_directory) {
+    fail_machine(folder.string() + ": " + fault.message() + "; free space or permissions there");
+  }
+  if (files.empty() && (odd || fault == std::errc::not_a_directory)) {
+    fail_input(folder.string() + ": holds no file that ends in .pub, so no key; name keys so, or remove the folder");
   }
   std::sort(files.begin(), files.end());
   return files;
