@@ -3,6 +3,10 @@
 The tensor's own rounding error is a poor judge: outliers that a least-squares clip gives up may carry the signal. So
 each proposal is written into a copy of the graph as Q/DQ in front of a second copy of each consumer, and the graph
 itself sums the squared error of that consumer's output. Only those sums leave ONNX Runtime.
+
+Error of a convolution's output is averaged over neighbours first (:data:`NEIGHBOURS`). Where neighbours err alike, as
+all pixels of a background do whose value lies between two levels, it reaches the network's output; where they err
+against each other, later convolutions take it away (U-Net on signed grids: 1.3 dB at the output).
 """
 
 from __future__ import annotations
@@ -16,10 +20,15 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from edge.backends.onnxruntime import Intermediates
+from edge.graph.macs import static_shapes
 from edge.graph.model import MULTIPLIES, Model
 from edge.quantization.grid import Grid, grid_for
 
+NEIGHBOURS = 8
+"""Side of the squares of a convolution's output whose errors are averaged, in elements."""
+
 _SAME = 0.03  # proposals closer than this are one
+_CONVOLUTIONS = ("Conv", "ConvTranspose")
 _PREFIX = "segedge_trial"
 
 
@@ -81,6 +90,7 @@ def _trial_graph(model: Model, trials: Sequence[Trial]) -> tuple[onnx.ModelProto
         if node.op_type in MULTIPLIES:
             for name in dict.fromkeys(node.input[:2]):
                 readers.setdefault(name, []).append(node)
+    shapes = static_shapes(model.proto)
     scores: dict[str, tuple[int, str]] = {}
     for index, trial in enumerate(trials):
         for method, amax in trial.distinct().items():
@@ -90,7 +100,8 @@ def _trial_graph(model: Model, trials: Sequence[Trial]) -> tuple[onnx.ModelProto
                 _add_rounding(proto.graph, stem, trial.tensor, trial.grid(amax))
             for number, node in enumerate(readers_here):
                 score = f"{stem}_{number}"
-                _add_score(proto.graph, score, node, trial.tensor, stem)
+                square = _square(node, shapes.get(node.output[0], ()))
+                _add_score(proto.graph, score, node, trial.tensor, stem, square)
                 scores[score] = (index, method)
     return proto, scores
 
@@ -104,7 +115,14 @@ def _add_rounding(graph: onnx.GraphProto, stem: str, tensor: str, grid: Grid) ->
     graph.node.append(helper.make_node("DequantizeLinear", [levels, scale, zero], [stem]))
 
 
-def _add_score(graph: onnx.GraphProto, score: str, node: onnx.NodeProto, tensor: str, rounded: str) -> None:
+def _square(node: onnx.NodeProto, shape: Sequence[int]) -> list[int]:
+    """Sides of the squares over which a node's output errors are averaged; none where it is no convolution's."""
+    return [min(NEIGHBOURS, side) for side in shape[2:]] if node.op_type in _CONVOLUTIONS else []
+
+
+def _add_score(
+    graph: onnx.GraphProto, score: str, node: onnx.NodeProto, tensor: str, rounded: str, square: Sequence[int]
+) -> None:
     """``score`` is the squared error of a node's output, over its squared sum, when it reads ``rounded``."""
     names = {part: f"{score}_{part}" for part in ("output", "error", "noise", "power")}
     twin = onnx.NodeProto()
@@ -113,7 +131,13 @@ def _add_score(graph: onnx.GraphProto, score: str, node: onnx.NodeProto, tensor:
     twin.input[:] = [rounded if name == tensor else name for name in node.input]
     twin.output[:] = [names["output"]]
     graph.node.append(twin)
-    graph.node.append(helper.make_node("Sub", [names["output"], node.output[0]], [names["error"]]))
-    graph.node.append(helper.make_node("ReduceSumSquare", [names["error"]], [names["noise"]], keepdims=0))
+    error = names["error"]
+    graph.node.append(helper.make_node("Sub", [names["output"], node.output[0]], [error]))
+    if square:
+        error = f"{score}_mean"
+        graph.node.append(
+            helper.make_node("AveragePool", [names["error"]], [error], kernel_shape=square, strides=square, ceil_mode=1)
+        )
+    graph.node.append(helper.make_node("ReduceSumSquare", [error], [names["noise"]], keepdims=0))
     graph.node.append(helper.make_node("ReduceSumSquare", [node.output[0]], [names["power"]], keepdims=0))
     graph.node.append(helper.make_node("Div", [names["noise"], names["power"]], [score]))
