@@ -67,6 +67,8 @@ class Fused(Shown):
         max_error: largest absolute difference to the source's output on the given inputs, float32.
         refused: rewrites undone because their proof failed.
         milliseconds: measured time per set of rewrites, where :func:`edge.search.choice.choose` measured.
+        tried: the sets that it measured, in the order that the graph alone gives.
+        untried: the end of that list, which no time was left for.
     """
 
     model: Model
@@ -74,6 +76,8 @@ class Fused(Shown):
     max_error: float
     refused: tuple[Refused, ...] = ()
     milliseconds: tuple[tuple[tuple[str, ...], float], ...] = ()
+    tried: tuple[tuple[str, ...], ...] = ()
+    untried: tuple[tuple[str, ...], ...] = ()
 
     def __repr__(self) -> str:
         done = ", ".join(f"{one.rewrite} {one.times}x" for one in self.applied) or "nothing to rewrite"

@@ -7,7 +7,7 @@ asks of the target goes to the job's bench, what it finds out is in the report i
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -163,7 +163,18 @@ def fuse_job(job: Job, seconds: float, floats: FloatRace | None = None) -> tuple
         job.clock.progress.remaining(ends.left())
         int8 = not {"int8", MIXED}.isdisjoint(job.precisions) and job.bench.refusal("int8") is None
         fused = fuse_for_target(job.model, job.target, job.bench, proof, ends, floats, shared_measurements(), int8)
+        for sentence in sets_tried(fused):
+            job.clock.progress.detail(sentence)
         return fused, budget.left()
+
+
+def sets_tried(fused: Fused) -> Iterator[str]:
+    """What a log says of the sets of rewrites: each that was timed, in order, and how many the budget cut off."""
+    for names in fused.tried:
+        yield f"rewrites tried: {', '.join(names) or 'none'}"
+    if fused.untried:
+        cut, planned = len(fused.untried), len(fused.tried) + len(fused.untried)
+        yield f"rewrites: no time was left for the last {cut} of {planned} sets; a longer --budget tries them"
 
 
 def calibrate_job(job: Job, model: Model) -> Ranges:

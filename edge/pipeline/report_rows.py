@@ -176,4 +176,4 @@ def _part(images: ImageSet, split: str) -> DataPart:
 def _fusion_log(fused: Fused) -> FusionLog:
     steps = tuple(FusionStep(a.rewrite, a.times, a.nodes, a.macs, a.bytes) for a in fused.applied)
     refused = {r.rewrite: f"changed outputs by {r.relative_error:.1e}" for r in fused.refused}
-    return FusionLog(steps, fused.max_error, refused)
+    return FusionLog(steps, fused.max_error, refused, fused.tried, fused.untried)

@@ -185,11 +185,15 @@ class FusionLog:
         steps: in the order applied.
         max_error: largest absolute change of any output over the images it was proven on.
         refused: rewrite to one phrase why it was left out (slower on this target).
+        tried: sets of rewrites that were timed, in their order, which the graph alone decides.
+        untried: the end of that list, cut by the budget.
     """
 
     steps: tuple[FusionStep, ...]
     max_error: float | None = None
     refused: Mapping[str, str] = field(default_factory=dict)
+    tried: tuple[tuple[str, ...], ...] = ()
+    untried: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, repr=False)

@@ -1,11 +1,12 @@
 """Choosing the set of rewrites that is fastest on the target, by measuring sets and not single rewrites.
 
 Rewrites interact: one may pay only because another then applies, or because of the layout the compiler picks for the
-whole. So the search starts from everything that applies (each rewrite proposes only where its own cost model sees a
-gain) and takes away: first each rewrite alone, then together all that looked harmful, again from the new best until
-nothing helps. Then each alternative form is tried on top. What wins is measured once more beside the source and the
-always-safe set; a set that slows is undone. Where something else than what is timed will ship (INT8), the sets that
-came near the winner are told apart in that instead, and time is kept for it.
+whole. So sets are tried, not rewrites: everything that applies (each rewrite proposes only where its own cost model
+sees a gain) and the always-safe ones, then everything but one, the safe ones and one, and what lies between. Which
+sets, and in which order, the graph alone decides (:func:`sets_to_try`), so two runs try the same ones; time that runs
+out cuts the end of the list, which is said. What wins is measured once more beside the source and the always-safe set;
+a set that slows is undone. Where something else than what is timed will ship (INT8), the sets that came near the
+winner are told apart in that instead, and time is kept for it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +34,8 @@ _TIE = 0.01
 # Sets that are slower by less in float may be faster in what ships.
 _NEAR = 0.05
 _RIVALS = 5
-_MOST_ROUNDS = 4
+# Of so many rewrites every set is tried, of more those near both ends: 2^4 graphs, and 3 for each above.
+_FEW = 4
 # Compiled graphs in memory at a time; each batch holds the reference again, so that drift cancels.
 _BATCH = 8
 
@@ -59,16 +62,38 @@ def choose(
 
     Returns:
         The fused model, or the source untouched where nothing pays; ``milliseconds`` lists every set measured, in
-        terms of the source's own time.
+        terms of the source's own time, ``tried`` the sets in their order, ``untried`` those that no time was left for.
     """
     search = _Search(model, time, deadline, seconds_each, ships)
     best = search.run()
     fused = fuse(model, best, inputs) if best is not None else Fused(model, (), 0.0)
-    return replace(fused, milliseconds=search.table())
+    return replace(fused, milliseconds=search.table(), tried=tuple(search.tried), untried=tuple(search.untried))
+
+
+def sets_to_try(full: Names, safe: Names, alternatives: Sequence[str]) -> list[Names]:
+    """The sets to measure beside the source, in order: a function of what applies to the graph, of nothing measured.
+
+    Args:
+        full: the safe rewrites and the optional ones that apply.
+        safe: those that never add work.
+        alternatives: other exact forms, each tried on top of the full and of the safe set.
+    """
+    optional = [name for name in full if name not in safe]
+    sizes = [*range(len(optional), -1, -1)] if len(optional) <= _FEW else [len(optional) - 1, 1]
+    kept = [frozenset(optional), frozenset[str]()]
+    kept += [frozenset(some) for size in sizes for some in combinations(optional, size)]
+    kept += [frozenset(optional[at:]) for at in range(2, len(optional) - 1)]  # the first ones out, one after another
+    sets = [_ordered((*safe, *some)) for some in dict.fromkeys(kept)]
+    on_top = [_ordered((*base, name)) for name in alternatives for base in (full, safe)]
+    return list(dict.fromkeys((*sets[:2], *on_top, *sets[2:])))
+
+
+def _ordered(names: Sequence[str]) -> Names:
+    return tuple(name for name in REWRITES if name in names)
 
 
 class _Search:
-    """Backward elimination over sets of rewrites. Sets are compared by their time over a reference's."""
+    """Sets by their time over the source's."""
 
     def __init__(self, model: Model, time: Timer, deadline: Deadline, seconds_each: float, ships: Timer | None) -> None:
         self.model = model
@@ -76,50 +101,33 @@ class _Search:
         self.deadline = deadline
         self.models: dict[Names, Model] = {}
         self.graphs: dict[str, float] = {}  # sha256 of a graph to its time over the source's
+        self.tried: list[Names] = []
+        self.untried: list[Names] = []
         self.source_ms = float("nan")
         self.reserved = 0  # graphs that time is kept for
         self.seconds_each = seconds_each  # that building and timing one graph took, the last time
 
     def run(self) -> Names | None:
         """The best set, None where the source itself is fastest."""
-        safe = self._order(safe_rewrites())
-        everything = self._order((*safe, *(n for n, r in REWRITES.items() if r.when == "optional")))
-        applied = self._applied(everything)
-        full = self._order((*safe, *applied))
-        self._measure([full, safe])
-        best = min((safe, full), key=self._ratio)
-        if not math.isfinite(self._ratio(best)):
+        safe = _ordered(safe_rewrites())
+        everything = _ordered((*safe, *(n for n, r in REWRITES.items() if r.when == "optional")))
+        full = _ordered((*safe, *self._applied(everything)))
+        planned = sets_to_try(full, safe, [n for n, r in REWRITES.items() if r.when == "alternative"])
+        ends = planned[:2]
+        self._measure(ends)
+        if not math.isfinite(min(map(self._ratio, ends))):
+            self.untried = list(planned)
             return safe  # nothing could be measured: what never adds work is taken on trust
         self.reserved = 0 if self.ships is None else _RIVALS - 1
-        if best != full:  # what pays in company may be hidden by one bad companion: look from the full set too
-            best = self._descend(full, safe)
-        best = self._with_alternatives(self._descend(best, safe))
+        self._measure([names for names in planned if names not in self.tried])
         self.reserved = 0
-        return self._confirm(best, safe)
+        return self._confirm(self._best(full, safe), safe)
 
-    def _descend(self, start: Names, safe: Names) -> Names:
-        best = start
-        for _ in range(_MOST_ROUNDS):
-            optional = [name for name in best if name not in safe]
-            without = {name: tuple(n for n in best if n != name) for name in optional}
-            self._measure(list(without.values()))
-            harmful = [name for name in optional if self._ratio(without[name]) < self._ratio(best) * (1 - _TIE / 2)]
-            options = [best, *without.values()]
-            if len(harmful) > 1:
-                together = tuple(n for n in best if n not in harmful)
-                self._measure([together])
-                options.append(together)
-            found = min(options, key=self._ratio)
-            if found == best or self._ratio(found) >= self._ratio(best) * (1 - _TIE / 2):
-                break
-            best = found
-        return best
-
-    def _with_alternatives(self, best: Names) -> Names:
-        """Other exact forms, each on top of the winner."""
-        options = [self._order((*best, name)) for name, r in REWRITES.items() if r.when == "alternative"]
-        self._measure(options)
-        return min((best, *options), key=lambda names: self._ratio(names) * (1 if names == best else 1 + _TIE / 2))
+    def _best(self, full: Names, safe: Names) -> Names:
+        """The fastest; where others are no slower, the set at an end of the lattice, then the one with fewer."""
+        fastest = min(self._ratio(names) for names in self.models)
+        near = [n for n in self.tried if self._ratio(n) * (1 - _TIE / 2) <= fastest]
+        return min(near, key=lambda names: (names != safe, names != full, len(names)))
 
     def _confirm(self, best: Names, safe: Names) -> Names | None:
         """Measure the winner again beside the source and the safe set, so that luck does not decide; in what ships, if
@@ -152,21 +160,25 @@ class _Search:
         return found[:_RIVALS]
 
     def _measure(self, sets: Sequence[Names]) -> None:
-        fresh: dict[str, Names] = {}
-        for names in sets:
-            if self.graphs and names not in self.models and not self._affordable():
-                break  # writing a graph takes time too, seconds on a large network
-            digest = self._graph(names).sha256
-            if digest not in self.graphs and digest != self.model.sha256:
-                fresh.setdefault(digest, names)
-        self.graphs.setdefault(self.model.sha256, 1.0)
-        pending = list(fresh.values())
-        for start in range(0, len(pending), _BATCH):
-            batch = pending[start : start + _BATCH][: max(0, self._affordable() - 1)]
+        """Measure sets in their order, as many as there is time for."""
+        waiting = list(sets)
+        while waiting:
+            fresh: dict[str, Names] = {}
+            room = min(_BATCH, self._affordable() - 1)
+            while waiting and len(fresh) < room:
+                # Writing a graph takes time too, seconds on a large network: only what will be measured is written.
+                names = waiting.pop(0)
+                digest = self._graph(names).sha256
+                self.tried.append(names)
+                if digest not in self.graphs and digest != self.model.sha256:
+                    fresh.setdefault(digest, names)
+            self.graphs.setdefault(self.model.sha256, 1.0)
+            batch = list(fresh.values())
             if not batch:
                 break
             for names, ratio in zip(batch, self._timed([self._graph(names) for names in batch]), strict=True):
                 self.graphs[self._graph(names).sha256] = ratio
+        self.untried = waiting
 
     def _timed(self, models: Sequence[Model], ships: Timer | None = None) -> list[float]:
         """Times over the source's, all from one run; infinite for what the compiler refuses."""
@@ -201,9 +213,6 @@ class _Search:
         model, applied = rewritten(self.model, names)
         self.models[names] = model
         return tuple(applied)
-
-    def _order(self, names: Sequence[str]) -> Names:
-        return tuple(name for name in REWRITES if name in names)
 
     def table(self) -> tuple[tuple[Names, float], ...]:
         """Every set measured with its milliseconds, fastest first; the empty set is the source."""

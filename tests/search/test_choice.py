@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
 
-from edge.fusion.driver import rewritten
+from edge.fusion.driver import rewritten, safe_rewrites
+from edge.fusion.registry import REWRITES
 from edge.graph.macs import count_macs
 from edge.graph.model import Model
-from edge.search.choice import choose
+from edge.search.choice import choose, sets_to_try
 from edge.search.deadline import Deadline
 from tests.fixtures.graph_builder import Builder
+
+Clock = Callable[[Sequence[Model]], list[float]]
 
 
 def _long() -> Deadline:
@@ -139,3 +142,51 @@ def test_what_cannot_be_written_for_what_ships_leaves_the_choice_to_float() -> N
 
     found = choose(model, b.inputs(), in_float, _long(), ships=lambda models: [np.inf] * len(models))
     assert "Concat" not in _ops(found.model)
+
+
+def test_the_graph_alone_decides_what_is_tried() -> None:
+    b = Builder(3)
+    model = b.model(_head(b))
+    clocks: list[Clock] = [
+        lambda models: [float(count_macs(m)) for m in models],
+        lambda models: [1.0 / count_macs(m) for m in models],
+        lambda models: [1.0 for _ in models],
+    ]
+    lists = [choose(model, b.inputs(), clock, _long()).tried for clock in clocks]
+    assert lists[0] == lists[1] == lists[2] and len(lists[0]) >= 8
+    assert len(set(lists[0])) == len(lists[0])
+
+
+def test_time_that_runs_out_cuts_the_end_of_the_list() -> None:
+    b, now = Builder(3), [0.0]
+    model = b.model(_head(b))
+
+    def slow(models: Sequence[Model]) -> list[float]:
+        now[0] += 1.2 * len(models)
+        return [float(count_macs(m)) for m in models]
+
+    whole = choose(model, b.inputs(), slow, _long_by(now, 1e9))
+    cut = choose(model, b.inputs(), slow, _long_by(now, 6.0))
+    assert not whole.untried and cut.untried
+    assert cut.tried + cut.untried == whole.tried
+    nothing = choose(model, b.inputs(), slow, _long_by(now, 0.0))
+    assert not nothing.tried and nothing.untried == whole.tried
+
+
+def test_every_set_of_few_rewrites_is_tried_and_of_many_those_near_both_ends() -> None:
+    safe = safe_rewrites()
+    optional = [name for name, rewrite in REWRITES.items() if rewrite.when == "optional"]
+
+    def counted(count: int) -> list[int]:
+        full = tuple(name for name in REWRITES if name in safe or name in optional[:count])
+        sets = sets_to_try(full, safe, [])
+        assert sets[:2] == ([full, safe] if count else [safe]) and len(set(sets)) == len(sets)
+        return [len(names) - len(safe) for names in sets]
+
+    assert sorted(counted(0)) == [0] and sorted(counted(2)) == [0, 1, 1, 2]
+    assert len(counted(4)) == 2**4
+    assert sorted(counted(10)) == sorted([10, 0, *[9] * 10, *[1] * 10, *range(2, 9)])
+
+
+def _long_by(now: list[float], seconds: float) -> Deadline:
+    return Deadline.after(seconds, lambda: now[0])
