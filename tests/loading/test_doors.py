@@ -141,6 +141,33 @@ def test_a_hugging_face_folder(tmp_path: Path) -> None:
     require_same(model, network)
 
 
+@pytest.mark.slow
+def test_a_hugging_face_folder_that_finds_classes_by_queries(tmp_path: Path) -> None:
+    transformers = library("transformers")
+    torch.manual_seed(0)
+    swin = transformers.SwinConfig(
+        image_size=64, embed_dim=16, depths=[1, 1, 1, 1], num_heads=[1, 2, 2, 4], window_size=4,
+        out_features=["stage1", "stage2", "stage3", "stage4"],
+    )  # fmt: skip
+    config = transformers.Mask2FormerConfig(
+        backbone_config=swin, feature_size=32, mask_feature_size=32, hidden_dim=32, encoder_feedforward_dim=32,
+        dim_feedforward=32, encoder_layers=1, decoder_layers=2, num_attention_heads=2, num_queries=6,
+        id2label={0: "ground", 1: "road", 2: "tree"},
+    )  # fmt: skip
+    network = transformers.Mask2FormerForUniversalSegmentation(config).eval()
+    network.save_pretrained(str(tmp_path))
+    processor = transformers.Mask2FormerImageProcessor(size={"height": 64, "width": 64})
+    processor.save_pretrained(str(tmp_path))
+    model = load_model(f"hf:{tmp_path}")
+    assert model.task.classes == ("ground", "road", "tree") and "finds its classes by 6 masks" in model.notes[0]
+    image = noise_batch(model.task)
+    with torch.no_grad():
+        made = network(torch.from_numpy(image))
+    labels = processor.post_process_semantic_segmentation(made, target_sizes=[(64, 64)])[0].numpy()
+    # The library enlarges to 384 x 384 and back, whatever the network's size.
+    assert (model.task.decide(reference(model).run(image)[0]) == labels).mean() >= 0.995
+
+
 def test_a_folder_of_another_kind_of_network_is_told(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"architectures": ["BertForMaskedLM"]}')
     with pytest.raises(InputError, match="holds BertForMaskedLM, which returns no map of classes"):

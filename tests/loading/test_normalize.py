@@ -375,3 +375,49 @@ def test_gather_by_a_table_becomes_one_by_a_list(tmp_path: Path) -> None:
     image = noise_batch(TASK)
     wanted = (image[:, 0:1] + image[:, 2:3]) / 2
     np.testing.assert_allclose(reference(model).run(image), wanted, atol=1e-6)
+
+
+def by_queries(queries: int = 5, kinds: int = 4, names: tuple[str, str] = ("class_queries_logits", "masks")):
+    """``[1, queries, kinds]`` class scores and ``[1, queries, 8, 8]`` masks, as mask transformers return them."""
+    rng = np.random.default_rng(0)
+    weights = {
+        "w": rng.normal(size=(queries, 3, 4, 4)).astype(np.float32),
+        "k": rng.normal(size=(64, kinds)).astype(np.float32) / 8,
+        "rows": np.array([1, queries, 64]),
+    }
+    nodes = [
+        oh.make_node("Conv", ["image", "w"], [names[1]], "masks", kernel_shape=[4, 4], strides=[4, 4]),
+        oh.make_node("Reshape", [names[1], "rows"], ["flat"], "flatten"),
+        oh.make_node("MatMul", ["flat", "k"], [names[0]], "classes"),
+    ]
+    proto = graph(nodes, 17, weights)
+    del proto.graph.output[:]
+    shapes = {names[0]: [1, queries, kinds], names[1]: [1, queries, 8, 8]}
+    proto.graph.output.extend(oh.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in shapes.items())
+    return proto
+
+
+@pytest.mark.parametrize("masks", ["masks_queries_logits", "pred_masks"])
+def test_classes_and_masks_of_queries_become_one_map_a_class(masks: str, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    task = dataclasses.replace(TASK, classes=("ground", "road", "tree"), activation="softmax")
+    proto = by_queries(names=("class_queries_logits", masks))
+    model = load(proto, tmp_path, task)
+    image = noise_batch(task)
+    found = {name: torch.from_numpy(array) for name, array in run(proto, image).items()}
+    large = torch.nn.functional.interpolate(found[masks], size=(32, 32), mode="bilinear", align_corners=False).sigmoid()
+    scores = found["class_queries_logits"].softmax(dim=-1)[..., :-1]
+    expected = torch.einsum("bqc, bqhw -> bchw", scores, large).numpy()
+    np.testing.assert_allclose(reference(model).run(image), expected, atol=1e-5)
+    assert "finds its classes by 5 masks" in model.notes[0] and "not proven" not in model.notes[0]
+
+
+@pytest.mark.parametrize(("classes", "kinds"), [(("ground", "road"), 4), (("road",), 2)], ids=["too few", "one"])
+def test_classes_by_queries_that_the_task_does_not_name_are_told(
+    classes: tuple[str, ...], kinds: int, tmp_path: Path
+) -> None:
+    task = dataclasses.replace(TASK, classes=classes, activation="softmax" if len(classes) > 1 else "sigmoid")
+    with pytest.raises(
+        InputError, match=rf"finds {kinds - 1} classes by 5 masks .* the task names {len(classes)}; name"
+    ):
+        load(by_queries(kinds=kinds), tmp_path, task)

@@ -9,10 +9,17 @@ from typing import Any
 from edge.errors import InputError, first_line
 from edge.graph.model import Model
 from edge.loading.doors.parts import first_file, framework, no_task, table, task_of
-from edge.loading.module import export_loaded, load_module, require_torch
+from edge.loading.module import export_loaded, require_torch
+from edge.loading.weights import load_weights
 from edge.task.task import SegmentationTask
 
 _SUFFIX = "ForSemanticSegmentation"
+_BY_QUERIES = {
+    "Mask2FormerForUniversalSegmentation",
+    "MaskFormerForInstanceSegmentation",
+    "EomtForUniversalSegmentation",
+}
+"""Return classes and masks of queries, which the door combines (:mod:`edge.loading.normalize.mask_queries`)."""
 _KERNELS = {0: "nearest", 2: "bilinear", 3: "bicubic", 4: "area"}
 _WHAT = "Hugging Face folder"
 
@@ -33,8 +40,11 @@ def load(named: str, weights: Path | None, task: SegmentationTask | None) -> Mod
         )
     config = table(folder / "config.json", _WHAT)
     architecture = str((config.get("architectures") or ["nothing"])[0])
-    if not architecture.endswith(_SUFFIX):
-        raise InputError(f"{folder}: holds {architecture}, which returns no map of classes; give a network {_SUFFIX}")
+    if not architecture.endswith(_SUFFIX) and architecture not in _BY_QUERIES:
+        others = ", ".join(sorted(_BY_QUERIES))
+        raise InputError(
+            f"{folder}: holds {architecture}, which returns no map of classes; give a network {_SUFFIX} or {others}"
+        )
     library = framework("transformers", "hf")
     if not hasattr(library, architecture):
         raise InputError(
@@ -44,8 +54,24 @@ def load(named: str, weights: Path | None, task: SegmentationTask | None) -> Mod
     network = _network(library, architecture, folder)
     task, name, source = task or _task(folder, network.config), folder.name, f"hf:{named}"
     if weights is not None:
-        return load_module(network, weights, task, name, source)
-    return export_loaded(network, file, task, name, source)
+        network.load_state_dict(load_weights(weights, network), strict=True)
+    return export_loaded(_queries(network) if architecture in _BY_QUERIES else network, file, task, name, source)
+
+
+def _queries(network: Any) -> Any:
+    """The network with nothing among its outputs but the classes and masks of its queries."""
+    from torch import nn
+
+    class Queries(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, image: Any) -> dict[str, Any]:
+            found = self.network(pixel_values=image)
+            return {name: found[name] for name in ("class_queries_logits", "masks_queries_logits")}
+
+    return Queries()
 
 
 def _network(library: Any, architecture: str, folder: Path) -> Any:

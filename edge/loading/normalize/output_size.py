@@ -70,7 +70,7 @@ def _raised(draft: Draft, shape: tuple[int, ...], size: Size, kernel: str) -> on
 
 def _expected(draft: Draft, size: Size, kernel: str) -> Callable[[Array], Array]:
     """What the output must be after the Resize, from what it was before, computed here."""
-    enlarge = _bilinear if kernel == "bilinear" else _nearest
+    enlarge = enlarged_bilinearly if kernel == "bilinear" else _nearest
     activation = last_activation(draft)
     if activation is None or activation.output[0] != draft.output_name:
         return lambda maps: enlarge(maps, size)
@@ -79,7 +79,7 @@ def _expected(draft: Draft, size: Size, kernel: str) -> Callable[[Array], Array]
     return lambda maps: softmax(enlarge(np.log(maps), size))
 
 
-def _bilinear(maps: Array, size: Size) -> Array:
+def enlarged_bilinearly(maps: Array, size: Size) -> Array:
     """Half-pixel bilinear enlargement of ``[n, maps, h, w]``, edges repeated."""
     for axis, length in zip((2, 3), size, strict=True):
         old = maps.shape[axis]
