@@ -97,6 +97,38 @@ def _upernet() -> Any:
     return transformers.UperNetForSemanticSegmentation(config)
 
 
+def _mask2former() -> Any:
+    declare_torchvision()
+    import transformers
+    from torch import nn
+
+    class Queries(nn.Module):
+        """The network with nothing among its outputs but the classes and masks of its queries, as hf: takes it."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            stages = ["stage1", "stage2", "stage3", "stage4"]
+            swin = {"embed_dim": 16, "depths": [1, 1, 1, 1], "num_heads": [1, 2, 2, 4], "window_size": 4}
+            width = {"feature_size": 32, "mask_feature_size": 32, "hidden_dim": 32, "encoder_feedforward_dim": 64}
+            config = transformers.Mask2FormerConfig(
+                backbone_config=transformers.SwinConfig(image_size=64, out_features=stages, **swin),
+                dim_feedforward=64,
+                encoder_layers=1,
+                decoder_layers=2,
+                num_attention_heads=2,
+                num_queries=10,
+                num_labels=2,
+                **width,
+            )
+            self.network = transformers.Mask2FormerForUniversalSegmentation(config)
+
+        def forward(self, image: Any) -> dict[str, Any]:
+            found = self.network(pixel_values=image)
+            return {name: found[name] for name in ("class_queries_logits", "masks_queries_logits")}
+
+    return Queries()
+
+
 def _nnunet(name: str, **options: Any) -> Build:
     def build() -> Any:
         from dynamic_network_architectures.architectures import unet
@@ -214,8 +246,9 @@ NETWORKS: tuple[Network, ...] = (
         "hf/MobileViTV2-DeepLabV3",
         _hf("MobileViTV2ForSemanticSegmentation", "MobileViTV2Config", image_size=64, width_multiplier=0.5),
     ),
+    Network("hf/Mask2Former", _mask2former),
     Network("hf/MobileNetV2-DeepLabV3", _hf("MobileNetV2ForSemanticSegmentation", "MobileNetV2Config", image_size=64)),
     Network("torchvision/LR-ASPP", _torchvision("lraspp_mobilenet_v3_large")),
     Network("torchvision/DeepLabV3-mobilenet_v3", _torchvision("deeplabv3_mobilenet_v3_large")),
 )
-"""Thirty-two architectures of five libraries."""
+"""Thirty-three architectures of five libraries."""

@@ -3,7 +3,8 @@
 Each network is loaded (exported, normalised), fused, built in FP32, BF16 and INT8 and compared with ONNX Runtime on the
 same graph (parity) and with its float source (SQNR); then lowered for every TensorRT from 8.5 to 11 and compiled by
 TensorRT for RTX in FP16 and INT8. Weights are random: SQNR says little, a stage that fails or a compiler that computes
-something else says much. A table goes beside the JSON. Needs the environment of ``requirements.txt``.
+something else says much. A table goes beside the JSON, which ``--resume`` goes on
+with. Needs the environment of ``requirements.txt``.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from edge.backends import find_backend
 from edge.backends.engine import Candidate
 from edge.backends.onnxruntime import optimized, reference
 from edge.backends.tensorrt.rtx import TensorRtRtx
-from edge.files import write_json
+from edge.files import read_json, write_json
 from edge.fusion import fuse
 from edge.graph.model import Model
 from edge.loading import load_model
@@ -172,15 +173,25 @@ def _parity(engine: Row) -> str:
     return f"{engine['parity_db']} dB{excused}{'' if engine['passes'] else ' **misses**'}"
 
 
+def _earlier(path: Path) -> list[Row]:
+    """Rows of a run that was stopped; none of one on another commit or other versions."""
+    found = read_json(path) if path.is_file() else {}
+    before, now = found.get("environment", {}), environment()
+    same = all(before.get(key) == now[key] for key in ("commit", "versions"))
+    return list(found["networks"]) if same else []
+
+
 def main() -> None:
     """Run the networks named, or all, writing after each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--resume", action="store_true", help="go on with the rows that FILE has")
     parser.add_argument("names", nargs="*")
     arguments = parser.parse_args()
-    rows: list[Row] = []
+    rows: list[Row] = _earlier(arguments.out) if arguments.resume else []
+    done = {row["name"] for row in rows}
     for network in NETWORKS:
-        if arguments.names and network.name not in arguments.names:
+        if network.name in done or (arguments.names and network.name not in arguments.names):
             continue
         rows.append(try_network(network))
         print(rows[-1]["name"], rows[-1].get("failed", "through"), rows[-1]["seconds"], flush=True)
