@@ -41,7 +41,7 @@ class TensorFacts:
     """What decides a tensor's grid: what the graph proves, and what calibration saw.
 
     Attributes:
-        nonnegative: no input can make it negative.
+        nonnegative: no input of the task can make it negative, and no input that calibration saw did.
         beside_concat: a Concat makes or reads it.
         transposed: a ConvTranspose reads it.
         lopsided: one side of its range is under a quarter of the other, so a signed grid would waste a bit.
@@ -248,7 +248,7 @@ def tensor_facts(values: Sequence[ir.Value], found: Sequence[TensorRange], task:
     """
     low, high = min(0.0, *(r.low for r in found)), max(0.0, *(r.high for r in found))
     return TensorFacts(
-        nonnegative=all(is_nonnegative(value, task) for value in values),
+        nonnegative=low >= 0 and all(is_nonnegative(value, task) for value in values),
         beside_concat=any(is_beside_concat(value) for value in values),
         transposed=any(node.op_type == "ConvTranspose" for value in values for node, _ in value.uses()),
         lopsided=min(-low, high) < 0.25 * max(-low, high),

@@ -12,6 +12,7 @@ from edge.quantization.calibrate import calibrate
 from edge.quantization.plan import FLOAT, INT8, PrecisionPlan
 from edge.quantization.schemes import SCHEMES, plan_int8
 from edge.quantization.write import quantize
+from tests.fixtures.discs import disc_network
 from tests.fixtures.graph_builder import Builder
 
 CHANNELS = 16
@@ -112,3 +113,11 @@ def test_upsampling_the_maps_stays_float_and_rounding_them_would_cost_most(name:
         exact, np.concatenate([reference(quantize(model, ranges, alone, scheme)).run(image) for image in images])
     )
     assert cost < 50.0
+
+
+def test_inputs_below_zero_are_kept_even_where_the_task_has_none() -> None:
+    model, scheme = disc_network(), SCHEMES["openvino"]
+    images = [np.random.default_rng(seed).standard_normal((1, 3, 32, 32), np.float32) for seed in range(4)]
+    rounded = quantize(model, calibrate(model, images), plan_int8(model, scheme), scheme)
+    exact, kept = (np.concatenate([reference(m).run(image) for image in images]) for m in (model, rounded))
+    assert sqnr_db(exact, kept) > 20.0  # 4 dB where the negative half is cut off
