@@ -2,6 +2,9 @@
 # Both make their own .venv. PYTHON picks the interpreter (3.11 or newer: the pinned packages;
 # the package itself takes 3.10, by pip without constraints.txt).
 
+# The tests start some hundred processes, each of which would compile the package again.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin

@@ -12,6 +12,7 @@ import pytest
 
 from tests.arm.programs import cross_build
 from tests.arm.space import OLD, Space, make_space
+from tests.fixtures.unplotted import unplotted
 
 # Before torch is imported: its threads wait awake, which took three of four processor seconds of its tests.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -66,6 +67,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="needs an NVIDIA GPU"))
 
 
+@pytest.fixture(scope="module")
+def without_plots() -> Iterator[None]:
+    """The module's deployments draw no plots."""
+    with unplotted():
+        yield
+
+
 @pytest.fixture(scope="session")
 def cpu_run(tmp_path_factory):
     """What ``edge deploy`` leaves for the CPU target: fp32 and int8 engines of a tiny U-Net, made in seconds."""
@@ -89,7 +97,7 @@ def cpu_run(tmp_path_factory):
         threads=1,
         command=f"edge deploy {model} --data {data} --gate 99",
     )
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, unplotted():
         # Which are fastest differs from run to run, and with them whether INT8 changes a pixel: with these it does.
         patch.setattr(
             "edge.pipeline.deploy.fuse_for_target", lambda model, target, bench, proof, *_: fuse(model, REWRITES, proof)

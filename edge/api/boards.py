@@ -11,8 +11,6 @@ from edge.api.progress import Listener, Reporter
 if TYPE_CHECKING:
     from edge.boards.board import Facts
 
-ACTIONS = ("list", "check", "add")
-
 
 @dataclass(frozen=True)
 class BoardRow:

@@ -127,15 +127,6 @@ def run_label(report: Report) -> str:
     return f"{report.model.name} on {report.target['name']}"
 
 
-def run_labels(reports: Sequence[Report]) -> tuple[str, ...]:
-    """One label a run, told apart by number where several are of one network and target."""
-    plain_labels = [run_label(report) for report in reports]
-    return tuple(
-        label if plain_labels.count(label) == 1 else f"{label} ({plain_labels[: index + 1].count(label)})"
-        for index, label in enumerate(plain_labels)
-    )
-
-
 def precision_label(name: str) -> str:
     """``int8`` to ``INT8``, ``mixed`` to ``mixed-precision``."""
     return "mixed-precision" if name == "mixed" else name.upper()

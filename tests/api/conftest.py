@@ -11,6 +11,7 @@ from edge.api.progress import Event
 from edge.api.run import Run
 from edge.images.image_set import load_image_set
 from tests.fixtures.discs import TASK, disc_network, write_discs
+from tests.fixtures.unplotted import unplotted
 
 
 @pytest.fixture(scope="session")
@@ -33,14 +34,15 @@ def events() -> list[Event]:
 
 @pytest.fixture(scope="session")
 def run(place: Path, arrays: list[tuple], events: list[Event]) -> Run:
-    return edge.deploy(
-        disc_network().proto,
-        arrays,
-        task=TASK,
-        precisions=["fp32", "int8"],
-        out=place / "run",
-        budget=2,
-        seconds=0.05,
-        threads=1,
-        progress=events.append,
-    )
+    with unplotted():
+        return edge.deploy(
+            disc_network().proto,
+            arrays,
+            task=TASK,
+            precisions=["fp32", "int8"],
+            out=place / "run",
+            budget=2,
+            seconds=0.05,
+            threads=1,
+            progress=events.append,
+        )

@@ -97,6 +97,7 @@ def test_steps_that_fail_hang_or_say_nonsense_leave_the_others_alone(tmp_path: P
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
 def test_a_machine_without_a_gpu_is_told_at_once(tmp_path: Path) -> None:
     line = [sys.executable, "-m", "benchmarks.gpu", "--out", str(tmp_path / "out")]

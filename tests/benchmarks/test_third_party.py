@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 
@@ -17,11 +19,12 @@ from edge.quantization.schemes import find_scheme, plan_int8
 from edge.quantization.write import quantize
 from edge.task.noise import noise_batch
 
-pytest.importorskip("monai")
+pytestmark = pytest.mark.skipif(find_spec("monai") is None, reason="needs MONAI")
 SMALL = ("UNet", "UNet-residual", "BasicUNet", "DynUNet", "AttentionUnet", "SegResNet")
 
 
-@pytest.mark.parametrize("name", [SMALL[0], *(pytest.param(name, marks=pytest.mark.slow) for name in SMALL[1:])])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SMALL)
 def test_a_network_of_monai_goes_through_every_stage(name: str) -> None:
     network = next(one for one in NETWORKS if one.name == f"monai/{name}")
     model = load_model(warmed(network), task=network.task)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from safetensors.torch import save_file
 
@@ -16,6 +17,7 @@ from edge.loading.folder import build_network, read_folder
 from edge.task.noise import noise_batch
 
 
+@pytest.mark.slow
 def test_it_loads_like_any_model_folder(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = build_network(read_folder(FOLDER)).eval()

@@ -111,6 +111,7 @@ def test_500_single_byte_mutations_of_a_real_bundle(packed, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_500_single_byte_mutations_of_an_unpacked_bundle(unpacked):
     manifest, folder = unpacked
     files = sorted([*manifest.files, "manifest.json", "manifest.sha256"])

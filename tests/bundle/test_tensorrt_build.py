@@ -22,6 +22,8 @@ from edge.pipeline.verify import verify
 from edge.targets.target import find_target
 from tests.fixtures.bundle_example import SIZE, picture_set, tiny_unet
 
+pytestmark = pytest.mark.usefixtures("without_plots")
+
 pytest.importorskip("tensorrt_rtx")
 
 

@@ -23,6 +23,8 @@ from edge import __version__
 from edge.cli import app as cli
 from tests.fixtures.discs import disc_network, write_discs
 
+pytestmark = pytest.mark.usefixtures("without_plots")
+
 SPLITS = {"train": 6, "val": 4, "test": 22}
 Run = Callable[..., tuple[int, str, str]]
 
@@ -125,6 +127,7 @@ def engine(edge: Run, place: Path) -> str:
     return "engine"
 
 
+@pytest.mark.slow
 def test_masks_have_the_image_s_size_and_two_levels(edge: Run, place: Path, engine: str) -> None:
     large = place / "large.png"
     Image.open(place / "image.png").resize((75, 51)).save(large)

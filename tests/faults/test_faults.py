@@ -24,6 +24,7 @@ def deployments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment
     served.close()
 
 
+@pytest.mark.slow
 def test_a_deployment_writes_flushes_and_renames_what_is_counted(deployments: Deployments) -> None:
     assert min(deployments.points.values()) >= 10 and deployments.native >= 10
     assert fault_of_run(deployments.out) == "" and deployments.left() == []

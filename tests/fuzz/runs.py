@@ -7,6 +7,7 @@ from pathlib import Path
 
 import edge
 from tests.fixtures.discs import disc_network, write_discs
+from tests.fixtures.unplotted import unplotted
 from tests.fuzz.mutate import mutated_bytes, mutated_json, mutated_onnx
 from tests.fuzz.surface import Surface
 
@@ -20,10 +21,11 @@ def surfaces(place: Path) -> list[Surface]:
     """Doors of run folders."""
     discs = write_discs(place / "discs", {"train": 4, "val": 2, "test": 4})
     disc_network().save(place / "discs.onnx")
-    run = edge.deploy(
-        place / "discs.onnx", discs, precisions="fp32,int8", seconds=0.05, gate="none", allow_small=True,
-        calibration_images=4, out=place / "run", progress=None,
-    )  # fmt: skip
+    with unplotted():
+        run = edge.deploy(
+            place / "discs.onnx", discs, precisions="fp32,int8", seconds=0.05, gate="none", allow_small=True,
+            calibration_images=4, out=place / "run", progress=None,
+        )  # fmt: skip
     seeds = {name: (run.folder / name).read_bytes() for name in _FILES if (run.folder / name).is_file()}
     return [
         Surface("a run to report", 2, {"report.json": seeds["report.json"]}, mutated_json, _report, run.folder),

@@ -19,6 +19,7 @@ def doors(tmp_path_factory: pytest.TempPathFactory) -> list[Surface]:
     return surfaces(tmp_path_factory.mktemp("doors"))
 
 
+@pytest.mark.slow
 def test_every_sound_example_is_taken(doors: list[Surface], tmp_path: Path) -> None:
     refused = []
     for surface in doors:
@@ -41,6 +42,7 @@ def test_no_damaged_input_gets_through_without_a_sentence(doors: list[Surface], 
     assert result.grown_bytes < 1 << 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted(CORPUS.iterdir()), ids=lambda path: path.name)
 def test_what_was_found_once_is_refused(path: Path, doors: list[Surface], tmp_path: Path) -> None:
     """Files named SURFACE--NAME: found by a campaign or an attack, mended since."""

@@ -18,6 +18,8 @@ from edge.backends.engine import read_engine
 from edge.images.image_set import load_image_set
 from tests.fixtures.discs import TASK, disc_network, write_discs
 
+pytestmark = pytest.mark.usefixtures("without_plots")
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:

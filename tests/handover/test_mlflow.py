@@ -87,6 +87,7 @@ def test_a_run_that_the_store_does_not_take_whole_is_not_left_running(tmp_path: 
     assert store.ended == ("7", "FAILED")
 
 
+@pytest.mark.slow
 def test_a_store_that_cannot_be_reached_is_refused_before_anything_is_spent(root: Path) -> None:
     for log, code, fault in (
         ("wandb", 2, "give mlflow, or mlflow:URI"),

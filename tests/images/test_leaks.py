@@ -16,6 +16,8 @@ from tests.fixtures.command import edge
 from tests.fixtures.discs import disc_network, write_discs
 from tests.fixtures.volumes import blob_volume, write_nifti
 
+pytestmark = pytest.mark.usefixtures("without_plots")
+
 ROOT = Path(__file__).parents[2]
 NUCLEI = load_image_set(ROOT / "calibration/dsb2018")
 

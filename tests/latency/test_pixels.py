@@ -128,6 +128,7 @@ def test_an_image_that_may_not_be_read_is_named(
     assert not any((tmp_path / "masks").rglob("*"))
 
 
+@pytest.mark.slow
 def test_profile_tells_the_two_routes_from_compute(engine: Engine) -> None:
     found = profile_engines([engine.folder], 0.05, 1, Extras(pixels=True), NullProgress())
     assert list(found.latencies) == [str(engine.folder)] and found.pixels is not None

@@ -135,6 +135,7 @@ def test_a_stage_that_needs_a_float_model_says_how_to_get_one(
     assert taken.exit_code == 0, taken.stderr
 
 
+@pytest.mark.slow
 def test_engines_are_checked_against_the_stripped_model_where_that_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch")
 
 from training.folder import TrainingFolder, find_networks, open_network  # noqa: E402
 
-from tests.fixtures.network_examples import example  # noqa: E402
+from tests.fixtures.network_examples import each_network, example  # noqa: E402
 
 DROPPED_IN = "dropped_in"
 
@@ -83,7 +83,7 @@ def dropped_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session", params=[*find_networks(MODELS), DROPPED_IN])
+@pytest.fixture(scope="session", params=each_network([*find_networks(MODELS), DROPPED_IN]))
 def opened(request: pytest.FixtureRequest, dropped_in: Path) -> TrainingFolder:
     """Each network folder in turn."""
     return open_network(dropped_in if request.param == DROPPED_IN else MODELS / request.param)

@@ -19,7 +19,7 @@ from training.weights import half_kernels, load_weights, save_weights
 from edge.files import read_toml
 from edge.loading.folder import MANIFEST, import_network
 from edge.loading.weights import load_weights as load_checkpoint
-from tests.fixtures.network_examples import SIDE, example
+from tests.fixtures.network_examples import SIDE, each_network, example
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 
@@ -68,7 +68,8 @@ def test_finds_every_network() -> None:
 def test_matches_the_paper(
     name: str, options: dict[str, Any], parameters: int, macs: float | None, shape: tuple[int, int, int]
 ) -> None:
-    network = import_network(MODELS / name).build(**options)
+    with torch.device("meta"):
+        network = import_network(MODELS / name).build(**options)
     assert trainable(network) == parameters
     if macs is not None:
         assert count_macs(network, shape) == pytest.approx(macs, rel=0.01)
@@ -76,7 +77,8 @@ def test_matches_the_paper(
 
 def test_description_matches_the_network(opened: TrainingFolder) -> None:
     paper = opened.folder.paper
-    network = opened.build()
+    with torch.device("meta"):
+        network = opened.build()
     assert trainable(network) == paper["parameters"]
     assert count_macs(network, tuple(paper["input"][1:])) == pytest.approx(paper["macs"], rel=1e-9)
 
@@ -234,7 +236,7 @@ def test_shipped_weights_load(opened: TrainingFolder) -> None:
         opened.build().load_state_dict(load_checkpoint(file, opened.build()))
 
 
-@pytest.mark.parametrize("name", ["unet", "litenext", "lanet", "lightawnet", "drrmsan"])
+@pytest.mark.parametrize("name", each_network(["unet", "litenext", "lanet", "lightawnet", "drrmsan"]))
 @pytest.mark.parametrize(("channels", "classes"), [(1, 2), (4, 3)])
 def test_any_number_of_channels_and_classes(name: str, channels: int, classes: int) -> None:
     network = import_network(MODELS / name).build(in_channels=channels, classes=classes).eval()

@@ -48,11 +48,13 @@ def test_trains_a_dropped_in_network(dropped_in: Path, blobs: Path, tmp_path: Pa
     assert str(tmp_path) not in record["command"] and "--data blobs" in record["command"]
 
 
+@pytest.mark.slow
 def test_learns(dropped_in: Path, blobs: Path, tmp_path: Path) -> None:
     record = run(dropped_in, blobs, tmp_path, "--epochs", "25", "--lr", "0.03", "--ema", "0.8", "--colour", "0")
     assert record["val"]["dice"] > 0.9
 
 
+@pytest.mark.slow
 def test_resuming_repeats_an_uninterrupted_run(
     dropped_in: Path, blobs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,8 @@ from edge.machine.machine import read_machine
 from tests.fixtures.command import edge
 from tests.fixtures.discs import write_disc_case
 
+pytestmark = pytest.mark.usefixtures("without_plots")
+
 on_x86 = pytest.mark.skipif(platform.machine() != "x86_64", reason="this machine is the target")
 
 
@@ -57,6 +59,7 @@ def test_an_arm_cpu_is_deployed_for_from_x86(place: Path) -> None:
     assert "onnxruntime==" in (folder / "README.md").read_text()
 
 
+@pytest.mark.slow
 @on_x86
 def test_an_x86_bundle_is_refused_on_arm(place: Path) -> None:
     line = ("deploy", "discs.onnx", "--data", "discs", "--precisions", "fp32", "--seconds", "0.01", "--out", "near")

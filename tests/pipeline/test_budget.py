@@ -17,7 +17,7 @@ from edge.search.candidates import Proposal
 from edge.search.choice import choose
 from edge.search.deadline import Deadline
 from tests.fixtures.graph_builder import Builder
-from tests.fixtures.known_bench import GROUPS, SlowBench, search_on
+from tests.fixtures.known_bench import SlowBench, every_group, search_on
 
 WAITED, FUSED = 100.0, 5.0
 
@@ -75,8 +75,8 @@ def test_waiting_for_the_machine_costs_nothing_of_the_budget(monkeypatch: pytest
 @pytest.mark.parametrize("seconds", [20.0, 45.0, 70.0, 145.0])
 def test_fusion_and_search_together_keep_the_budget(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """One clock through both stages, moved by each graph that is timed, each harm and each verdict; none is real."""
-    bench = SlowBench(dict.fromkeys(GROUPS, 3.0), {}, dict.fromkeys(GROUPS, 1.0), allowed=6.5)
-    bench.int8_ms = {group: 2.0 - 0.1 * index for index, group in enumerate(GROUPS)}
+    bench = SlowBench(dict.fromkeys(every_group(), 3.0), {}, dict.fromkeys(every_group(), 1.0), allowed=6.5)
+    bench.int8_ms = {group: 2.0 - 0.1 * index for index, group in enumerate(every_group())}
     b, timed, left = Builder(3), list[int](), list[float]()
     deep = b.op("Conv", b.op("Concat", "x", "x", axis=1), b.random(8, 6, 1, 1))
     graph = b.model(b.op("Conv", b.op("Relu", deep), b.random(2, 8, 3, 3), pads=[1] * 4))

@@ -19,6 +19,8 @@ from edge.targets.target import find_target
 from tests.fixtures.command import edge
 from tests.fixtures.discs import disc_network, loud_disc_network, write_discs
 
+pytestmark = pytest.mark.usefixtures("without_plots")
+
 RTX = "rtx-ampere"
 
 

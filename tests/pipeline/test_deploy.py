@@ -19,6 +19,8 @@ from edge.pipeline.session import Request
 from edge.report.store import read_report
 from tests.fixtures.discs import SIZE, disc_network, write_discs
 
+pytestmark = pytest.mark.usefixtures("without_plots")
+
 SPLITS = {"train": 6, "val": 4, "test": 22}
 
 
@@ -119,6 +121,7 @@ def test_no_path_of_this_machine_travels_in_an_engine(run: Path, place: Path) ->
             assert str(place).encode() not in path.read_bytes(), path
 
 
+@pytest.mark.slow
 def test_the_chosen_engine_is_swept_where_asked(request_: Request, run: Path, tmp_path: Path) -> None:
     assert all(row.throughput == () for row in read_report(run).engines)
     once = replace(request_, out=tmp_path / "run", precisions=("fp32",), sweep=True, threads=1)
@@ -152,6 +155,7 @@ def test_a_precision_that_does_not_run_has_a_row_that_says_why(request_: Request
     assert "FP16" in report.engine("fp16").gate.reasons[0]
 
 
+@pytest.mark.slow
 def test_plain_folders_of_jpeg_images_serve_as_well(request_: Request, tmp_path: Path) -> None:
     root = write_discs(tmp_path / "plain", {"train": 140}, suffix=".jpg")
     (root / "manifest.csv").unlink()
@@ -188,6 +192,7 @@ def test_a_folder_with_other_things_is_never_replaced(request_: Request, tmp_pat
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
+@pytest.mark.slow
 def test_the_report_can_leave_pictures_and_names_out(request_: Request, tmp_path: Path) -> None:
     request = replace(request_, out=tmp_path / "run", precisions=("fp32",), report_images=False)
     run_deploy(request, NullProgress())

@@ -22,6 +22,8 @@ from edge.task.tiles import Tile
 from tests.fixtures.command import edge
 from tests.fixtures.discs import TASK, disc_network
 
+pytestmark = pytest.mark.usefixtures("without_plots")
+
 RANGE = (900.0, 2300.0)
 WINDOWED = replace(TASK, scale=1.0, intensity=Intensity(range=RANGE))
 

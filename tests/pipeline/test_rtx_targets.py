@@ -15,6 +15,8 @@ from edge.machine.here import this_machine
 from tests.fixtures.bundle_example import picture_set, tiny_unet
 from tests.pipeline.test_gpu_target import Workplace
 
+pytestmark = pytest.mark.usefixtures("without_plots")
+
 CONVOLUTIONS = 4  # of the tiny network; the first has 3 input channels and stays float
 SM = {"rtx-turing": "7.5", "rtx-ampere": "8.6", "rtx-ada": "8.9", "rtx-blackwell": "12.0"}
 NO_INT8 = "TensorRT for RTX has no INT8 kernels for compute capability 7.5: it would compute in float"

@@ -17,6 +17,8 @@ from edge.report.results import Report
 from edge.targets.target import find_target
 from tests.fixtures.discs import loud_disc_network, write_discs
 
+pytestmark = pytest.mark.usefixtures("without_plots")
+
 TARGET = "jetson-orin-nano-8gb"
 
 

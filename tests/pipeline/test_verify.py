@@ -127,6 +127,7 @@ def test_an_engine_from_a_device_is_checked_by_its_graph(packed, tmp_path):
         assert compiled_graph(read_engine(out / row.path)) is not None
 
 
+@pytest.mark.slow
 def test_goes_on_after_a_power_cut(packed, tmp_path, monkeypatch):
     """Killed while the second engine is checked: the first one is neither built nor checked again; all are timed."""
     folder, work, out = tmp_path / "b", tmp_path / "work", tmp_path / "run"
@@ -199,6 +200,7 @@ def finished(packed, tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 def test_half_written_state_is_not_trusted(finished, tmp_path):
     work, said = finished / "work", []
     (work / "engines/int8/cache.json").write_text('{"table": {"gra')
@@ -257,6 +259,7 @@ def test_a_wrong_engine_is_not_chosen(packed, tmp_path, monkeypatch):
     assert all("parity" in row["gate"]["reasons"][0] for row in report["engines"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("masks", [True, False])
 def test_without_images_the_device_brings_its_own(cpu_run, tmp_path, masks):
     path = pack(cpu_run, find_target("cpu"), None, False, tmp_path / "b.tar.gz")

@@ -20,6 +20,8 @@ from tests.fixtures.discs import SIZE, disc_network
 from tests.fixtures.sunnybrook import write_sunnybrook
 from tests.fixtures.volumes import RAS_TO_LPS, blob_volume, write_nifti, write_series
 
+pytestmark = pytest.mark.usefixtures("without_plots")
+
 ROOT = Path(__file__).resolve().parents[2]
 TASK = SegmentationTask(size=(SIZE, SIZE), scale=1.0, intensity=Intensity(window=(50.0, 200.0)), classes=("ball",))
 SPLITS = ("train", "train", "val", "test", "test", "test")

@@ -23,7 +23,6 @@ from edge.report.html import render, render_merged
 from edge.report.markdown import markdown
 from edge.report.pictures import MOST_PICTURES, plates
 from edge.report.results import Report
-from edge.report.words import run_labels
 from edge.report.write import write_report
 from tests.fixtures.report_example import example
 
@@ -86,7 +85,7 @@ def merged() -> str:
     unet = replace(example().report, model=replace(example().report.model, name="unet"))
     failed = replace(example().report, status="failed", chosen=None)
     reports = [example().report, unet, failed]
-    return render_merged(reports, ["a/report.html", None, "c/report.html"], run_labels(reports))
+    return render_merged(reports, ["a/report.html", None, "c/report.html"], ("first", "unet", "second"))
 
 
 def test_the_page_is_well_formed_and_every_reference_leads_somewhere(text: str, merged: str):

@@ -68,12 +68,6 @@ def test_int8_that_is_slower_is_called_not_worth_it():
     assert len(found) == 1 and found[0].startswith("INT8 is not worth it here: 4.7")
 
 
-def test_runs_of_one_network_and_target_are_told_apart():
-    report = example().report
-    unet = replace(report, model=replace(report.model, name="unet"))
-    assert words.run_labels([report, unet, report]) == ("litenext on cpu (1)", "unet on cpu", "litenext on cpu (2)")
-
-
 def test_what_so_many_images_can_show():
     accuracy = example().report.engine("int8").accuracy
     assert accuracy is not None

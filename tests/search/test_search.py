@@ -10,9 +10,9 @@ from edge.backends.engine import Candidate, Layer
 from edge.search.bench import Refusal
 from edge.search.room import GateResult
 from tests.fixtures.known_bench import (
-    GROUPS,
     KnownBench,
     SlowBench,
+    every_group,
     int8_groups,
     known_bench,
     search_on,
@@ -25,18 +25,18 @@ def test_int8_everywhere_needs_one_evaluation_and_no_sweep() -> None:
     (plan,) = found.plans
     assert (plan.name, plan.candidate.precision, plan.rest) == ("int8", "int8", "fp32")
     assert (found.evaluations, bench.calls.count("outputs"), found.harms) == (1, 0, {})
-    assert plan.ms == len(GROUPS) * 1.0 and found.float_ms["fp32"] == len(GROUPS) * 3.0
+    assert plan.ms == len(every_group()) * 1.0 and found.float_ms["fp32"] == len(every_group()) * 3.0
     assert not plan.plan.reasons
 
 
 def test_groups_that_do_not_gain_stay_float_and_say_by_how_much() -> None:
     bench = known_bench(allowed=1000.0)
-    slow = GROUPS[3]
+    slow = every_group()[3]
     bench.int8_ms[slow] = 30.0
     (plan,) = search_on(bench).plans
     assert plan.name == "mixed"
     assert plan.plan.reasons == dict.fromkeys(slow, "INT8 is 0.1x fp32 here")
-    assert plan.plan.int8 == {node for group in GROUPS if group != slow for node in group}
+    assert plan.plan.int8 == {node for group in every_group() if group != slow for node in group}
 
 
 def test_a_float_precision_that_fails_by_itself_is_not_searched() -> None:
@@ -49,7 +49,7 @@ def test_a_float_precision_that_fails_by_itself_is_not_searched() -> None:
 
 def test_plans_over_both_floats_are_sorted_by_time() -> None:
     bench = known_bench(allowed=1000.0)
-    for group in GROUPS[:6]:
+    for group in every_group()[:6]:
         bench.int8_ms[group] = 2.1  # pays over FP32, not over BF16
     found = search_on(bench, ("fp32", "bf16"))
     assert found.plans[0].name == "mixed-bf16"
@@ -60,12 +60,12 @@ def test_plans_over_both_floats_are_sorted_by_time() -> None:
 
 def test_a_float_precision_that_is_beaten_with_room_to_spare_is_not_asked() -> None:
     bench = known_bench(allowed=1000.0)
-    for group in GROUPS[:6]:
+    for group in every_group()[:6]:
         bench.int8_ms[group] = 2.5
     found = search_on(bench, ("fp32", "bf16"))
     assert [plan.name for plan in found.plans] == ["mixed-bf16"] and found.evaluations == 1
     assert any(line.startswith("fp32: INT8 over it is expected to be slower") for line in found.log)
-    near = replace(bench, allowed=1.5 * (len(GROUPS) - 6))  # a third of the room is left
+    near = replace(bench, allowed=1.5 * (len(every_group()) - 6))  # a third of the room is left
     assert {plan.rest for plan in search_on(near, ("fp32", "bf16")).plans} == {"fp32", "bf16"}
 
 
@@ -82,7 +82,12 @@ def test_nothing_is_begun_without_time() -> None:
 
 
 def test_nothing_is_begun_that_would_end_too_late() -> None:
-    bench = SlowBench(dict.fromkeys(GROUPS, 3.0), dict.fromkeys(GROUPS, 1.0), dict.fromkeys(GROUPS, 1.0), allowed=6.5)
+    bench = SlowBench(
+        dict.fromkeys(every_group(), 3.0),
+        dict.fromkeys(every_group(), 1.0),
+        dict.fromkeys(every_group(), 1.0),
+        allowed=6.5,
+    )
     found = search_on(bench, ("fp32", "bf16"), seconds=17.0)
     # The first verdict takes 10 s, so the 7 s that are left are too few for a second one over the other precision.
     assert found.evaluations == 1 and bench.now <= 1.2 * 17.0
@@ -90,10 +95,10 @@ def test_nothing_is_begun_that_would_end_too_late() -> None:
 
 
 def test_a_group_that_the_compiler_refuses_is_found_and_the_search_goes_on() -> None:
-    bench = replace(known_bench(allowed=1000.0), refuses=frozenset({GROUPS[4]}))
+    bench = replace(known_bench(allowed=1000.0), refuses=frozenset({every_group()[4]}))
     found = search_on(bench)
     (plan,) = found.plans
-    assert int8_groups(plan) == set(GROUPS) - {GROUPS[4]} and plan.name == "mixed"
+    assert int8_groups(plan) == set(every_group()) - {every_group()[4]} and plan.name == "mixed"
     assert set(plan.plan.reasons.values()) == {"the compiler refuses the graph with it in INT8"}
     assert any("refuses the graph (no such kernel)" in line for line in found.log)
 
@@ -110,8 +115,8 @@ def test_a_float_engine_that_the_compiler_refuses_leaves_its_precision_out() -> 
 
 @pytest.mark.parametrize("seconds", [25.0, 45.0, 70.0, 145.0, 400.0])
 def test_a_budget_is_kept_whatever_it_is_spent_on(seconds: float) -> None:
-    bench = SlowBench(dict.fromkeys(GROUPS, 3.0), {}, dict.fromkeys(GROUPS, 1.0), allowed=6.5)
-    bench.int8_ms = {group: 2.0 - 0.1 * index for index, group in enumerate(GROUPS)}
+    bench = SlowBench(dict.fromkeys(every_group(), 3.0), {}, dict.fromkeys(every_group(), 1.0), allowed=6.5)
+    bench.int8_ms = {group: 2.0 - 0.1 * index for index, group in enumerate(every_group())}
     search_on(bench, ("fp32", "bf16"), seconds=seconds)
     assert 0.0 < bench.now <= 1.2 * seconds
 
@@ -129,7 +134,7 @@ def test_a_plan_that_is_likely_to_pass_elsewhere_goes_before_a_faster_one_that_i
 
 def test_quieter_plans_are_at_hand_where_nothing_passes_its_verdict() -> None:
     bench = known_bench(allowed=1000.0, noise=0.01)
-    loud = GROUPS[4]
+    loud = every_group()[4]
     bench.noise[loud] = 1.0
     found = search_on(bench)
     asked = len(bench.calls)
@@ -141,7 +146,12 @@ def test_quieter_plans_are_at_hand_where_nothing_passes_its_verdict() -> None:
 
 
 def test_a_search_without_time_to_judge_still_has_quieter_plans() -> None:
-    bench = SlowBench(dict.fromkeys(GROUPS, 3.0), dict.fromkeys(GROUPS, 1.0), dict.fromkeys(GROUPS, 1.0), allowed=6.5)
+    bench = SlowBench(
+        dict.fromkeys(every_group(), 3.0),
+        dict.fromkeys(every_group(), 1.0),
+        dict.fromkeys(every_group(), 1.0),
+        allowed=6.5,
+    )
     bench.profiles = lambda candidates: [_late(bench, bench._table(c)) for c in candidates]  # type: ignore[method-assign]
     found = search_on(bench, seconds=10.0)
     assert found.plans == () and "out of time" in found.log[-1]

@@ -63,12 +63,17 @@ def images() -> np.ndarray:
     return np.random.default_rng(7).random((1, 3, *SIZE), dtype=np.float32)
 
 
+# The first of each generation; the others run in the whole suite only.
+FIRST = ("8.5.2.2", "8.6.1", "10.3.0", "10.16.1.11", "11.0.0.114", "rtx-1.7.1.116")
+EACH = [pytest.param(version, marks=() if version in FIRST else pytest.mark.slow) for version in TARGETS]
+
+
 def test_every_recorded_version_is_tried() -> None:
     assert tuple(TARGETS) == recorded_versions()
 
 
 @pytest.mark.parametrize("pycuda", [False, True], ids=["cudart", "pycuda"])
-@pytest.mark.parametrize("version", TARGETS)
+@pytest.mark.parametrize("version", EACH)
 def test_engines_compute_what_their_graphs_do(version: str, pycuda: bool) -> None:
     with installed(version, pycuda=pycuda) as (trt, gpu):
         cuda, live = open_cuda(), gpu.live
@@ -93,7 +98,7 @@ def test_engines_compute_what_their_graphs_do(version: str, pycuda: bool) -> Non
         assert gpu.live == live
 
 
-@pytest.mark.parametrize("version", TARGETS)
+@pytest.mark.parametrize("version", EACH)
 def test_the_inspector_of_every_generation_is_read(version: str) -> None:
     with installed(version) as (trt, _):
         for candidate in graphs(version):
