@@ -57,21 +57,15 @@ def show_deploy(
 
 def _show_fleet(run: "FleetRun", output: Output) -> int:
     """A row a board, and 1 unless every one of them passes."""
-    from edge.cli.tables import table_text
+    from edge.cli.tables import fleet_text
 
-    rows: list[tuple[str, str, str, str]] = []
-    for name, one in run.boards.items():
-        row = one.report.chosen_row
-        time = f"{row.latency_ms.p50:.3f}" if row is not None and row.latency_ms is not None else "-"
-        rows.append((name, one.report.status, one.report.chosen or "-", time))
-    rows += [(name, "none", fault, "-") for name, fault in run.faults.items()]
     document = {
         "boards": {name: one.report.to_json() for name, one in run.boards.items()},
         "faults": dict(run.faults),
         "page": str(run.page),
     }
-    table = table_text(("board", "status", "chosen", "p50 ms"), rows, left=3)
-    output.show(document, f"{table}\n\n{run.page}")
+    text = fleet_text({name: one.report for name, one in run.boards.items()}, run.faults)
+    output.show(document, f"{text}\n\nreport  {run.page.resolve().as_uri()}")
     return PASSED if run.passed else FAILED
 
 
@@ -92,8 +86,13 @@ def show_boards(found: "Sequence[BoardRow]", output: Output) -> int:
         facts = row.facts
         said = row.fault or "" if facts is None else f"{facts.title}, Python {facts.python}, numpy {facts.numpy}"
         rows.append((row.name, row.on, said))
-    none = "no boards; edge boards add NAME USER@HOST names one"
-    text = table_text(("board", "on", "is"), rows, left=3) if rows else none
+    if not rows:
+        text = "no boards; edge boards add NAME USER@HOST names one"
+    elif any(said for _, _, said in rows):
+        text = table_text(("board", "on", "is"), rows, left=3)
+    else:
+        table = table_text(("board", "on"), [row[:2] for row in rows], left=2)
+        text = f"{table}\n\nnext    edge boards check asks each what it is"
     output.show([asdict(row) for row in found], text)
     return 3 if any(row.fault for row in found) else PASSED
 

@@ -81,6 +81,26 @@ def sweep_text(found: Sequence[SweepResult]) -> str:
     return _text(_table(header, rows, left=3), *faults)
 
 
+def fleet_text(reports: Mapping[str, Report], faults: Mapping[str, str]) -> str:
+    """A row a board: its status, and the engine it chose; below, why some have none.
+
+    Args:
+        reports: board to its run's report.
+        faults: board to why it has none.
+    """
+    from rich.text import Text
+
+    rows: list[tuple[str, ...]] = []
+    for name, report in reports.items():
+        row = report.chosen_row
+        time = row.latency_ms.p50 if row is not None and row.latency_ms is not None else None
+        dice = row.accuracy.dice.mean if row is not None and row.accuracy is not None else None
+        rows.append((name, report.status, report.chosen or words.NONE, words.score(dice), words.milliseconds(time)))
+    rows += [(name, "none", *(words.NONE,) * 3) for name in faults]
+    table = _table(("board", "status", "chosen", "Dice", "p50 ms"), rows, left=3)
+    return _text(table, *(Text(f"{name}: {fault}") for name, fault in faults.items()))
+
+
 def accuracy_text(rows: Sequence[tuple[str, Accuracy, Verdict]]) -> str:
     """Scores of engines by name, with the gate's reasons below."""
     from rich.text import Text

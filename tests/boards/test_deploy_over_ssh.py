@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from edge.backends.engine import Candidate
+from edge.cli.tables import fleet_text
+from edge.report.store import read_report
 from edge.search.bench import Bench, Profile, Refusal
 from edge.search.local_bench import LocalBench
 from edge.search.remote_bench import RemoteBench
@@ -31,7 +33,7 @@ def deploy(place: Path, out: str, *more: str) -> subprocess.CompletedProcess[str
 @pytest.mark.slow
 def test_a_fleet_goes_on_without_the_boards_that_do_not_answer(machine: SshBoard, place: Path) -> None:
     done = edge("boards", "add", "desk", machine.address, folder=place)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0 and "edge boards check asks each what it is" in done.stdout, done.stderr
     assert edge("boards", "add", "gone", f"{machine.user}@127.0.0.1:{free_port()}", folder=place).returncode == 0
     done = edge("boards", "check", "--json", folder=place)
     rows = {row["name"]: row for row in json.loads(done.stdout)}
@@ -46,6 +48,11 @@ def test_a_fleet_goes_on_without_the_boards_that_do_not_answer(machine: SshBoard
     assert not (place / "fleet" / "gone").exists()
     page = (place / "fleet" / "fleet.html").read_text()
     assert "Side by side" in page and '<th scope="row">gone</th>' in page and "see that it is on" in page
+    assert "1 run side by side, 1 without a report" in page
+    text = fleet_text({"desk": read_report(place / "fleet" / "desk")}, said["faults"]).splitlines()
+    assert text[0].split() == ["board", "status", "chosen", "Dice", "p50", "ms"]
+    assert text[2].split()[:3] == ["desk", "passed", "fp32"] and text[3].split() == ["gone", "none", "–", "–", "–"]
+    assert text[-1].startswith("gone: ") and "see that it is on" in " ".join(text[4:])
     done = deploy(place, "alone", "--on", "gone")
     assert done.returncode == 3 and done.stderr.count("\n") == 1 and not (place / "alone").exists()
 
