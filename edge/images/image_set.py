@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -200,7 +201,7 @@ def load_image_set(root: Path) -> ImageSet:
     """
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; give a folder with {NAME}, or with images/ and masks/")
-    if (root / NAME).is_file():
+    if os.path.lexists(root / NAME):  # a link to nothing, or a pipe, is no leave to draw other splits
         rows, drawn = read_manifest(root), False
     elif (root / "images").is_dir():
         rows, drawn = _folder_rows(root), True

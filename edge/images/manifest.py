@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from edge.errors import InputError
 from edge.images.grid import AXES
 from edge.images.readers.stack import Layout
+from edge.safety.guard import read_text
 
 NAME = "manifest.csv"
 SPLITS = ("train", "val", "test")
@@ -50,13 +52,11 @@ def read_manifest(root: Path) -> tuple[Row, ...]:
         PermissionError: it may not be read.
     """
     manifest = root / NAME
+    text = read_text(manifest)
     try:
-        with manifest.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream, restval="")
-            columns, lines = reader.fieldnames or (), [(reader.line_num, line) for line in reader]
-    except PermissionError:
-        raise
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reader = csv.DictReader(io.StringIO(text, newline=""), restval="")
+        columns, lines = reader.fieldnames or (), [(reader.line_num, line) for line in reader]
+    except csv.Error as error:
         raise InputError(f"{manifest}: cannot be read ({error}); save it as comma-separated UTF-8 text") from None
     for column in _NEEDED:
         if column not in columns:

@@ -22,6 +22,7 @@ from typing import Any
 
 from edge.errors import InputError
 from edge.files import read_document, sha256_file, write_json
+from edge.safety.guard import require_regular
 from edge.trust.ed25519 import verify
 from edge.trust.keys import read_private_key, read_public_key, trusted_keys
 
@@ -209,14 +210,16 @@ def _signature(path: Path) -> dict[str, Any]:
 
 
 def _require_own_files(folder: Path) -> None:
-    """Refuse a run with links: what they lead to could be changed, and the signature still hold.
+    """Refuse a run with links: what they lead to could be changed, and the signature still hold. Pipes likewise.
 
     Raises:
         InputError: names the first.
     """
-    link = next((path for path in _entries(folder) if path.is_symlink()), None)
-    if link is not None:
-        raise InputError(f"{link}: is a link, and a signature covers files; put what it leads to in its place")
+    for path in _entries(folder):
+        if path.is_symlink():
+            raise InputError(f"{path}: is a link, and a signature covers files; put what it leads to in its place")
+        if not path.is_dir():
+            require_regular(path)
 
 
 def _listing(folder: Path, signature: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from edge.errors import InputError
 from edge.images.image_set import load_image_set
 from edge.images.leaks import require_disjoint
+from edge.safety.limits import Limits, limited
 from edge.task.task import SegmentationTask
 from tests.fixtures.pictures import COLOUR, GREY, save
 
@@ -63,6 +65,23 @@ def test_a_wrong_manifest_names_the_line(tmp_path: Path, rows: list[str], header
 def test_a_manifest_that_is_no_text_table(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "manifest.csv").write_bytes(content)
     with pytest.raises(InputError, match=r"manifest\.csv"):
+        load_image_set(tmp_path)
+
+
+def test_a_manifest_that_is_no_plain_file_is_not_passed_over(tmp_path: Path) -> None:
+    plain(tmp_path, 4)  # which would be split by a seed, were there no manifest
+    (tmp_path / "manifest.csv").symlink_to(tmp_path / "gone.csv")
+    with pytest.raises(InputError, match=r"manifest\.csv: no such file"):
+        load_image_set(tmp_path)
+    (tmp_path / "manifest.csv").unlink()
+    os.mkfifo(tmp_path / "manifest.csv")
+    with pytest.raises(InputError, match=r"manifest\.csv: is a pipe; give a plain file"):
+        load_image_set(tmp_path)
+
+
+def test_a_manifest_is_held_to_the_limit_of_documents(tmp_path: Path) -> None:
+    make_set(tmp_path, ["a.png,,test"], "image,mask,split")
+    with limited(Limits(document_bytes=10)), pytest.raises(InputError, match="document_bytes"):
         load_image_set(tmp_path)
 
 

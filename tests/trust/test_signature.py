@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import stat
 from collections.abc import Sequence
@@ -168,12 +169,16 @@ def test_of_a_run_the_choice_is_signed_too(key: Path, tmp_path: Path) -> None:
         edge.load_engine(run, trusted_key=[public])
 
 
-def test_a_run_with_a_link_is_not_signed(key: Path, tmp_path: Path) -> None:
+def test_a_run_with_a_link_or_a_pipe_is_not_signed(key: Path, tmp_path: Path) -> None:
     run = _run(tmp_path)
     (tmp_path / "other.onnx").write_bytes(b"weights")
     (run / "source.onnx").unlink()
     (run / "source.onnx").symlink_to(tmp_path / "other.onnx")
     with pytest.raises(InputError, match=r"source\.onnx: is a link, and a signature covers files"):
+        sign(run, key)
+    (run / "source.onnx").unlink()
+    os.mkfifo(run / "source.onnx")
+    with pytest.raises(InputError, match=r"source\.onnx: is a pipe; give a plain file"):
         sign(run, key)
 
 
