@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.errors import InputError
 from edge.safety.guard import parsing, require_regular
+from edge.safety.limits import exceeded, limits
 from edge.safety.watchdog import native_call
 
 if TYPE_CHECKING:
@@ -82,7 +84,7 @@ def _read_torch(path: Path) -> Any:
 
     import torch
 
-    require_regular(path, "weights file")
+    _require_no_bomb(path, require_regular(path, "weights file"))
     try:
         # A damaged zip raises RuntimeError, EOFError, KeyError and more.
         with (
@@ -96,6 +98,20 @@ def _read_torch(path: Path) -> Any:
             f"{path}: holds pickled Python objects, which can run code when loaded; where you trust it, save its "
             "state_dict as safetensors (safetensors.torch.save_file) and give that"
         ) from None
+
+
+def _require_no_bomb(path: Path, size: int) -> None:
+    """Refuse an archive that holds far more than its own size: PyTorch, which packs nothing, would inflate all of it.
+
+    Raises:
+        InputError: more than the limit.
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    with parsing(path, "loadable as weights", "save it again"), zipfile.ZipFile(path) as archive:
+        inflated = sum(member.file_size for member in archive.infolist())
+    if inflated > max(size, limits().inflated_bytes):
+        raise exceeded(path, f"inflates to {inflated} bytes", "inflated_bytes")
 
 
 def _numbers() -> list[Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,9 @@ import pytest
 from edge.errors import InputError
 from edge.loading import load_model
 from edge.loading.weights import load_weights
+from edge.safety.limits import Limits, limited
+from tests.fixtures.command import edge
+from tests.fixtures.runtime_kit import ROOT
 
 torch = pytest.importorskip("torch")
 
@@ -81,3 +86,29 @@ def test_numbers_of_a_training_log_beside_the_weights_are_read_and_code_is_not(t
 
 class _Callback:
     """What no checkpoint may bring."""
+
+
+def test_a_checkpoint_that_inflates_is_refused_before_it_takes_memory(tmp_path: Path) -> None:
+    state = {"w": torch.zeros(1 << 20)}
+    torch.save(state, tmp_path / "w.pt")
+    with limited(Limits(inflated_bytes=100_000)), pytest.raises(InputError, match="another architecture"):
+        load_weights(tmp_path / "w.pt", network())  # as PyTorch packs it: no larger than the file
+    with (
+        zipfile.ZipFile(tmp_path / "w.pt") as plain,
+        zipfile.ZipFile(tmp_path / "b.pt", "w", zipfile.ZIP_DEFLATED) as bomb,
+    ):
+        for name in plain.namelist():
+            bomb.writestr(name, plain.read(name))
+    assert (tmp_path / "b.pt").stat().st_size < 20_000
+    with limited(Limits(inflated_bytes=100_000)), pytest.raises(InputError, match=r"b\.pt: inflates to 4\d{6} bytes"):
+        load_weights(tmp_path / "b.pt", network())
+
+
+@pytest.mark.slow
+def test_the_users_command_refuses_such_a_checkpoint(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(ROOT / "models" / "unet", tmp_path / "unet"))
+    with zipfile.ZipFile(tmp_path / "b.pt", "w", zipfile.ZIP_DEFLATED) as bomb:
+        bomb.writestr("b/data.pkl", bytes(1 << 20))
+    words = ("fuse", folder, "--weights", tmp_path / "b.pt", "--out", tmp_path / "out.onnx")
+    done = edge("--limit", "inflated_bytes=100000", *words)
+    assert done.returncode == 2 and "b.pt: inflates to 1048576 bytes, more than the 100000" in done.stderr
