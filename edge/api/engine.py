@@ -25,6 +25,7 @@ class LoadedEngine(Shown):
 
     def __init__(self, engine: Engine, runner: Runner, vouched: str = "") -> None:
         self._engine, self._runner, self._vouched = engine, runner, vouched
+        self._closed = False
 
     @property
     def folder(self) -> Path:
@@ -62,7 +63,7 @@ class LoadedEngine(Shown):
             ``[classes, h, w]`` of 0 and 1 where the task's labels overlap.
 
         Raises:
-            InputError: the array is no such image.
+            InputError: the array is no such image, or the engine was closed.
         """
         return self.task.segment(self._run, _require_image(image, self.task))
 
@@ -86,6 +87,7 @@ class LoadedEngine(Shown):
 
     def close(self) -> None:
         """Free the device; the engine is not to be used after that."""
+        self._closed = True
         self._runner.close()
 
     def __enter__(self) -> LoadedEngine:
@@ -103,6 +105,8 @@ class LoadedEngine(Shown):
         return ("engine", self.name), facts.items()
 
     def _run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self._closed:
+            raise InputError(f"{self.folder}: the engine was closed; load it again with edge.load_engine")
         return self._runner.run(batch)
 
 

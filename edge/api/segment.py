@@ -7,6 +7,7 @@ from typing import Annotated
 from edge.api.checked import checked
 from edge.api.options import Argument, EngineArgument, Option, PathLike, ThreadsOption, TrustedOption
 from edge.api.progress import Listener, Reporter
+from edge.errors import InputError
 
 
 @checked
@@ -49,6 +50,8 @@ def segment(
             that no trusted key has signed.
         MachineError: this machine cannot run the engine, or a mask cannot be written.
     """
+    if hasattr(images, "shape"):
+        raise InputError("images: is an array; give files here, or the array to edge.load_engine(engine).segment")
     from edge.api.given import as_path, as_paths, trusted_engine
     from edge.pipeline.segment import Form, segment_with_engine
 

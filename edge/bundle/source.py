@@ -80,7 +80,7 @@ class Run:
         if given is None:
             raise InputError(
                 f"{self.folder}: its images are not where its command line says; run this from the folder that edge "
-                "deploy was run from, or use --no-images (the only way for a run on arrays in memory)"
+                "deploy was run from, or use --no-images (images=False: the only way for a run on arrays in memory)"
             )
         images = load_image_set(given)
         images = images.split(part.split) if part.split else images

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edge.accuracy.gate import load_gate
-from edge.backends.engine import Candidate, Engine
+from edge.backends.engine import PRECISIONS, Candidate, Engine
 from edge.errors import InputError, MachineError
 from edge.pipeline.deploy import calibrate_job, fuse_job, propose_for
 from edge.pipeline.progress import Progress
@@ -27,9 +27,11 @@ def parse_precision(text: str) -> tuple[str, ...]:
     """``int8+fp16`` to ``("int8", "fp16")``: a quantized precision, and the float one of its other layers.
 
     Raises:
-        InputError: not such a pair.
+        InputError: no precision, or not such a pair.
     """
     precision, joined, rest = text.partition("+")
+    if precision not in PRECISIONS:
+        raise InputError(f"--precision {text}: unknown; known precisions are {', '.join(PRECISIONS)}")
     if not joined:
         return (precision,)
     if precision in FLOATS or rest not in FLOATS:

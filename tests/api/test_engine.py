@@ -10,7 +10,7 @@ from PIL import Image
 
 import edge
 from edge.api.run import Run
-from tests.fixtures.discs import TASK
+from tests.fixtures.discs import TASK, disc_network
 
 
 def test_masks_are_those_of_the_command(run: Run, place: Path, arrays: list[tuple]) -> None:
@@ -30,6 +30,23 @@ def test_masks_are_those_of_the_command(run: Run, place: Path, arrays: list[tupl
 def test_an_array_that_is_no_image_is_refused(run: Run) -> None:
     with edge.load_engine(run) as engine, pytest.raises(edge.InputError, match=r"image: is \[32\] uint8"):
         engine.segment(np.zeros(32, np.uint8))
+
+
+def test_a_closed_engine_says_so(run: Run, arrays: list[tuple]) -> None:
+    with edge.load_engine(run) as engine:
+        engine.segment(arrays[0][0])
+    with pytest.raises(edge.InputError, match=r"was closed; load it again with edge\.load_engine"):
+        engine.segment(arrays[0][0])
+
+
+def test_arrays_are_sent_to_the_loaded_engine(run: Run, arrays: list[tuple], tmp_path: Path) -> None:
+    with pytest.raises(edge.InputError, match=r"is an array; give files here, or the array to edge\.load_engine"):
+        edge.segment(run, arrays[0][0], tmp_path / "masks")
+
+
+def test_an_unknown_precision_is_named_by_the_option_that_was_given(arrays: list[tuple], tmp_path: Path) -> None:
+    with pytest.raises(edge.InputError, match=r"^--precision fp8: unknown; known precisions are fp32, bf16"):
+        edge.build(disc_network(), arrays, "cpu", "fp8", tmp_path / "engine")
 
 
 def test_a_run_without_a_choice_names_its_engines(run: Run, place: Path) -> None:

@@ -15,8 +15,8 @@ from edge.search.user_cache import keep_json
 from edge.targets.target import find_target
 from tests.fixtures.discs import disc_network, write_discs
 from tests.fixtures.known_bench import (
-    RANGES,
     known_bench,
+    learned_ranges,
     search_on,
 )
 
@@ -39,7 +39,7 @@ def test_a_corrected_manifest_is_another_question(tmp_path: Path) -> None:
 
     def key() -> str:
         asked = asked_of(
-            model, RANGES, load_image_set(root), Criteria(None, "modality"), find_target("cpu"), "openvino"
+            model, learned_ranges(), load_image_set(root), Criteria(None, "modality"), find_target("cpu"), "openvino"
         )
         return MeasurementCache(None, asked).key
 
