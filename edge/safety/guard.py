@@ -165,14 +165,15 @@ def read_text(path: Path, what: str = "file") -> str:
 
 
 def parse_json(text: str | bytes, where: object, remedy: str = "make it again") -> Any:
-    """Values of a JSON text, within the limits of depth and digits; NaN and infinity, which JSON lacks, are refused.
+    """Values of a JSON text, within the limits of depth and digits; NaN and infinity, which JSON lacks, are refused,
+    and a name that stands twice in a table, of which each parser takes another.
 
     Raises:
         InputError: not such a text.
     """
     with parsing(where, "valid JSON", remedy):
         decoded = text.decode("utf-8") if isinstance(text, bytes) else text
-        value = json.loads(decoded, parse_int=_integer(where), parse_constant=_no_constant)
+        value = json.loads(decoded, parse_int=_integer(where), parse_constant=_no_constant, object_pairs_hook=_table)
     require_plain(value, where, finite=True)
     return value
 
@@ -281,6 +282,13 @@ def _integer(where: object) -> Callable[[str], int]:
         return int(text)
 
     return parse
+
+
+def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        raise ValueError("a name stands twice in a table")
+    return table
 
 
 def _no_constant(name: str) -> None:

@@ -69,8 +69,9 @@ def test_a_pipe_a_device_and_a_folder_are_refused_and_not_waited_for(tmp_path):
         (r'{"a": "\ud800"}', "no Unicode text"),
         ('{"a": ', "is not valid JSON"),
         (b"\xff\xfe", "is not valid JSON"),
+        ('{"a": {"b": 1, "b": 2}}', "a name stands twice in a table"),
     ],
-    ids=["bottomless", "deep", "digits", "nan", "overflow", "surrogate", "cut", "bytes"],
+    ids=["bottomless", "deep", "digits", "nan", "overflow", "surrogate", "cut", "bytes", "twice"],
 )
 def test_json_that_would_fail_later_is_refused_at_once(text, sentence):
     with pytest.raises(InputError, match=sentence):

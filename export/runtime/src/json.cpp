@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <locale>
 #include <sstream>
+#include <string>
+#include <unordered_set>
 
 #include "failure.hpp"
 #include "limits.hpp"
@@ -73,6 +75,7 @@ class Parser {
 
   Value parse_object(std::size_t depth) {
     Object members;
+    std::unordered_set<std::string> names;  // a name that stood twice would mean one thing here and another in Python
     take();
     skip_space();
     if (peek() == '}') {
@@ -83,6 +86,7 @@ class Parser {
       skip_space();
       if (peek() != '"') fail("expected a name");
       std::string key = parse_string();
+      if (!names.insert(key).second) fail("a name stands twice in a table");
       skip_space();
       expect(":");
       members.emplace_back(std::move(key), parse_value(depth + 1));
