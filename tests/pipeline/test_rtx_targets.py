@@ -61,6 +61,10 @@ def test_engine_folders_are_built_and_audited_and_refused_where_no_gpu_is(
     assert engines["fp16"].convs == ConvCounts(fp16=CONVOLUTIONS)
     if target == "rtx-turing":
         assert set(engines) == {"fp16"} and rows["int8"]["gate"]["reasons"] == [NO_INT8]
+        for precision in ("int8", "mixed"):
+            line = ("build", model, "--data", data, "--target", target, "--precision", precision)
+            assert edge(*line, "--out", tmp_path / precision) == 3
+            assert NO_INT8 in capsys.readouterr().err and not (tmp_path / precision).exists()
     else:
         assert engines["int8-fp16"].convs == ConvCounts(int8=3, fp16=1)
         assert any(f"for {2 * CONVOLUTIONS} of {2 * CONVOLUTIONS} convolutions" in note for note in report["notes"])
@@ -78,7 +82,7 @@ def test_engine_folders_are_built_and_audited_and_refused_where_no_gpu_is(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", ["rtx-turing", "rtx-ampere"])  # rtx-blackwell's GPU: test_gpu_target
+@pytest.mark.parametrize("target", SM)
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
 def test_a_machine_of_that_gpu_deploys_and_runs_what_it_built(target: str, tmp_path: Path) -> None:
     there = Workplace(tmp_path, VERSION, sm=SM[target])
@@ -92,8 +96,9 @@ def test_a_machine_of_that_gpu_deploys_and_runs_what_it_built(target: str, tmp_p
                          "--gate", "99", "--json")  # fmt: skip
     assert json.loads(checked.stdout)
     there.edge("bundle", "run", "--target", target, "--out", "kit.tar.gz")
-    words = ("--seconds", "0.05", "--allow-small", "--out", "verified")
-    there.edge("verify", "kit.tar.gz", *words)
+    shutil.unpack_archive(tmp_path / "kit.tar.gz", tmp_path / "kit", filter="data")
+    bundle = "kit" if target in ("rtx-turing", "rtx-blackwell") else "kit.tar.gz"  # a folder or an archive
+    there.edge("verify", bundle, "--seconds", "0.05", "--allow-small", "--out", "verified")
     verified = json.loads((tmp_path / "verified" / "report.json").read_text())
     engine = next(row for row in verified["engines"] if row["name"] == "fp16")
     assert verified["status"] == "passed" and engine["backend"] == "tensorrt_rtx" and engine["latency_ms"]["n"] > 1
