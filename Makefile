@@ -10,7 +10,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: arm clean demo demo-hard dist docs faults fuzz gpu help lint lock py38 reference runtime sbom setup test test-fast
+.PHONY: arm clean demo demo-hard dist docs faults fuzz gpu gpu-rehearsal help lint lock py38 reference runtime sbom setup test test-fast
 .DELETE_ON_ERROR:
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "make py38     a board's tests and a whole bundle on the oldest Python of a board, where there is a Python 3.8"
 	@echo "make arm      what goes to a board, run by an emulated aarch64"
 	@echo "make gpu      on an NVIDIA machine: tests, five networks, what it is worth; out/gpu/gpu.json"
+	@echo "make gpu-rehearsal  the same against the tests' double of TensorRT, small pictures; out/gpu-rehearsal"
 	@echo "make fuzz     20 000 damaged inputs to everything that reads files"
 	@echo "make faults   every write of a deployment fails, every rename and flush is its last, signals come at any moment"
 	@echo "make docs     build the documentation into out/site"
@@ -105,6 +106,10 @@ runtime: $(STAMP)
 
 gpu: $(STAMP)
 	$(BIN)/python -m benchmarks.gpu --out out/gpu --budget 25m
+
+gpu-rehearsal: $(STAMP)
+	rm -rf out/gpu-rehearsal
+	$(BIN)/python -m tests.benchmarks.rehearse_gpu --out out/gpu-rehearsal
 
 # The C++ runtime, its pixels and a board's half under emulation; downloads and builds stay in out/arm.
 ARM_TOOLS := qemu-aarch64-static aarch64-linux-gnu-g++ apt-get dpkg cmake

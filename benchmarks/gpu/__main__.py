@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 from benchmarks.gpu.evidence import Evidence
+from benchmarks.gpu.rehearsal import small_networks, small_set
 from benchmarks.gpu.steps import Plan, make_steps, run_steps
 
 _NETWORKS = "models/litenext,models/unet,models/lightawnet,models/lanet,models/drrmsan"
@@ -32,11 +33,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("calibration/dsb2018"))
     parser.add_argument("--search-seconds", type=float, default=60.0, help="of each precision search")
     parser.add_argument("--seconds", type=float, default=3.0, help="of timing for each contender")
-    parser.add_argument("--small", action="store_true", help="small floors, to rehearse without a GPU")
+    parser.add_argument("--small", action="store_true", help="small pictures and floors, to rehearse without a GPU")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     networks = tuple(arguments.networks.split(","))
-    plan = Plan(networks, arguments.data, arguments.out, arguments.search_seconds, arguments.seconds, arguments.small)
+    data = arguments.data
+    if arguments.small:
+        small = arguments.out / "small"
+        networks, data = small_networks(networks, small), small_set(data, small / "set")
+    plan = Plan(networks, data, arguments.out, arguments.search_seconds, arguments.seconds, arguments.small)
     evidence, steps = Evidence(arguments.out / "gpu.json"), make_steps(plan)
     deadline = time.monotonic() + arguments.budget
     run_steps(steps[:1], evidence, deadline, _say)

@@ -30,9 +30,10 @@ from edge.latency.statistics import ratio
 from edge.search.build import compiled_graph
 
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-_WARM_UP = 10
+_WARM_UP = {"cuda": 10, "cpu": 1}  # runs before the clock, and at least so many by it
 _IMAGES = 4
 _OURS = "edge "
+_COMPILE = {"cuda": {"mode": "max-autotune"}, "cpu": {"backend": "aot_eager"}}  # without a GPU: traced, no kernels made
 
 
 def main() -> None:
@@ -53,7 +54,7 @@ def main() -> None:
         start = time.monotonic()
         try:
             run = make()
-            for _ in range(_WARM_UP):
+            for _ in range(_WARM_UP[arguments.device]):
                 output = run(image)
         except Exception as error:
             rows[name] = {"ms": None, "reason": f"{type(error).__name__}: {error}"[:300]}
@@ -69,7 +70,7 @@ def main() -> None:
     for name in (name for name in contenders if name.startswith(_OURS)):
         folder = arguments.run / "engines" / name.removeprefix(_OURS)
         rows[name]["simulation"] = against_simulation(folder, contenders[name], images)
-    times = _in_turn(contenders, image, arguments.seconds)
+    times = _in_turn(contenders, image, arguments.seconds, _WARM_UP[arguments.device])
     for name, series in times.items():
         rows[name]["ms"] = float(np.median(series))
     print(json.dumps({"device": arguments.device, "contenders": rows, "ratios": _ratios(times)}))
@@ -95,7 +96,7 @@ def _makers(run: Path, model: str, image: NDArray[np.float32], device: str) -> d
     return {
         **ours,
         "torch eager fp16": lambda: _torch(model, image, device, lambda network: network),
-        "torch.compile fp16": lambda: _torch(model, image, device, _compiled),
+        "torch.compile fp16": lambda: _torch(model, image, device, lambda network: _compiled(network, device)),
         "torch-tensorrt fp16": lambda: _torch(model, image, device, lambda net: _torch_tensorrt(net, image, device)),
         "onnxruntime cuda": lambda: _onnxruntime(run / "source.onnx", device),
     }
@@ -134,10 +135,10 @@ def _torch(model: str, image: NDArray[np.float32], device: str, prepare: Callabl
     return run
 
 
-def _compiled(network: Any) -> Any:
+def _compiled(network: Any, device: str) -> Any:
     import torch
 
-    return torch.compile(network, mode="max-autotune")
+    return torch.compile(network, **_COMPILE[device])
 
 
 def _torch_tensorrt(network: Any, image: NDArray[np.float32], device: str) -> Any:
@@ -160,11 +161,13 @@ def _onnxruntime(path: Path, device: str) -> Run:
     return lambda batch: np.asarray(session.run(None, {name: batch})[0])
 
 
-def _in_turn(contenders: dict[str, Run], image: NDArray[np.float32], seconds: float) -> dict[str, list[float]]:
-    """Milliseconds of each, one run of each in every round."""
+def _in_turn(
+    contenders: dict[str, Run], image: NDArray[np.float32], seconds: float, least: int
+) -> dict[str, list[float]]:
+    """Milliseconds of each, one run of each in every round, and so many rounds at least."""
     times: dict[str, list[float]] = {name: [] for name in contenders}
     end = time.monotonic() + seconds * len(contenders)
-    while contenders and (time.monotonic() < end or len(next(iter(times.values()))) < _WARM_UP):
+    while contenders and (time.monotonic() < end or len(next(iter(times.values()))) < least):
         for name, run in contenders.items():
             start = time.perf_counter()
             run(image)

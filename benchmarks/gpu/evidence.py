@@ -26,7 +26,7 @@ class Evidence:
 
     @property
     def steps(self) -> Mapping[str, Mapping[str, Any]]:
-        """Step to ``{status, seconds, result, reason}``."""
+        """Step to ``{status, seconds, processor_seconds, result, reason}``."""
         return self._table["steps"]
 
     @property
@@ -42,9 +42,12 @@ class Evidence:
             return False
         return bool(self.steps.get(step, {}).get("status") == DONE)
 
-    def record(self, step: str, status: str, seconds: float, result: Any = None, reason: str = "") -> None:
+    def record(
+        self, step: str, status: str, seconds: float, processor_seconds: float, result: Any = None, reason: str = ""
+    ) -> None:
         """Keep what a step found, on disk, before the next one begins."""
-        row = {"status": status, "seconds": round(seconds, 1), "result": result, "reason": reason}
+        spent = {"seconds": round(seconds, 1), "processor_seconds": round(processor_seconds, 1)}
+        row = {"status": status, **spent, "result": result, "reason": reason}
         self._table["steps"][step] = row
         self._table["rehearsal"] = self.rehearsal
         write_json(self._path, self._table)

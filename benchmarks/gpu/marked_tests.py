@@ -9,11 +9,13 @@ import sys
 from pathlib import Path
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
+_MARK = "mark.needs_gpu"
 _COUNT = re.compile(r"(\d+) (passed|failed|skipped|errors?)")
 
 
 def main() -> None:
-    line = [sys.executable, "-m", "pytest", "-q", "-m", "needs_gpu", "-p", "no:cacheprovider", "tests"]
+    files = [str(path) for path in sorted((_REPOSITORY / "tests").rglob("test_*.py")) if _MARK in path.read_text()]
+    line = [sys.executable, "-m", "pytest", "-q", "-m", "needs_gpu", "-p", "no:cacheprovider", *files]
     done = subprocess.run(line, cwd=_REPOSITORY, capture_output=True, text=True, check=False)
     lines = done.stdout.strip().splitlines() or [done.stderr.strip()]
     counts = {word.rstrip("s") if word.startswith("error") else word: int(n) for n, word in _COUNT.findall(lines[-1])}

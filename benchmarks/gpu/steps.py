@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -17,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu.evidence import DONE, FAILED, LATE, Evidence
+from edge.errors import EdgeError
 from edge.files import read_json
 
 _LAST_CHARS = 2000
+_FEW = ["--allow-small", "--calibration-images", "8", "--seconds", "0.1"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ class Plan:
         out: folder for run folders and the evidence.
         search_seconds: budget of each precision search.
         seconds: of timing for each engine and contender.
-        small: measure the floors with little work, and others' contenders on the CPU: to rehearse without a GPU.
+        small: few images, little timing, floors with little work, others' contenders on the CPU: to rehearse without
+            a GPU.
     """
 
     networks: tuple[str, ...]
@@ -97,11 +101,17 @@ def run_steps(steps: Sequence[Step], evidence: Evidence, deadline: float, say: C
             say(f"{step.name}: {min(step.limit, left):.0f} s at most")
             _run(step, min(step.limit, left), evidence)
             row = evidence.steps[step.name]
-            say(f"  {row['status']} after {row['seconds']} s" + (f": {row['reason'][-300:]}" if row["reason"] else ""))
+            spent = f"{row['seconds']} s ({row['processor_seconds']} s of processor)"
+            say(f"  {row['status']} after {spent}" + (f": {row['reason'][-300:]}" if row["reason"] else ""))
 
 
 def _run(step: Step, limit: float, evidence: Evidence) -> None:
-    start = time.monotonic()
+    start, before = time.monotonic(), _processor_seconds()
+
+    def record(status: str, result: Any = None, reason: str = "") -> None:
+        spent = time.monotonic() - start, _processor_seconds() - before
+        evidence.record(step.name, status, *spent, result, reason)
+
     process = subprocess.Popen(
         [sys.executable, *step.command],
         stdout=subprocess.PIPE,
@@ -114,22 +124,28 @@ def _run(step: Step, limit: float, evidence: Evidence) -> None:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         _, messages = process.communicate()
-        evidence.record(step.name, LATE, time.monotonic() - start, reason=messages[-_LAST_CHARS:])
+        record(LATE, reason=messages[-_LAST_CHARS:])
         return
-    seconds = time.monotonic() - start
     if process.returncode not in step.passing:
-        evidence.record(step.name, FAILED, seconds, reason=f"exit {process.returncode}: {messages[-_LAST_CHARS:]}")
+        record(FAILED, reason=f"exit {process.returncode}: {messages[-_LAST_CHARS:]}")
         return
     try:
-        evidence.record(step.name, DONE, seconds, step.result(output))
-    except (ValueError, KeyError, OSError) as error:
-        evidence.record(step.name, FAILED, seconds, reason=f"{error!r}: {messages[-_LAST_CHARS:]}")
+        record(DONE, step.result(output))
+    except (EdgeError, ValueError, KeyError, OSError) as error:
+        record(FAILED, reason=f"{error!r}: {messages[-_LAST_CHARS:]}")
+
+
+def _processor_seconds() -> float:
+    """Of the processes that have ended here, theirs included."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 def _deploy(plan: Plan, network: str) -> Step:
     folder = plan.run_folder(network)
     words = ["deploy", network, "--data", str(plan.data), "--target", "gpu", "--out", str(folder), "--quiet"]
     words += ["--precisions", "fp32,fp16,int8,mixed", "--budget", f"{plan.search_seconds:g}"]
+    words += _FEW if plan.small else []
     command = ("-m", "edge.cli.app", *words)
     return Step(f"deploy {Path(network).stem}", command, 300, lambda _: deployed(folder), passing=(0, 1))
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.gpu.evidence import Evidence
-from benchmarks.gpu.steps import Plan, Step, make_steps, run_steps, told
+from benchmarks.gpu.rehearsal import small_networks, small_set
+from benchmarks.gpu.steps import Plan, Step, deployed, make_steps, run_steps, told
 from tests.fixtures.bundle_example import picture_set
 from tests.fixtures.small_folder import small_folder
 from tests.fixtures.tensorrt.install import write_site
@@ -21,12 +22,13 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+@pytest.mark.skipif(shutil.which("c++") is None or shutil.which("cmake") is None, reason="needs a compiler and cmake")
 def test_the_whole_is_rehearsed_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
     model, data = small_folder(tmp_path / "small"), picture_set(tmp_path / "set")
-    environment = write_site(tmp_path / "site", "10.3.0", "8.6", also=("rtx-1.7.1.116",), torch_tensorrt="2.13.0")
-    words = ["--out", tmp_path / "out", "--networks", model, "--data", data, "--budget", "5m"]
-    words += ["--search-seconds", "5", "--seconds", "0.1", "--small"]
+    environment = write_site(tmp_path / "site", "10.3.0", "8.6", also=("rtx-1.7.1.116",), torch_tensorrt="2.13.0",
+                             cpp=True)  # fmt: skip
+    words = ["--out", tmp_path / "out", "--networks", model, "--data", data, "--budget", "10m"]
+    words += ["--search-seconds", "60", "--seconds", "0.1", "--small"]
     line = [sys.executable, "-m", "benchmarks.gpu", *map(str, words)]
     done = subprocess.run(line, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -37,7 +39,7 @@ def test_the_whole_is_rehearsed_and_goes_on_where_it_stopped(tmp_path: Path) -> 
     assert list(results) == ["machine", "deploy small", "compare small", "tests", "floors", "runtime"]
     assert results["machine"]["gpu"]["sm"] == "8.6" and results["machine"]["modules"]["tensorrt"]["version"] == "10.3.0"
     engines = results["deploy small"]["engines"]
-    assert {"fp32", "fp16", "int8", "int8-fp16", "mixed"} <= set(engines) and engines["int8"]["parity_db"] >= 60
+    assert {"fp32", "fp16", "int8", "int8-fp16"} <= set(engines) and engines["int8"]["parity_db"] >= 60
     contenders = results["compare small"]["contenders"]
     assert contenders["edge fp32"]["pixels_differing"] == 0 and contenders["edge fp32"]["ms"] > 0
     simulated = {name: row["simulation"] for name, row in contenders.items() if name.startswith("edge ")}
@@ -50,6 +52,9 @@ def test_the_whole_is_rehearsed_and_goes_on_where_it_stopped(tmp_path: Path) -> 
     assert all(contenders[name]["sqnr_db"] > 50 for name in others)
     assert set(results["compare small"]["ratios"]) > set(others)
     assert results["tests"]["counts"].get("failed", 0) == 0 and results["tests"]["counts"]["passed"] >= 3
+    pixels = {name: row["pixels_differing"] for name, row in results["runtime"]["engines"].items()}
+    assert set(pixels) >= {f"small/{name}" for name in ("fp32", "fp16", "int8", "int8-fp16")}
+    assert set(pixels.values()) == {0}, results["runtime"]
     assert results["floors"]["int8"]["tops"] > 0 and results["floors"]["memory"]["gbs"] > 0
     start = time.monotonic()
     again = subprocess.run(line, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
@@ -105,3 +110,36 @@ def test_a_machine_without_a_gpu_is_told_at_once(tmp_path: Path) -> None:
     done = subprocess.run(line, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 3 and "error: no GPU to measure: the NVIDIA driver is missing" in done.stderr
     assert list(json.loads((tmp_path / "out" / "gpu.json").read_text())["steps"]) == ["machine"]
+
+
+def test_after_every_step_a_new_process_goes_on_with_the_next_and_the_budget_ends_one_under_way(tmp_path: Path) -> None:
+    path, calls = tmp_path / "gpu.json", tmp_path / "calls"
+    words = "import sys; open(sys.argv[1], 'a').write(sys.argv[2] + ' '); print('[]')"
+    steps = [Step(name, ("-c", words, str(calls), name), 20, told) for name in ("one", "two", "three")]
+    for stopped_after in (1, 2, 3):
+        run_steps(steps[:stopped_after], Evidence(path), time.monotonic() + 60, lambda _: None)
+        assert list(json.loads(path.read_text())["steps"]) == ["one", "two", "three"][:stopped_after]
+    assert calls.read_text() == "one two three "
+    long, start = Step("long", ("-c", "import time; time.sleep(60)"), 300, told), time.monotonic()
+    run_steps([*steps, long], Evidence(path), start + 1, lambda _: None)
+    assert json.loads(path.read_text())["steps"]["long"]["status"] == "late" and time.monotonic() - start < 30
+    assert calls.read_text() == "one two three "
+
+
+def test_a_deployment_without_a_report_is_a_failed_step_with_its_own_words(tmp_path: Path) -> None:
+    words = ("-c", "import sys; sys.exit('error: the network is no better than nothing')")
+    step = Step("deploy", words, 20, lambda _: deployed(tmp_path), passing=(0, 1))
+    run_steps([step], Evidence(tmp_path / "gpu.json"), time.monotonic() + 60, lambda _: None)
+    row = json.loads((tmp_path / "gpu.json").read_text())["steps"]["deploy"]
+    assert row["status"] == "failed" and "no better than nothing" in row["reason"]
+
+
+def test_a_rehearsal_s_networks_keep_their_layers_and_lose_their_pixels(tmp_path: Path) -> None:
+    (unet,) = small_networks((str(REPOSITORY / "models" / "unet"),), tmp_path)
+    text = (REPOSITORY / "models" / "unet" / "model.toml").read_text()
+    assert (Path(unet) / "model.toml").read_text() == text.replace("size = [256, 256]", "size = [64, 64]") != text
+    names = {path.name for path in (REPOSITORY / "models" / "unet").iterdir() if path.is_file()}
+    assert names == {path.name for path in Path(unet).iterdir() if path.is_file()}
+    rows = (small_set(REPOSITORY / "calibration" / "dsb2018", tmp_path / "set") / "manifest.csv").read_text()
+    assert len(rows.splitlines()) == 1 + 8 + 4 + 4
+    assert len(list((tmp_path / "set").rglob("*.png"))) == 2 * 16
