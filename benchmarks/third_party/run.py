@@ -88,17 +88,18 @@ def _engine(source: Model, fused: Model, ranges: Ranges, precision: str, rest: s
         floats, exact = ([reference(one).run(image) for image in inputs] for one in (source, graph))
         before, meant = np.concatenate(floats), np.concatenate(exact)
         found = parity_db(meant, actual)
-        graph_db = second_db = None
+        graph_db = second_db = source_db = None
         if found < parity_bar(precision, rest):
-            graph_db = parity_db(before, meant)
+            graph_db, source_db = parity_db(before, meant), parity_db(before, actual)
             second_db = parity_db(meant, np.concatenate([optimized(graph).run(image) for image in inputs]))
-        needed = parity_needed(precision, rest, graph_db, second_db)
+        needed = parity_needed(precision, rest, graph_db, second_db, source_db)
         return {
             "parity_db": round(found, 1),
             "needed_db": round(needed, 1),
             "passes": found >= needed,
             "graph_db": graph_db and round(graph_db, 1),
             "second_db": second_db and round(second_db, 1),
+            "source_db": source_db and round(source_db, 1),
             "sqnr_db": round(clipped_sqnr_db(before, actual, source.task), 1),
             **({"int8_nodes": len(plan.int8)} if precision == "int8" else {}),
         }
@@ -174,27 +175,27 @@ def _parity(engine: Row) -> str:
 
 
 def _earlier(path: Path) -> list[Row]:
-    """Rows of a run that was stopped; none of one on another commit or other versions."""
-    found = read_json(path) if path.is_file() else {}
-    before, now = found.get("environment", {}), environment()
-    same = all(before.get(key) == now[key] for key in ("commit", "versions"))
-    return list(found["networks"]) if same else []
+    """Rows of a run that was stopped, or of earlier code: each says its commit."""
+    return list(read_json(path)["networks"]) if path.is_file() else []
 
 
 def main() -> None:
     """Run the networks named, or all, writing after each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--resume", action="store_true", help="go on with the rows that FILE has")
+    parser.add_argument("--resume", action="store_true", help="keep the rows that FILE has, but for those of older code that are run again")
     parser.add_argument("names", nargs="*")
     arguments = parser.parse_args()
-    rows: list[Row] = _earlier(arguments.out) if arguments.resume else []
-    done = {row["name"] for row in rows}
+    earlier = _earlier(arguments.out) if arguments.resume else []
+    code = environment()["commit"]
+    found: dict[str, Row] = {row["name"]: row for row in earlier}
     for network in NETWORKS:
-        if network.name in done or (arguments.names and network.name not in arguments.names):
+        done = found.get(network.name, {}).get("commit") == code
+        if done or (arguments.names and network.name not in arguments.names):
             continue
-        rows.append(try_network(network))
-        print(rows[-1]["name"], rows[-1].get("failed", "through"), rows[-1]["seconds"], flush=True)
+        found[network.name] = {**try_network(network), "commit": code}
+        rows = [found[one.name] for one in NETWORKS if one.name in found]
+        print(network.name, found[network.name].get("failed", "through"), found[network.name]["seconds"], flush=True)
         write_json(arguments.out, {"schema": SCHEMA, "environment": environment(), "networks": rows})
         arguments.out.with_suffix(".md").write_text(table(rows))
         gc.collect()

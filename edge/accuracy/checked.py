@@ -21,11 +21,13 @@ class Parity:
         engine_db: the engine against ONNX Runtime (optimizations off) on the same graph.
         graph_db: that graph against the float source; None where the source's outputs are not at hand.
         second_db: ONNX Runtime with its optimizations on, likewise; None where it was not asked.
+        source_db: the engine against the float source; None as for ``graph_db``.
     """
 
     engine_db: float
     graph_db: float | None = None
     second_db: float | None = None
+    source_db: float | None = None
 
 
 @dataclass(frozen=True)
@@ -71,4 +73,5 @@ def judged(
     accuracy = compare(evaluation, reference, parity.engine_db if parity else None, strata, group)
     if parity is not None:
         accuracy = replace(accuracy, graph_db=parity.graph_db, second_db=parity.second_db)
+        accuracy = replace(accuracy, source_db=parity.source_db)
     return Checked(evaluation, accuracy, judge(gate, accuracy, precision, rest, allow_small))

@@ -173,6 +173,7 @@ class Accuracy:
         hd95: distance between outlines, shown and never gated; None where it could not be measured.
         graph_db: what the engine's graph itself loses against the float source, raw outputs; None: not measured.
         second_db: parity of another executor of the same graph; None where it was not asked.
+        source_db: the engine against the float source, raw outputs; None: not measured.
     """
 
     dice: Score
@@ -194,6 +195,7 @@ class Accuracy:
     cases: CaseScores | None = None
     graph_db: float | None = None
     second_db: float | None = None
+    source_db: float | None = None
 
 
 def compare(

@@ -28,6 +28,11 @@ ADDED_NOISE_DB = 3.0
 """Below its bar an engine may add half the noise that quantizing the graph made, or twice what another executor of the
 same graph adds."""
 
+SAME_LOSS_DB = 0.5
+"""An engine that is as near to the float source as its graph is, to so much, has lost nothing in being compiled: its
+rounding fell otherwise, as it does through many normalisations, and may differ from the graph's by the graph's own
+noise."""
+
 # TOML table and key to the field of Gate. Drops may be written with or without their minus sign.
 _KEYS: Mapping[tuple[str, str], str] = {
     ("dice", "retained"): "dice_retained",
@@ -189,14 +194,20 @@ def _soundness(accuracy: Accuracy, precision: str, rest: str) -> Iterator[tuple[
         "outputs hold NaN or infinity, or answer a silent reference: the engine is wrong",
     )
     if accuracy.parity_db is not None:
-        bar = parity_needed(precision, rest, accuracy.graph_db, accuracy.second_db)
+        bar = parity_needed(precision, rest, accuracy.graph_db, accuracy.second_db, accuracy.source_db)
         yield (
             Check("parity_db", accuracy.parity_db, bar, accuracy.parity_db >= bar),
             f"parity {accuracy.parity_db:.1f} dB is below {bar:.0f} dB: {_blame(accuracy, precision, rest)}",
         )
 
 
-def parity_needed(precision: str, rest: str, graph_db: float | None = None, second_db: float | None = None) -> float:
+def parity_needed(
+    precision: str,
+    rest: str,
+    graph_db: float | None = None,
+    second_db: float | None = None,
+    source_db: float | None = None,
+) -> float:
     """Least parity of one engine: the bar of its precision, or less where the graph's own noise explains a miss.
 
     Outputs that rounding moves far are moved by any compiler's arithmetic too, and no image tells the two apart. So
@@ -207,11 +218,13 @@ def parity_needed(precision: str, rest: str, graph_db: float | None = None, seco
         precision, rest: the engine's.
         graph_db: its graph against the float source; None where that was not measured.
         second_db: parity of another executor of that graph, likewise.
+        source_db: the engine against the float source, likewise.
     """
     floor = min(PARITY_FLOOR_DB[precision], PARITY_FLOOR_DB[rest])
     needed = parity_bar(precision, rest)
     if graph_db is not None:
-        needed = min(needed, graph_db + ADDED_NOISE_DB)
+        kept = source_db is not None and source_db >= graph_db - SAME_LOSS_DB
+        needed = min(needed, graph_db if kept else graph_db + ADDED_NOISE_DB)
     if second_db is not None:
         needed = min(needed, second_db - ADDED_NOISE_DB)
     return max(needed, floor)

@@ -51,14 +51,16 @@ def measure_parity(
     if graph.sha256 not in known:
         known[graph.sha256] = _outputs(reference(graph), inputs)
     exact = known[graph.sha256]
-    engine_db = parity_db(exact, _outputs(runner, inputs))
+    actual = _outputs(runner, inputs)
+    engine_db = parity_db(exact, actual)
     if engine_db >= bar:
         return Parity(engine_db)
-    graph_db = None
+    graph_db = source_db = None
     if source is not None:
         before = np.stack([source[sample.name] for sample in samples])
-        graph_db = parity_db(before, exact) if before.shape == exact.shape else None
-    return Parity(engine_db, graph_db, parity_db(exact, _outputs(optimized(graph), inputs)))
+        if before.shape == exact.shape:
+            graph_db, source_db = parity_db(before, exact), parity_db(before, actual)
+    return Parity(engine_db, graph_db, parity_db(exact, _outputs(optimized(graph), inputs)), source_db)
 
 
 def _outputs(runner: Runner, inputs: Sequence[Array]) -> Array:

@@ -49,7 +49,11 @@ def show_deploy(
     code = show_run(run, output)
     if fail_under_speedup is None or (run.speedup is not None and run.speedup >= fail_under_speedup):
         return code
-    found = "no speed-up was measured" if run.speedup is None else f"{run.speedup:.2f}× FP32"
+    from edge.report import words
+
+    report = run.report
+    found = f"{words.times(report.chosen_row, words.baseline(report))}× FP32"
+    found = "no speed-up was measured" if run.speedup is None else found
     with output.terminal() as terminal:
         terminal.say(f"fails   speed: {found}, --fail-under-speedup asks {fail_under_speedup:g}×")
     return FAILED

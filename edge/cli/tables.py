@@ -144,6 +144,8 @@ def profile_text(found: Profiled) -> str:
         low, high = found.ratio.ci95
         interval = f"95 % interval {low:.3f} to {high:.3f}"
         blocks.append(f"first / second: {found.ratio.ratio:.3f} ({interval}); below 1, the first is faster")
+        if low <= 1.0 <= high:
+            blocks.append("a tie: the interval holds 1")
     for name, memory in found.memory.items():
         added = f"{words.size(memory.added_bytes)} of it by the compiler's libraries and the engine"
         blocks.append(f"{name}: peak memory {words.size(memory.peak_bytes)} in a process of its own, {added}")
@@ -205,7 +207,7 @@ def _engines_table(report: Report) -> Table:
 def _engine_cells(report: Report, row: EngineRow) -> tuple[Any, ...]:
     from rich.text import Text
 
-    latency, factor = row.latency_ms, words.speedup(row, words.baseline(report))
+    latency = row.latency_ms
     chosen = row.name == report.chosen
     state = words.state(row)
     doubt = "" if latency is None or latency.trustworthy else " ?"
@@ -216,7 +218,7 @@ def _engine_cells(report: Report, row: EngineRow) -> tuple[Any, ...]:
         Text(f"{row.name} ◀" if chosen else row.name, style="bold" if chosen else ""),
         words.milliseconds(latency.p50 if latency else None) + doubt,
         words.milliseconds(latency.p99 if latency else None),
-        words.NONE if factor is None else f"{factor:.2f}",
+        words.times(row, words.baseline(report)),
         dice, kept, iou, agreement, sqnr, parity,
         words.size(row.bytes),
         Text(state, style=_STATE_STYLES[state]),

@@ -83,10 +83,10 @@ def _engines(report: Report) -> Iterator[str]:
 
 
 def _cells(report: Report, row: EngineRow) -> Iterator[str]:
-    factor, accuracy = words.speedup(row, words.baseline(report)), row.accuracy
+    accuracy = row.accuracy
     yield f"**{row.name}**" if row.name == report.chosen else row.name
     yield words.milliseconds(words.p50(row))
-    yield words.NONE if factor is None else f"{factor:.2f}"
+    yield words.times(row, words.baseline(report))
     yield words.score(accuracy.dice.mean if accuracy else None)
     yield words.percent(accuracy.dice.retained if accuracy else None)
     yield words.state(row)

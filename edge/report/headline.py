@@ -53,8 +53,7 @@ def speed_ratio(row: EngineRow) -> str:
     paired = row.against_fp32
     if paired is None:
         return ""
-    low, high = 1 / paired.ci95[1], 1 / paired.ci95[0]
-    return f"{1 / paired.ratio:.2f}× ({low:.2f} to {high:.2f})"
+    return f"{1 / paired.ratio:.2f}× ({words.interval(row)})"
 
 
 def _faster(report: Report, row: EngineRow) -> str:
@@ -64,7 +63,11 @@ def _faster(report: Report, row: EngineRow) -> str:
     factor = words.speedup(row, base)
     if factor is None:
         return ""
-    return "as fast as FP32" if abs(factor - 1) < 0.02 else f"{factor:.1f}× the speed of FP32"
+    unproven = words.unsure(row, base)
+    if unproven == "tie":
+        return f"a tie with FP32 in speed ({words.interval(row)} times)"
+    doubt = ", which is not sure" if unproven else ""
+    return "as fast as FP32" if abs(factor - 1) < 0.02 else f"{factor:.1f}× the speed of FP32{doubt}"
 
 
 def _same(report: Report, row: EngineRow) -> str:

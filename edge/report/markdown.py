@@ -140,14 +140,13 @@ def _full_cells(row: EngineRow) -> list[str]:
 
 def _cells(report: Report, row: EngineRow) -> list[str]:
     accuracy, latency = row.accuracy, row.latency_ms
-    factor = words.speedup(row, words.baseline(report))
     shown = _plain(row.name)
     name = f"**{shown}** (chosen)" if row.name == report.chosen else shown
     return [
         name,
         words.milliseconds(latency.p50 if latency else None) + ("" if latency is None or latency.trustworthy else " ⚠"),
         words.milliseconds(latency.p99 if latency else None),
-        words.NONE if factor is None else f"{factor:.2f}",
+        words.times(row, words.baseline(report)),
         words.score(accuracy.dice.mean if accuracy else None),
         words.percent(accuracy.dice.retained if accuracy else None),
         words.percent(accuracy.iou.retained if accuracy else None),

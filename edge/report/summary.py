@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 
 def result_line(report: Report, row: EngineRow) -> str:
     """``int8-bf16  2.7 ms  3.1× FP32  Dice 0.911 → 0.908 (66 images)``; what was not measured is left out."""
-    latency, factor, accuracy = words.p50(row), words.speedup(row, words.baseline(report)), row.accuracy
+    latency, base, accuracy = words.p50(row), words.baseline(report), row.accuracy
+    factor, doubt = words.speedup(row, base), words.unsure(row, base)
     parts = [row.name]
     if latency is not None:
         parts.append(f"{words.milliseconds(latency)} ms")
     if factor is not None:
-        parts.append(f"{factor:.1f}× FP32")
+        parts.append(f"{factor:.1f}× FP32" + (f" ({doubt})" if doubt else ""))
     if accuracy is not None:
         parts.append(f"Dice {report.reference.dice:.3f} → {accuracy.dice.mean:.3f} ({accuracy.images} images)")
     return "   ".join(parts)
@@ -31,11 +32,10 @@ def run_table(report: Report) -> Table:
 
 
 def _cells(report: Report, row: EngineRow, base: EngineRow | None) -> tuple[str, ...]:
-    factor = words.speedup(row, base)
     return (
         f"{row.name} ◀" if row.name == report.chosen else row.name,
         words.milliseconds(words.p50(row)),
-        words.NONE if factor is None else f"{factor:.2f}",
+        words.times(row, base),
         words.score(row.accuracy.dice.mean if row.accuracy else None),
         words.state(row),
     )

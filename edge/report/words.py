@@ -164,6 +164,33 @@ def speedup(row: EngineRow, base: EngineRow | None) -> float | None:
     return None if ours is None or theirs is None else theirs / ours
 
 
+def unsure(row: EngineRow, base: EngineRow | None) -> str:
+    """Why a speed-up is not sure, in a word or two: ``tie`` where its paired interval holds 1, ``not sure`` where it is
+    a ratio of medians one of which was disturbed; empty where it is sure, or nothing was compared."""
+    if base is None or base is row or speedup(row, base) is None:
+        return ""
+    if row.against_fp32 is not None and base.precision == "fp32":
+        low, high = row.against_fp32.ci95
+        return "tie" if low <= 1.0 <= high else ""
+    steady = all(one.latency_ms is not None and one.latency_ms.trustworthy for one in (row, base))
+    return "" if steady else "not sure"
+
+
+def times(row: EngineRow | None, base: EngineRow | None) -> str:
+    """The speed-up as a cell of a table: ``3.10``, ``1.04 (tie)``, or :data:`NONE`."""
+    factor = None if row is None else speedup(row, base)
+    if row is None or factor is None:
+        return NONE
+    doubt = unsure(row, base)
+    return f"{factor:.2f} ({doubt})" if doubt else f"{factor:.2f}"
+
+
+def interval(row: EngineRow) -> str:
+    """The paired interval of the speed-up over FP32: ``0.97 to 1.12``; empty where not paired."""
+    paired = row.against_fp32
+    return "" if paired is None else f"{1 / paired.ci95[1]:.2f} to {1 / paired.ci95[0]:.2f}"
+
+
 def state(row: EngineRow) -> str:
     """One word for a row: passes, fails, or what keeps it from being either."""
     if row.path is None:
@@ -321,6 +348,11 @@ def _speed(report: Report, row: EngineRow) -> str:
     text = f" takes {milliseconds(row.latency_ms.p50)} ms per image (median{doubt})"
     if base is None or base is row or factor is None:
         return f"{text} and"
+    unproven = unsure(row, base)
+    if unproven == "tie":
+        return f"{text}, a tie with FP32 ({factor:.2f}×, 95 % interval {interval(row)}), and"
+    if unproven:
+        return f"{text}, {factor:.2f}× as fast as FP32 by medians under disturbance, which is not sure, and"
     if abs(factor - 1) < 0.005:
         return f"{text}, as fast as FP32, and"
     return f"{text}, {factor:.2f}× as fast as FP32, and"

@@ -79,22 +79,26 @@ def test_parity_is_asked_under_every_gate_even_none(precision: str, rest: str, b
 
 
 @pytest.mark.parametrize(
-    ("precision", "parity", "graph", "second", "passes"),
+    ("precision", "parity", "graph", "second", "source", "passes"),
     [
-        ("int8", 28.5, 25.0, None, True),  # adds less than half of what quantization lost
-        ("int8", 28.5, 27.0, None, False),
-        ("int8", 28.5, 40.0, 26.0, True),  # a second executor is further off
-        ("int8", 28.5, 40.0, 33.0, False),
-        ("int8", 19.0, 5.0, 5.0, False),  # nothing excuses a misread dialect
-        ("fp32", 59.2, None, 60.0, True),
-        ("fp32", 39.0, None, 35.0, False),
-        ("bf16", 19.9, 10.0, 10.0, False),
+        ("int8", 28.5, 25.0, None, None, True),  # adds less than half of what quantization lost
+        ("int8", 28.5, 27.0, None, None, False),
+        ("int8", 28.5, 40.0, 26.0, None, True),  # a second executor is further off
+        ("int8", 28.5, 40.0, 33.0, None, False),
+        ("int8", 19.0, 5.0, 5.0, None, False),  # nothing excuses a misread dialect
+        ("fp32", 59.2, None, 60.0, None, True),
+        ("fp32", 39.0, None, 35.0, None, False),
+        ("bf16", 19.9, 10.0, 10.0, None, False),
+        ("int8", 29.0, 27.5, 200.0, 27.4, True),  # as near to the float source as its graph
+        ("int8", 27.0, 27.5, 200.0, 27.4, False),
+        ("int8", 29.0, 27.5, 200.0, 26.9, False),
+        ("int8", 19.0, 15.0, 200.0, 15.0, False),
     ],
 )
 def test_the_graphs_own_noise_explains_a_missed_bar_down_to_a_floor(
-    precision: str, parity: float, graph: float | None, second: float | None, passes: bool
+    precision: str, parity: float, graph: float | None, second: float | None, source: float | None, passes: bool
 ) -> None:
-    found = replace(ACCURACY, parity_db=parity, graph_db=graph, second_db=second)
+    found = replace(ACCURACY, parity_db=parity, graph_db=graph, second_db=second, source_db=source)
     assert judge(None, found, precision).passed == passes
 
 

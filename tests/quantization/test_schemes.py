@@ -121,3 +121,21 @@ def test_inputs_below_zero_are_kept_even_where_the_task_has_none() -> None:
     rounded = quantize(model, calibrate(model, images), plan_int8(model, scheme), scheme)
     exact, kept = (np.concatenate([reference(m).run(image) for image in images]) for m in (model, rounded))
     assert sqnr_db(exact, kept) > 20.0  # 4 dB where the negative half is cut off
+
+
+def scaled() -> tuple[Model, str]:
+    """A grey image scaled by small weights in front of an instance norm, as the skip of UNETR's first block."""
+    b = Builder(1)
+    weight = b.weight(np.array([0.04, -0.05, 0.06, 0.3], np.float32).reshape(4, 1, 1, 1))
+    grey = b.op("Conv", "x", weight, kernel_shape=[1, 1])
+    ones, zeros = b.weight(np.ones(4)), b.weight(np.zeros(4))
+    normed = b.op("InstanceNormalization", grey, ones, zeros, epsilon=1e-5)
+    model = b.model(b.conv(normed, 4, 2, 3))
+    return model, next(n.name for n in model.proto.graph.node if n.output[0] == grey)
+
+
+@pytest.mark.parametrize("name", ["openvino", "openvino-avx2", "openvino-identical"])
+def test_scaling_a_channel_stays_float(name: str) -> None:
+    model, scaling = scaled()
+    plan = plan_int8(model, SCHEMES[name])
+    assert "it scales channels" in plan.reasons[scaling] and len(plan.int8) == 1
