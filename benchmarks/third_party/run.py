@@ -183,7 +183,7 @@ def main() -> None:
     """Run the networks named, or all, writing after each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--resume", action="store_true", help="keep the rows that FILE has, but for those of older code that are run again")
+    parser.add_argument("--resume", action="store_true", help="keep the rows that FILE has of this code")
     parser.add_argument("names", nargs="*")
     arguments = parser.parse_args()
     earlier = _earlier(arguments.out) if arguments.resume else []
