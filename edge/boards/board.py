@@ -197,10 +197,10 @@ class Board:
         }
         deadline = _SPARE_S + len(engines) * (4 * seconds + _SLOWEST_RUN_S * runs)
         answer = self._ask("time", table, {digest: read}, list(engines.values()), deadline, lambda _: advance())
-        rows = answer.table.get("rows")
-        if answer.table.get("names") != list(engines) or not isinstance(rows, dict) or len(answer.arrays) != len(rows):
+        rows, arrays = answer.table.get("rows"), answer.arrays
+        if answer.table.get("names") != list(engines) or not isinstance(rows, dict) or len(arrays) != len(engines):
             raise self._nonsense("times of other engines")
-        return {name: self._measured(rows.get(name), times) for name, times in zip(engines, answer.arrays, strict=True)}
+        return {name: self._measured(rows.get(name), times) for name, times in zip(engines, arrays, strict=True)}
 
     def layers(self, engines: Sequence[BoardEngine], times: int) -> list[list[tuple[Layer, ...]]]:
         """So many layer tables of each engine, taken in turn."""

@@ -69,7 +69,8 @@ def read_private_key(path: Path) -> Ed25519PrivateKey:
     data = read_bytes(path, "key", _LARGEST_KEY)
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         raise InputError(f"{path}: others than its owner may read this key; run chmod 600 {path}, or make a new one")
-    with parsing(path, "a private Ed25519 key", "give the file that edge sign --new-key wrote"):
+    unknown = _unsupported()
+    with parsing(path, "a private Ed25519 key", "give the file that edge sign --new-key wrote", unknown):
         key = serialization.load_pem_private_key(data, password=None)
     if not isinstance(key, ed25519.Ed25519PrivateKey):
         raise InputError(f"{path}: is no Ed25519 key; give the file that edge sign --new-key wrote")
@@ -108,6 +109,13 @@ def trusted_keys(given: Sequence[Path]) -> tuple[Path, ...]:
     if names and not configured:
         raise InputError(f"{folder}: holds no file that ends in .pub, so no key; name keys so, or remove the folder")
     return (*given, *configured)
+
+
+def _unsupported() -> type[Exception]:
+    """What the library raises over a key of a kind that it does not know."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    return UnsupportedAlgorithm
 
 
 def _library() -> tuple[Any, Any]:

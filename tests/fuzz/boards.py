@@ -118,4 +118,4 @@ def _ask(path: Path, out: Path) -> object:
         "layers": lambda: board.layers([engine], 1),
         "verify": lambda: board.verify({}, 0.1, 2, True, lambda _: None, out),
     }
-    return questions[path.stem]()
+    return questions[path.name.partition(".")[0]]()
