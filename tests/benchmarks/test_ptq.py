@@ -57,6 +57,16 @@ def test_every_technique_has_a_row_that_is_not_measured_again(
     assert out.with_suffix(".md").read_text().count("| discs | tensorrt |") == 2
 
 
+def test_ranges_can_be_those_of_the_code_as_it_is(deployed: tuple[Path, Path], tmp_path: Path) -> None:
+    run, data = deployed
+    (run / "ranges.json").unlink()
+    case = ptq.Case(run, "tensorrt", load_image_set(data), tmp_path / "scratch", {}, again=True)
+    row = ptq.measure(case, "plain")
+    assert "error" not in row, row
+    assert 20.0 < row["sqnr_db"] < 80.0
+    assert "ranges.json" in ptq.measure(ptq.Case(run, "tensorrt", case.data, case.scratch, {}), "plain")["error"]
+
+
 def test_a_tool_that_fails_is_told_in_its_row(deployed: tuple[Path, Path], tmp_path: Path) -> None:
     run, data = deployed
     case = ptq.Case(run, "tensorrt", load_image_set(data), tmp_path / "scratch", {})
