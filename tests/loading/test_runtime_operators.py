@@ -171,19 +171,41 @@ def test_the_batch_axes_of_a_product_are_turned(side: str, matrix: int, tmp_path
     np.testing.assert_allclose(reference(load(proto, tmp_path)).run(image), before, atol=1e-5 * np.abs(before).max())
 
 
-def test_channels_last_convolutions_are_turned(tmp_path: Path) -> None:
-    """ONNX Runtime has no such kernel in float32 on this processor, so the convolution itself says what is right."""
+@pytest.mark.parametrize("op", ["NhwcFusedConv", "NhwcConv"])
+def test_channels_last_convolutions_are_turned(op: str, tmp_path: Path) -> None:
+    """ONNX Runtime has no such kernels on this processor, so the convolution itself says what is right: NhwcConv reads
+    weights whose channels stand last too, NhwcFusedConv does not."""
+    activation = {"activation": "Relu"} if op == "NhwcFusedConv" else {}
+    weights = WEIGHTS["w"] if op == "NhwcFusedConv" else WEIGHTS["w"].transpose(0, 2, 3, 1)
     nodes = [
         oh.make_node("Transpose", ["image"], ["last"], "there", perm=[0, 2, 3, 1]),
-        own("NhwcFusedConv", ["last", "w", "b"], ["y"], activation="Relu", kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+        own(op, ["last", "w", "b"], ["y"], kernel_shape=[3, 3], pads=[1, 1, 1, 1], **activation),
         oh.make_node("Transpose", ["y"], ["first_again"], "back", perm=[0, 3, 1, 2]),
         *over_channels("first_again"),
     ]
-    model = load(graph(nodes, 17), tmp_path)
+    model = load(graph(nodes, 17, w=weights), tmp_path)
     image = noise_batch(TASK)
-    plain = reference(load(graph(convolution("b"), 17), tmp_path)).run(image)
+    plain = reference(load(graph(convolution("b", activation="Relu" if activation else ""), 17), tmp_path)).run(image)
     np.testing.assert_allclose(reference(model).run(image), plain, atol=1e-5)
     assert "not proven" in model.notes[0]
+
+
+@pytest.mark.parametrize("opset", [13, 20])
+@pytest.mark.parametrize("case", ["conv-clip", "quick-gelu", "fast-gelu", "skip-root-mean-square", "attention"])
+def test_a_half_precision_graph_is_written_out_once_it_is_computed_in_float32(
+    case: str, opset: int, tmp_path: Path
+) -> None:
+    proto = graph(CASES[case][0], opset)
+    exact = run(proto, noise_batch(TASK))["output"]
+    for tensor in proto.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT:
+            halved = onnx.numpy_helper.to_array(tensor).astype(np.float16)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(halved, tensor.name))
+    for end in (proto.graph.input[0], proto.graph.output[0]):
+        end.type.tensor_type.elem_type = TensorProto.FLOAT16
+    model = load(proto, tmp_path)
+    assert not {node.domain for node in model.proto.graph.node} - {""}
+    np.testing.assert_allclose(reference(model).run(noise_batch(TASK)), exact, atol=5e-3 * np.abs(exact).max())
 
 
 def test_what_is_not_written_here_stays_as_it_is(tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ MEANING: tuple[Step, ...] = (
     fixed_size.STEP,
     operator_set.STEP,
     float_types.STEP,
+    runtime_operators.STEP,
     gather_indices.STEP,
     mask_queries.STEP,
     one_output.STEP,

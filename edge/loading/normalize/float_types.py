@@ -27,7 +27,7 @@ _TYPE_ATTRIBUTES = ("to", "dtype", "stash_type", "output_dtype", "precision")
 
 
 def _apply(draft: Draft) -> Change | None:
-    found = _types(draft.proto)
+    found = other_floats(draft.proto)
     if not found:
         return None
     proto = draft.copy()
@@ -53,7 +53,7 @@ def _apply(draft: Draft) -> Change | None:
     )
 
 
-def _types(proto: onnx.ModelProto) -> set[int]:
+def other_floats(proto: onnx.ModelProto) -> set[int]:
     """Float types other than float32 that the graph stores, takes, returns or casts to."""
     found = {tensor.data_type for tensor in tensors(proto)}
     for graph in graphs(proto.graph):

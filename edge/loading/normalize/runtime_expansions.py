@@ -74,6 +74,7 @@ class Site:
         return value if other is None else self.op("Add", value, other)
 
 
+_FIRST, _LAST = (0, 3, 1, 2), (0, 2, 3, 1)  # axes of an image, its channels to where Conv reads them and back
 _CONV = ("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides")
 _ACTIVATIONS: Mapping[str, tuple[str, ...]] = {
     "Relu": (),
@@ -111,14 +112,21 @@ def _fused_conv(site: Site) -> ir.Value:
 
 
 def _nhwc_fused_conv(site: Site) -> ir.Value:
-    def turned(value: ir.Value | None, order: tuple[int, ...]) -> ir.Value | None:
-        return None if value is None else site.op("Transpose", value, perm=order)
+    """Channels stand last in the image and in what is added, but not in the weights."""
+    return _channels_last(site, site.needs(1))
 
-    image, other = (turned(site.input(index), (0, 3, 1, 2)) for index in (0, 3))
-    made = site.core("Conv", image, site.needs(1), site.input(2), **site.given(*_CONV))
-    found = turned(_activated(site, site.plus(made, other), _parameters(site)), (0, 2, 3, 1))
-    assert found is not None
-    return found
+
+def _nhwc_conv(site: Site) -> ir.Value:
+    """Channels stand last in the weights too: ``[M, kH, kW, C / group]``."""
+    return _channels_last(site, site.op("Transpose", site.needs(1), perm=_FIRST))
+
+
+def _channels_last(site: Site, weights: ir.Value) -> ir.Value:
+    image = site.op("Transpose", site.needs(0), perm=_FIRST)
+    other = site.input(3)
+    other = None if other is None else site.op("Transpose", other, perm=_FIRST)
+    made = site.core("Conv", image, weights, site.input(2), **site.given(*_CONV))
+    return site.op("Transpose", _activated(site, site.plus(made, other), _parameters(site)), perm=_LAST)
 
 
 def _fused_gemm(site: Site) -> ir.Value:
@@ -262,7 +270,7 @@ Expansion = Callable[[Site], "ir.Value | Sequence[ir.Value | None]"]
 EXPANSIONS: Mapping[tuple[str, str], Expansion] = {
     (_DOMAIN, "FusedConv"): _fused_conv,
     (_DOMAIN, "NhwcFusedConv"): _nhwc_fused_conv,
-    (_DOMAIN, "NhwcConv"): _nhwc_fused_conv,
+    (_DOMAIN, "NhwcConv"): _nhwc_conv,
     (_DOMAIN, "FusedGemm"): _fused_gemm,
     (_DOMAIN, "FusedMatMul"): _fused_mat_mul,
     (_DOMAIN, "TransposeMatMul"): _fused_mat_mul,

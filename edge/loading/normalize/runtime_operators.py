@@ -20,6 +20,7 @@ import onnx_ir as ir
 from edge.graph.model import opset
 from edge.graph.names import with_names
 from edge.graph.native import with_shapes
+from edge.loading.normalize.float_types import other_floats
 from edge.loading.normalize.operator_set import EARLY, OLDEST, WORKING, raised
 from edge.loading.normalize.runtime_expansions import EXPANSIONS, Left, Site
 from edge.loading.normalize.step import Change, Draft, Step
@@ -28,14 +29,16 @@ _TOLERANCE = 1e-4  # sums in another order, and the library's approximations of 
 
 
 def _apply(draft: Draft) -> Change | None:
-    found = [node for node in draft.proto.graph.node if (node.domain, node.op_type) in EXPANSIONS]
+    # Constants are written as float32, so a half-precision graph waits until it is computed in that.
+    waits = bool(other_floats(draft.proto))
+    found = [] if waits else [n for n in draft.proto.graph.node if (n.domain, n.op_type) in EXPANSIONS]
     version = opset(draft.proto)
     early = version < WORKING and any(node.op_type in EARLY and not node.domain for node in draft.proto.graph.node)
     if version < OLDEST or not (found or early):
         return None
     proto = draft.proto if version >= WORKING else raised(draft)
     before = Counter(node.op_type for node in found)
-    while (written := _expanded(proto)) is not None:
+    while found and (written := _expanded(proto)) is not None:
         proto = written
     left = Counter(n.op_type for n in proto.graph.node if (n.domain, n.op_type) in EXPANSIONS)
     kinds = ", ".join(f"{count} {kind}" for kind, count in (before - left).items())
