@@ -106,6 +106,7 @@ class _Search:
         self.source_ms = float("nan")
         self.reserved = 0  # graphs that time is kept for
         self.seconds_each = seconds_each  # that building and timing one graph took, the last time
+        self.seconds_to_write = 0.0  # that writing one took, at most: seconds on a large network
 
     def run(self) -> Names | None:
         """The best set, None where the source itself is fastest."""
@@ -116,7 +117,7 @@ class _Search:
         ends = planned[:2]
         self._measure(ends)
         if not math.isfinite(min(map(self._ratio, ends))):
-            self.untried = list(planned)
+            self.untried = [names for names in planned if names not in self.tried]
             return safe  # nothing could be measured: what never adds work is taken on trust
         self.reserved = 0 if self.ships is None else _RIVALS - 1
         self._measure([names for names in planned if names not in self.tried])
@@ -164,9 +165,8 @@ class _Search:
         waiting = list(sets)
         while waiting:
             fresh: dict[str, Names] = {}
-            room = min(_BATCH, self._affordable() - 1)
-            while waiting and len(fresh) < room:
-                # Writing a graph takes time too, seconds on a large network: only what will be measured is written.
+            # Writing a graph takes time too: only what can still be measured afterwards is written.
+            while waiting and len(fresh) < min(_BATCH, self._affordable(self.seconds_to_write) - 1):
                 names = waiting.pop(0)
                 digest = self._graph(names).sha256
                 self.tried.append(names)
@@ -192,9 +192,10 @@ class _Search:
             self.source_ms = first
         return [ms / first for ms in others]
 
-    def _affordable(self) -> int:
-        """Graphs that can be built and timed before the deadline; any number while it is not known what one takes."""
-        left = self.deadline.left()
+    def _affordable(self, before: float = 0.0) -> int:
+        """Graphs that can be built and timed by the deadline, after so many seconds of something else; any number while
+        it is not known what one takes."""
+        left = self.deadline.left() - before
         if left <= 0:
             return 0
         return max(0, int(left / self.seconds_each) - self.reserved) if self.seconds_each else _BATCH + 1
@@ -206,13 +207,15 @@ class _Search:
 
     def _graph(self, names: Names) -> Model:
         if names not in self.models:
-            self.models[names] = rewritten(self.model, names)[0]
+            self._applied(names)
         return self.models[names]
 
     def _applied(self, names: Names) -> Names:
-        model, applied = rewritten(self.model, names)
-        self.models[names] = model
-        return tuple(applied)
+        """Write a set's graph; returns the names that applied."""
+        start = self.deadline.clock()
+        self.models[names], applied = rewritten(self.model, names)
+        self.seconds_to_write = max(self.seconds_to_write, self.deadline.clock() - start)
+        return applied
 
     def table(self) -> tuple[tuple[Names, float], ...]:
         """Every set measured with its milliseconds, fastest first; the empty set is the source."""

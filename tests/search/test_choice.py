@@ -104,6 +104,29 @@ def test_a_budget_is_kept_where_every_graph_takes_its_time(seconds: float) -> No
     assert 0.0 < now[0] <= 1.2 * seconds
 
 
+def test_a_budget_is_kept_where_writing_a_graph_takes_longer_than_timing_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    b, now = Builder(3), [0.0]
+    model = b.model(_head(b))
+
+    def writing(source: Model, names: Sequence[str]) -> tuple[Model, tuple[str, ...]]:
+        now[0] += 1.0
+        return rewritten(source, names)
+
+    def timing(models: Sequence[Model]) -> list[float]:
+        now[0] += 0.1 * len(models)
+        return [float(count_macs(m)) for m in models]
+
+    monkeypatch.setattr("edge.search.choice.rewritten", writing)
+    found = choose(model, b.inputs(), timing, _long_by(now, 6.0))
+    assert now[0] <= 6.0 and found.untried and len(found.tried) >= 3
+
+
+def test_a_set_that_could_not_be_measured_is_not_listed_as_untried_too() -> None:
+    b = Builder(3)
+    found = choose(b.model(_head(b)), b.inputs(), lambda models: [1.0] + [np.inf] * (len(models) - 1), _long())
+    assert len(found.tried) == 2 and found.untried and not set(found.tried) & set(found.untried)
+
+
 def test_what_ships_decides_between_sets_that_are_as_fast_in_float() -> None:
     b = Builder(3)
     model = b.model(_head(b))
