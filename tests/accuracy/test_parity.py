@@ -30,8 +30,11 @@ def test_what_explains_a_miss_is_measured_only_where_there_is_one(tmp_path: Path
     graph = disc_network()
     source = {s.name: 1.1 * reference(graph).run(graph.task.preprocess(s.pixels())[None])[0] for s in images}
     clean = measure_parity(Noisy(0.001), graph, images, 30.0, source)
-    assert clean.engine_db == pytest.approx(60.0, abs=0.5) and clean.graph_db is clean.second_db is None
+    assert (
+        clean.engine_db == pytest.approx(60.0, abs=0.5) and clean.graph_db is clean.second_db is clean.source_db is None
+    )
     noisy = measure_parity(Noisy(0.1), graph, images, 30.0, source)
     assert noisy.engine_db == pytest.approx(20.0, abs=0.5)
     assert noisy.graph_db == pytest.approx(20.8, abs=0.1)  # 0.1 of 1.1
+    assert noisy.source_db == pytest.approx(17.8, abs=0.3)  # both: 0.02 of 1.21 in power
     assert noisy.second_db is not None and noisy.second_db > 100.0

@@ -421,3 +421,14 @@ def test_classes_by_queries_that_the_task_does_not_name_are_told(
         InputError, match=rf"finds {kinds - 1} classes by 5 masks .* the task names {len(classes)}; name"
     ):
         load(by_queries(kinds=kinds), tmp_path, task)
+
+
+def test_tokens_and_features_beside_a_map_are_no_queries(tmp_path: Path) -> None:
+    proto = by_queries(kinds=2, names=("tokens", "features"))
+    proto.graph.node.append(oh.make_node("Conv", ["image", "head"], ["map"], "head"))
+    proto.graph.initializer.append(tensor(np.ones((1, 3, 1, 1), np.float32), "head"))
+    proto.graph.output.append(oh.make_tensor_value_info("map", TensorProto.FLOAT, [1, 1, 32, 32]))
+    model = load(proto, tmp_path)
+    image = noise_batch(TASK)
+    np.testing.assert_allclose(reference(model).run(image), image.sum(axis=1, keepdims=True), atol=1e-5)
+    assert "of its outputs map" in model.notes[0]

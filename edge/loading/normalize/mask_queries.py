@@ -11,6 +11,7 @@ transformers' ``post_process_semantic_segmentation`` and the papers decide from.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -19,9 +20,13 @@ import onnx
 from edge.errors import InputError
 from edge.loading.normalize.activation import sigmoid, softmax
 from edge.loading.normalize.edit import fresh, inferred, node, set_output
+from edge.loading.normalize.one_output import only_fit
 from edge.loading.normalize.output_size import enlarged_bilinearly
 from edge.loading.normalize.proof import example, output_shapes, run
 from edge.loading.normalize.step import Array, Change, Draft, Step
+from edge.task.task import SegmentationTask
+
+Shapes = Mapping[str, tuple[int, ...]]
 
 _NAMED = "masks_queries_logits"
 
@@ -32,7 +37,7 @@ def _apply(draft: Draft) -> Change | None:
         return None
     shapes = output_shapes(draft)
     found = _pair(shapes, task.maps)
-    if found is None:
+    if found is None or _returns_maps_too(found, shapes, task):
         return None
     classes, masks = found
     queries, kinds = shapes[classes][1:]
@@ -56,7 +61,7 @@ def _apply(draft: Draft) -> Change | None:
     return Change(replace(draft, proto=proto, task=replace(task, output_name=masks)), note, 1e-4, old=expected)
 
 
-def _pair(shapes: dict[str, tuple[int, ...]], maps: int) -> tuple[str, str] | None:
+def _pair(shapes: Shapes, maps: int) -> tuple[str, str] | None:
     """The outputs with the classes and with the masks of as many queries; None where there are no such two."""
     masks = [name for name, shape in shapes.items() if len(shape) == 4 and shape[0] == 1]
     masks = [name for name in masks if shapes[name][1] != maps or name == _NAMED]
@@ -65,6 +70,12 @@ def _pair(shapes: dict[str, tuple[int, ...]], maps: int) -> tuple[str, str] | No
     exact = [(row, mask) for row, mask in pairs if shapes[row][2] == maps + 1] or pairs
     named = [(row, mask) for row, mask in exact if mask == _NAMED and row.startswith("class")] or exact
     return named[0] if len(named) == 1 else None
+
+
+def _returns_maps_too(found: tuple[str, str], shapes: Shapes, task: SegmentationTask) -> bool:
+    """Whether another output is the task's map: then features and tokens beside it are no masks and classes."""
+    others = {name: shape for name, shape in shapes.items() if name not in found}
+    return _NAMED not in found and only_fit(others, task) is not None
 
 
 def _combined(draft: Draft, classes: str, masks: str, shape: tuple[int, ...], kinds: int) -> onnx.ModelProto:

@@ -24,7 +24,7 @@ def _apply(draft: Draft) -> Change | None:
     note, name = "", task.output_name
     if name is None:
         shapes = output_shapes(draft)
-        name = _only_fit(shapes, task)
+        name = only_fit(shapes, task)
         if name is None:
             return None  # told as outputs to choose from
         others = ", ".join(f"{other} {_shown(shapes.get(other, ()))}" for other in names if other != name)
@@ -39,7 +39,7 @@ def _apply(draft: Draft) -> Change | None:
     return Change(replace(draft, proto=proto, task=replace(task, output_name=name)), note)
 
 
-def _only_fit(shapes: Mapping[str, Shape], task: SegmentationTask) -> str | None:
+def only_fit(shapes: Mapping[str, Shape], task: SegmentationTask) -> str | None:
     """The only map of the task's size; the only largest one where none has it."""
     maps = {name: size for name, shape in shapes.items() if (size := _map_size(shape, task.maps)) is not None}
     if not maps:
