@@ -51,9 +51,9 @@ def show_deploy(
         return code
     from edge.report import words
 
-    report = run.report
-    found = f"{words.times(report.chosen_row, words.baseline(report))}× FP32"
-    found = "no speed-up was measured" if run.speedup is None else found
+    row = run.report.chosen_row
+    found = "" if row is None else words.times_fp32(row, words.baseline(run.report))
+    found = found or "no speed-up was measured"
     with output.terminal() as terminal:
         terminal.say(f"fails   speed: {found}, --fail-under-speedup asks {fail_under_speedup:g}×")
     return FAILED

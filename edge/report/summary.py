@@ -14,12 +14,11 @@ if TYPE_CHECKING:
 def result_line(report: Report, row: EngineRow) -> str:
     """``int8-bf16  2.7 ms  3.1× FP32  Dice 0.911 → 0.908 (66 images)``; what was not measured is left out."""
     latency, base, accuracy = words.p50(row), words.baseline(report), row.accuracy
-    factor, doubt = words.speedup(row, base), words.unsure(row, base)
     parts = [row.name]
     if latency is not None:
         parts.append(f"{words.milliseconds(latency)} ms")
-    if factor is not None:
-        parts.append(f"{factor:.1f}× FP32" + (f" ({doubt})" if doubt else ""))
+    if factor := words.times_fp32(row, base, digits=1):
+        parts.append(factor)
     if accuracy is not None:
         parts.append(f"Dice {report.reference.dice:.3f} → {accuracy.dice.mean:.3f} ({accuracy.images} images)")
     return "   ".join(parts)

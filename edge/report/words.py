@@ -185,6 +185,12 @@ def times(row: EngineRow | None, base: EngineRow | None) -> str:
     return f"{factor:.2f} ({doubt})" if doubt else f"{factor:.2f}"
 
 
+def times_fp32(row: EngineRow, base: EngineRow | None, digits: int = 2) -> str:
+    """The speed-up in a line of text: ``3.10× FP32``, ``1.04× FP32 (tie)``; empty where nothing was compared."""
+    factor, doubt = speedup(row, base), unsure(row, base)
+    return "" if factor is None else f"{factor:.{digits}f}× FP32" + (f" ({doubt})" if doubt else "")
+
+
 def interval(row: EngineRow) -> str:
     """The paired interval of the speed-up over FP32: ``0.97 to 1.12``; empty where not paired."""
     paired = row.against_fp32

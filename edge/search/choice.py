@@ -117,7 +117,8 @@ class _Search:
         ends = planned[:2]
         self._measure(ends)
         if not math.isfinite(min(map(self._ratio, ends))):
-            self.untried = [names for names in planned if names not in self.tried]
+            if self.untried:  # for want of time; where the compiler refuses both, more time helps nobody
+                self.untried = [names for names in planned if names not in self.tried]
             return safe  # nothing could be measured: what never adds work is taken on trust
         self.reserved = 0 if self.ships is None else _RIVALS - 1
         self._measure([names for names in planned if names not in self.tried])

@@ -121,10 +121,10 @@ def test_a_budget_is_kept_where_writing_a_graph_takes_longer_than_timing_it(monk
     assert now[0] <= 6.0 and found.untried and len(found.tried) >= 3
 
 
-def test_a_set_that_could_not_be_measured_is_not_listed_as_untried_too() -> None:
+def test_sets_behind_two_that_the_compiler_refuses_are_not_said_to_lack_time() -> None:
     b = Builder(3)
     found = choose(b.model(_head(b)), b.inputs(), lambda models: [1.0] + [np.inf] * (len(models) - 1), _long())
-    assert len(found.tried) == 2 and found.untried and not set(found.tried) & set(found.untried)
+    assert len(found.tried) == 2 and not found.untried
 
 
 def test_what_ships_decides_between_sets_that_are_as_fast_in_float() -> None:
