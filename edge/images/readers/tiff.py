@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,7 @@ def _open(
     with naming(path), parsing(path, "an image that decodes", REMEDY, Exception):
         file = tifffile.TiffFile(path)
         try:
+            _require_an_end(file)
             series, pages = _series(file)
             if pages is None:
                 file.close()
@@ -95,6 +97,27 @@ def _open(
             return Pixels(values, bits_stored=bits)
 
     return Stack(path, pages.depth, read, volume=bool(pages.depth_axis), close=file.close)
+
+
+def _require_an_end(file: tifffile.TiffFile) -> None:
+    """Refuse a chain of pages that comes back to one of its own: tifffile follows it for ever.
+
+    Raises:
+        InputError: it does.
+    """
+    tiff, stream, seen = file.tiff, file.filehandle, set[int]()
+    offset = int(file.pages.first.offset) if file.pages else 0
+    while offset:
+        if offset in seen:
+            raise InputError(f"its pages go in a circle: the one at byte {offset} follows itself; save it again")
+        seen.add(offset)
+        stream.seek(offset)
+        count = stream.read(tiff.tagnosize)
+        if len(count) < tiff.tagnosize:
+            return  # the end is missing: tifffile says so
+        stream.seek(struct.unpack(tiff.tagnoformat, count)[0] * tiff.tagsize, 1)
+        following = stream.read(tiff.offsetsize)
+        offset = struct.unpack(tiff.offsetformat, following)[0] if len(following) == tiff.offsetsize else 0
 
 
 def _series(file: tifffile.TiffFile) -> tuple[Any, _Pages | None]:

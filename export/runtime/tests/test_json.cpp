@@ -24,7 +24,10 @@ CASE(json, reads_values) {
   CHECK(value.find("z") == nullptr);
 }
 
-CASE(json, last_of_a_name_wins) { CHECK_EQUAL(segedge::json::parse(R"({"a": 1, "a": 2})").at("a").integer(), 2); }
+CASE(json, refuses_a_name_that_stands_twice) {
+  CHECK(refuses(R"({"a": 1, "a": 2})"));
+  CHECK(refuses(R"({"b": {"a": 1, "c": 2, "a": 1}})"));
+}
 
 CASE(json, numbers_are_exact) {
   CHECK_EQUAL(segedge::json::parse("[0.485]").array()[0].number(), 0.485);

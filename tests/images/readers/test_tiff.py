@@ -90,3 +90,22 @@ def test_pages_of_several_shapes_or_too_many_axes(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "t.tif", np.zeros((2, 3, 9, 7), np.uint8), imagej=True, metadata={"axes": "TZYX"})
     with pytest.raises(InputError, match=r"t\.tif: has the axes TZYX of 2x3x9x7"):
         open_image(tmp_path / "t.tif")
+
+
+@pytest.mark.parametrize("pages", [2, 120], ids=["2", "more-than-tifffile-looks-back"])
+@pytest.mark.parametrize("back_to", [0, 1])
+def test_pages_that_go_in_a_circle_are_refused(tmp_path: Path, pages: int, back_to: int) -> None:
+    path = tmp_path / "circle.tif"
+    with tifffile.TiffWriter(path) as writer:
+        for _ in range(pages):
+            writer.write(np.zeros((8, 8), np.uint16), contiguous=False)
+    with tifffile.TiffFile(path) as file:
+        offsets = [page.offset for page in file.pages]
+        tags = len(file.pages[-1].tags)
+    with path.open("r+b") as stream:
+        stream.seek(offsets[-1] + 2 + 12 * tags)
+        assert stream.read(4) == bytes(4)
+        stream.seek(-4, 1)
+        stream.write(offsets[back_to].to_bytes(4, "little"))
+    with pytest.raises(InputError, match=r"circle\.tif.*in a circle"):
+        open_image(path)
