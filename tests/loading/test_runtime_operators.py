@@ -208,10 +208,14 @@ def test_a_half_precision_graph_is_written_out_once_it_is_computed_in_float32(
     np.testing.assert_allclose(reference(model).run(noise_batch(TASK)), exact, atol=5e-3 * np.abs(exact).max())
 
 
-def test_what_is_not_written_here_stays_as_it_is(tmp_path: Path) -> None:
-    node = own("Attention", ["tokens", "packed", "packed_bias"], ["made"], num_heads=4, unidirectional=1)
-    proto = graph(on_tokens(node), 17)
-    model = load(proto, tmp_path)
+@pytest.mark.parametrize("asked", ["causal", "keys and values"])
+def test_what_is_not_written_here_stays_as_it_is(asked: str, tmp_path: Path) -> None:
+    outputs, mask = (["made"], 1) if asked == "causal" else (["mixed", "present"], 0)
+    nodes = [own("Attention", ["tokens", "packed", "packed_bias"], outputs, num_heads=4, unidirectional=mask)]
+    if len(outputs) > 1:
+        nodes += [oh.make_node("ReduceMean", ["present"], ["mean"], "mean", keepdims=0)]
+        nodes += [oh.make_node("Add", ["mixed", "mean"], ["made"], "shift")]
+    model = load(graph(on_tokens(*nodes), 17), tmp_path)
     assert [n.op_type for n in model.proto.graph.node if n.domain] == ["Attention"] and model.notes == ()
 
 

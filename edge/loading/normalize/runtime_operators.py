@@ -63,6 +63,7 @@ def _expanded(proto: onnx.ModelProto) -> onnx.ModelProto | None:
         except Left:
             continue
         values = [made] if isinstance(made, ir.Value) else list(made)
+        values += [None] * (len(node.outputs) - len(values))
         read = [(old, new) for old, new in zip(node.outputs, values, strict=False) if _read(old)]
         if any(new is None for _, new in read):
             continue
