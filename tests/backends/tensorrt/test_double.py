@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
 import shutil
+import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -180,3 +183,13 @@ def test_the_own_logger_keeps_to_its_severity(capsys: pytest.CaptureFixture[str]
 def _graph(text: str, opset: int = 17) -> onnx.ModelProto:
     header = f'<ir_version: 8, opset_import: ["" : {opset}]> net (float[1,4,8,8] x, float[8] s) => (float[1,4,8,8] y)'
     return onnx.parser.parse_model(f"{header} {{ {text} }}")
+
+
+def test_what_is_imported_beside_the_double_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "imported_beside.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    with installed("8.6.0"):
+        importlib.import_module("imported_beside")
+        assert "tensorrt" in sys.modules
+    assert "imported_beside" in sys.modules and "tensorrt" not in sys.modules
+    del sys.modules["imported_beside"]
