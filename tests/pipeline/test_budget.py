@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from edge.fusion import Fused
 from edge.graph.macs import count_macs
 from edge.graph.model import Model
 from edge.pipeline import deploy
+from edge.pipeline.progress import NullProgress
 from edge.quantization.schemes import SCHEMES
 from edge.search.candidates import Proposal
 from edge.search.choice import choose
@@ -36,9 +38,9 @@ class Hand:
         self.now += WAITED
         yield lambda: None
 
-    def fuse(self, *_: object) -> str:
+    def fuse(self, model: Any, *_: object) -> Fused:
         self.now += FUSED
-        return "fused"
+        return Fused(model, (), 0.0)
 
 
 def test_waiting_for_the_machine_costs_nothing_of_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +54,7 @@ def test_waiting_for_the_machine_costs_nothing_of_the_budget(monkeypatch: pytest
         return Proposal(found=None, plan=None)  # type: ignore[arg-type]
 
     monkeypatch.setattr(deploy, "propose", propose)
-    clock = SimpleNamespace(stage=hand.stage, searching=None, progress=SimpleNamespace(remaining=lambda _: None))
+    clock = SimpleNamespace(stage=hand.stage, searching=None, progress=NullProgress())
     images = SimpleNamespace(spread=lambda _: ())
     model: Any = SimpleNamespace(quantized=False)
     job: Any = SimpleNamespace(
@@ -67,7 +69,7 @@ def test_waiting_for_the_machine_costs_nothing_of_the_budget(monkeypatch: pytest
         seconds_each=0.0,
         request=SimpleNamespace(bias_correction=False),
     )
-    assert deploy.fuse_job(job, 35.0) == ("fused", 35.0 - FUSED)
+    assert deploy.fuse_job(job, 35.0) == (Fused(model, (), 0.0), 35.0 - FUSED)
     deploy.propose_for(job, model, None, 30.0)  # type: ignore[arg-type]
     assert left == [30.0]
 
@@ -100,7 +102,7 @@ def test_fusion_and_search_together_keep_the_budget(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(deploy, "fuse_for_target", fuse)
     monkeypatch.setattr(deploy, "propose", propose)
     monkeypatch.setattr(deploy, "with_authored", lambda found, *_: found)
-    clock = SimpleNamespace(stage=Hand().stage, searching=None, progress=SimpleNamespace(remaining=lambda _: None))
+    clock = SimpleNamespace(stage=Hand().stage, searching=None, progress=NullProgress())
     job: Any = SimpleNamespace(
         model=graph,
         target=None,
