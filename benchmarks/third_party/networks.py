@@ -100,33 +100,23 @@ def _upernet() -> Any:
 def _mask2former() -> Any:
     declare_torchvision()
     import transformers
-    from torch import nn
 
-    class Queries(nn.Module):
-        """The network with nothing among its outputs but the classes and masks of its queries, as hf: takes it."""
+    from edge.loading.doors.hugging_face import only_queries
 
-        def __init__(self) -> None:
-            super().__init__()
-            stages = ["stage1", "stage2", "stage3", "stage4"]
-            swin = {"embed_dim": 16, "depths": [1, 1, 1, 1], "num_heads": [1, 2, 2, 4], "window_size": 4}
-            width = {"feature_size": 32, "mask_feature_size": 32, "hidden_dim": 32, "encoder_feedforward_dim": 64}
-            config = transformers.Mask2FormerConfig(
-                backbone_config=transformers.SwinConfig(image_size=64, out_features=stages, **swin),
-                dim_feedforward=64,
-                encoder_layers=1,
-                decoder_layers=2,
-                num_attention_heads=2,
-                num_queries=10,
-                num_labels=2,
-                **width,
-            )
-            self.network = transformers.Mask2FormerForUniversalSegmentation(config)
-
-        def forward(self, image: Any) -> dict[str, Any]:
-            found = self.network(pixel_values=image)
-            return {name: found[name] for name in ("class_queries_logits", "masks_queries_logits")}
-
-    return Queries()
+    stages = ["stage1", "stage2", "stage3", "stage4"]
+    swin = {"embed_dim": 16, "depths": [1, 1, 1, 1], "num_heads": [1, 2, 2, 4], "window_size": 4}
+    width = {"feature_size": 32, "mask_feature_size": 32, "hidden_dim": 32, "encoder_feedforward_dim": 64}
+    config = transformers.Mask2FormerConfig(
+        backbone_config=transformers.SwinConfig(image_size=64, out_features=stages, **swin),
+        dim_feedforward=64,
+        encoder_layers=1,
+        decoder_layers=2,
+        num_attention_heads=2,
+        num_queries=10,
+        num_labels=2,
+        **width,
+    )
+    return only_queries(transformers.Mask2FormerForUniversalSegmentation(config))
 
 
 def _nnunet(name: str, **options: Any) -> Build:

@@ -72,6 +72,5 @@ def judged(
     """
     accuracy = compare(evaluation, reference, parity.engine_db if parity else None, strata, group)
     if parity is not None:
-        accuracy = replace(accuracy, graph_db=parity.graph_db, second_db=parity.second_db)
-        accuracy = replace(accuracy, source_db=parity.source_db)
+        accuracy = replace(accuracy, graph_db=parity.graph_db, second_db=parity.second_db, source_db=parity.source_db)
     return Checked(evaluation, accuracy, judge(gate, accuracy, precision, rest, allow_small))

@@ -145,12 +145,16 @@ def engine_folder(name: str, given: EngineLike) -> Path:
     Raises:
         InputError: something else, or a run that chose none; the message lists its engines.
     """
+    return _engine_in(_named(name, given))
+
+
+def _engine_in(folder: Path) -> Path:
+    """A folder that was given, or the engine that its run chose."""
     from edge.api.run import chosen_engine
 
-    path = _named(name, given)
-    if (path / "engine.json").is_file() or not (path / "report.json").is_file():
-        return path
-    return chosen_engine(path)
+    if (folder / "engine.json").is_file() or not (folder / "report.json").is_file():
+        return folder
+    return chosen_engine(folder)
 
 
 def _named(name: str, given: EngineLike) -> Path:
@@ -176,9 +180,10 @@ def trusted_engine(name: str, given: EngineLike, keys: PathLike | Sequence[PathL
     """
     from edge.trust.signature import vouched
 
-    folder, known = engine_folder(name, given), as_paths("trusted_key", keys) if keys else ()
+    named = _named(name, given)
+    folder, known = _engine_in(named), as_paths("trusted_key", keys) if keys else ()
     if not (folder / "engine.json").is_file():  # whoever opens it says what it lacks
         return folder, ""
-    if (named := _named(name, given)) != folder:
+    if named != folder:
         vouched(named, known)
     return folder, vouched(folder, known).says

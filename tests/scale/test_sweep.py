@@ -19,24 +19,12 @@ from edge.scale.job import SweepResult
 from edge.scale.sweep import TABLE
 from tests.fixtures.discs import TASK, disc_network, loud_disc_network, write_discs
 
-SWEEP = """
-data = "discs"
-precisions = ["fp32,int8"]
-gates = ["99", "99.9"]
 
-[options]
-budget = 0
-seconds = 0.01
-
-[[networks]]
-model = "discs.onnx"
-
-[[networks]]
-model = "loud.onnx"
-
-[[networks]]
-model = "large.onnx"
-"""
+def matrix(data: str, *networks: str) -> str:
+    """A sweep of networks over two gates, as short as it can be."""
+    head = f'data = "{data}"\nprecisions = ["fp32,int8"]\ngates = ["99", "99.9"]\n'
+    options = "\n[options]\nbudget = 0\nseconds = 0.01\n"
+    return head + options + "".join(f'\n[[networks]]\nmodel = "{name}"\n' for name in networks)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +34,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     disc_network().save(root / "discs.onnx")
     loud_disc_network().save(root / "loud.onnx")
     disc_network(replace(TASK, size=(48, 48))).save(root / "large.onnx")
-    (root / "sweep.toml").write_text(SWEEP)
+    (root / "sweep.toml").write_text(matrix("discs", "discs.onnx", "loud.onnx", "large.onnx"))
     return root
 
 

@@ -15,23 +15,11 @@ from edge.task.task import SegmentationTask
 from tests.fixtures.command import edge
 from tests.fixtures.discs import SIZE, disc_network
 from tests.fixtures.volumes import blob_volume, write_nifti
-from tests.scale.test_sweep import numbers
+from tests.scale.test_sweep import matrix, numbers
 
 TASK = SegmentationTask(size=(SIZE, SIZE), scale=1.0, intensity=Intensity(window=(50.0, 200.0)), classes=("ball",))
 SPLITS = ("train", "val", "test", "test", "test", "test")
 DEPTHS = (8, 8, 8, 6, 11, 5)
-SWEEP = """
-data = "scans"
-precisions = ["fp32,int8"]
-gates = ["99", "99.9"]
-
-[options]
-budget = 0
-seconds = 0.01
-
-[[networks]]
-model = "net.onnx"
-"""
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +34,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
             write_nifti(root / "scans" / f"{name}{number}.nii.gz", values.transpose(2, 1, 0), affine)
         rows.append(f"p{number}.nii.gz,m{number}.nii.gz,{split}")
     (root / "scans" / "manifest.csv").write_text("\n".join(rows) + "\n")
-    (root / "sweep.toml").write_text(SWEEP)
+    (root / "sweep.toml").write_text(matrix("scans", "net.onnx"))
     for precision in ("fp32", "int8"):
         words = ("build", "net.onnx", "--data", "scans", "--target", "cpu", "--precision", precision)
         assert edge(*words, "--out", precision, folder=root).returncode == 0

@@ -55,11 +55,15 @@ def load(named: str, weights: Path | None, task: SegmentationTask | None) -> Mod
     task, name, source = task or _task(folder, network.config), folder.name, f"hf:{named}"
     if weights is not None:
         network.load_state_dict(load_weights(weights, network), strict=True)
-    return export_loaded(_queries(network) if architecture in _BY_QUERIES else network, file, task, name, source)
+    return export_loaded(only_queries(network) if architecture in _BY_QUERIES else network, file, task, name, source)
 
 
-def _queries(network: Any) -> Any:
-    """The network with nothing among its outputs but the classes and masks of its queries."""
+def only_queries(network: Any) -> Any:
+    """A network with nothing among its outputs but the classes and masks of its queries.
+
+    Args:
+        network: of transformers, one of :data:`_BY_QUERIES`.
+    """
     from torch import nn
 
     class Queries(nn.Module):
