@@ -23,11 +23,12 @@ import numpy as np
 
 from benchmarks.peers import quantized
 from benchmarks.peers.arguments import add_pythons
-from benchmarks.peers.builders import Run, run_onnxruntime, run_openvino
+from benchmarks.peers.builders import Run, run_openvino
 from benchmarks.peers.setting import Setting
 from edge.accuracy.compare import compare
 from edge.accuracy.evaluate import Evaluation, evaluate
 from edge.accuracy.gate import judge, load_gate
+from edge.backends.session import OnnxRuntimeRunner, open_session
 from edge.files import read_json, sha256_file, write_json, write_text
 from edge.graph.model import Model, read_model
 from edge.images.image_set import ImageSet, load_image_set
@@ -122,7 +123,8 @@ class Case:
         """A graph under the dialect's runtime."""
         if self.dialect == "openvino":
             return run_openvino(self.setting, path, "f32")
-        return run_onnxruntime(self.setting, path)
+        session = open_session(path.read_bytes(), self.setting.threads, optimize=True, where=str(path))
+        return OnnxRuntimeRunner(session, self.setting.output, self.setting.threads, optimize=True).run
 
     @cached_property
     def setting(self) -> Setting:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import helper, numpy_helper
 
 from edge.backends import find_backend
 from edge.backends.engine import Candidate, ConvCounts, read_engine
 from edge.backends.onnxruntime import Intermediates, OnnxRuntime, reference
-from edge.backends.session import count_convolutions
+from edge.backends.session import count_convolutions, open_session
 from edge.errors import InputError
 from edge.graph.model import Model
 from edge.quantization.calibrate import calibrate
@@ -45,6 +47,28 @@ def test_the_reference_is_not_optimized_and_names_its_output() -> None:
     runner = reference(small_unet())
     assert runner.conditions()["graph_optimization"] == "off"
     assert runner.run(images(1)[0]).shape == (1, 1, 64, 64)
+
+
+@pytest.mark.parametrize(("dtype", "zero", "steps"), [("int8", 0, 127), ("uint8", 0, 255), ("uint8", 128, 127)])
+def test_products_of_8_bits_do_not_saturate(dtype: str, zero: int, steps: int) -> None:
+    rng = np.random.default_rng(0)
+    weights = {
+        "step": np.float32(1 / steps), "zero": np.array(zero, dtype), "levels": rng.integers(64, 128, (64, 8), np.int8),
+        "steps": np.full(8, 1 / 127, np.float32), "zeros": np.zeros(8, np.int8),
+    }  # fmt: skip
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "step", "zero"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "step", "zero"], ["rounded"]),
+        helper.make_node("DequantizeLinear", ["levels", "steps", "zeros"], ["weight"], axis=1),
+        helper.make_node("MatMul", ["rounded", "weight"], ["y"]),
+    ]
+    x, y = (helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [1, 4, k]) for n, k in (("x", 64), ("y", 8)))
+    stored = [numpy_helper.from_array(np.asarray(value), name) for name, value in weights.items()]
+    graph = helper.make_graph(nodes, "product", [x], [y], stored)
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8).SerializeToString()
+    image = rng.uniform(0.5, 1.0, (1, 4, 64)).astype(np.float32)
+    fast, exact = (open_session(proto, 1, optimize).run(None, {"x": image})[0] for optimize in (True, False))
+    np.testing.assert_allclose(fast, exact, rtol=1e-4)  # saturated, they are a third apart
 
 
 def test_intermediate_tensors() -> None:
