@@ -75,7 +75,7 @@ def _usual(parameter: Any) -> str:
     if parameter.required:
         return "required"
     value = parameter.default
-    if value is None or value is False:
+    if value is None or value is False or value == ():
         return ""
     return f"default {value:g}" if isinstance(value, float) else f"default {value}"
 

@@ -183,7 +183,7 @@ def _advice(reference: Evaluation) -> str:
         )
     if task.output == "logits" and task.maps == 1 and _extent(reference)[0] >= 0 and _extent(reference)[1] <= 1:
         return 'its outputs lie between 0 and 1: is the task\'s output = "probabilities" rather than "logits"?'
-    return "check the weights, the task (channels, scale, mean, std, classes) and the masks"
+    return "check the weights, the task (channels, scale, mean, std, intensity, classes) and the masks"
 
 
 def _two_levels(reference: Evaluation) -> tuple[float, float] | None:

@@ -96,6 +96,11 @@ def check(
     if reference is None:
         if len(named) != 1:
             raise InputError("several subjects without --reference; give one model, or engines with --reference MODEL")
+        for option, column in (("strata", strata), ("group", group)):
+            if column is not None:
+                raise InputError(
+                    f"--{option} {column}: is for engines, a model alone is only scored; add --reference MODEL"
+                )
         subject: Any = named[0]
         return CheckResult(
             (), *score_model(as_source(subject, weights, task, dequantize), images, split, reporter, elsewhere)

@@ -51,7 +51,8 @@ class CheckResult(Shown):
 
     def __repr__(self) -> str:
         if self.scores is not None:
-            return f"<CheckResult Dice {self.scores['dice']:.4f} IoU {self.scores['iou']:.4f}>"
+            useless = f": {self.fault}" if self.fault else ""
+            return f"<CheckResult Dice {self.scores['dice']:.4f} IoU {self.scores['iou']:.4f}{useless}>"
         rows = (f"{r.engine} {'passes' if r.gate.passed else 'fails'}" for r in self.engines)
         return f"<CheckResult {', '.join(rows)}>"
 

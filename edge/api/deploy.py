@@ -84,7 +84,7 @@ def deploy(
     calibration_images: CountOption = 64,
     threads: ThreadsOption = None,
     seconds: Annotated[
-        float | None, Option("seconds of timing for each engine (default: 1; thorough 3)", least=0.001)
+        float | None, Option("seconds of timing for each engine (default: 1; thorough 3)", "SECONDS", least=0.001)
     ] = None,
     strata: StrataOption = None,
     group: GroupOption = None,

@@ -113,7 +113,10 @@ class LoadedEngine(Shown):
 def _require_image(image: NDArray[Any], task: SegmentationTask) -> NDArray[Any]:
     array = np.asarray(image)
     if array.dtype.kind not in "uif" or array.ndim not in (2, 3) or not array.size:
-        raise InputError(f"image: is {list(array.shape)} {array.dtype}; give [h, w, 3] RGB or [h, w] grey, uint8")
-    if array.ndim == 3 and array.shape[0] == task.in_channels != array.shape[2]:
+        empty, depth = "empty, " if not array.size else "", "uint8" if task.eight_bit else "with its own values"
+        shape = f"{empty}{list(array.shape)} {array.dtype}"
+        raise InputError(f"image: is {shape}; give one image, [h, w, 3] RGB or [h, w] grey, {depth}")
+    usual = (task.in_channels, 1, 3)
+    if array.ndim == 3 and array.shape[0] in usual and array.shape[2] not in (*usual, 4):
         raise InputError(f"image: is {list(array.shape)}, channels first; give image.transpose(1, 2, 0)")
     return array

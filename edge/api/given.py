@@ -149,9 +149,15 @@ def engine_folder(name: str, given: EngineLike) -> Path:
 
 
 def _engine_in(folder: Path) -> Path:
-    """A folder that was given, or the engine that its run chose."""
+    """A folder that was given, or the engine that its run chose.
+
+    Raises:
+        InputError: there is no such folder, or its run chose no engine.
+    """
     from edge.api.run import chosen_engine
 
+    if not os.path.lexists(folder):
+        raise InputError(f"{folder}: no such engine or run; check the path, or make one with edge deploy")
     if (folder / "engine.json").is_file() or not (folder / "report.json").is_file():
         return folder
     return chosen_engine(folder)

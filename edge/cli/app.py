@@ -41,7 +41,7 @@ COMMANDS: tuple[tuple[Callable[..., Any], Callable[..., int | None], str], ...] 
     (deploy, show.show_deploy, "the whole pipeline, and a report"),
     (build, show.show_build, "one engine, no verdict"),
     (check, show.show_check, "Dice, IoU and the gate, or a model's float scores"),
-    (segment, show.show_segment, "masks as PNG"),
+    (segment, show.show_segment, "masks of pictures and volumes"),
     (profile, show.show_profile, "latency; --against compares two engines"),
     (report, show.show_report, "one report over several runs"),
     (bundle, show.show_bundle, "pack a run for a device"),

@@ -31,7 +31,10 @@ COMMON: Mapping[str, tuple[Any, Any]] = {
         Annotated[bool, typer.Option("--json", help="one JSON document on stdout, nothing else there")],
         False,
     ),
-    "quiet": (Annotated[bool, typer.Option("--quiet", help="no progress, no messages")], False),
+    "quiet": (
+        Annotated[bool, typer.Option("--quiet", help="no progress, no messages, no tables: files and the exit code")],
+        False,
+    ),
     "verbose": (Annotated[bool, typer.Option("-v", "--verbose", help="say more; a traceback with every error")], False),
     "log_file": (
         Annotated[str | None, typer.Option("--log-file", metavar="FILE", help="write progress and messages there too")],

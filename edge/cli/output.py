@@ -28,11 +28,16 @@ class Output:
 
         return Terminal(quiet=self.quiet, verbose=self.verbose, log_file=self.log_file)
 
-    def show(self, document: Any, text: str) -> None:
-        """The result, on stdout: as one JSON document where asked for, otherwise as text."""
+    def show(self, document: Any, text: str, asked_for: bool = False) -> None:
+        """The result, on stdout: as one JSON document where asked for, otherwise as text.
+
+        Args:
+            document, text: the result in both forms.
+            asked_for: the text is itself what the command makes, so that even a quiet one writes it.
+        """
         if self.as_json:
             write_out(json.dumps(document, indent=1, allow_nan=False))
-        elif not self.quiet:
+        elif asked_for or not self.quiet:
             write_out(text)
 
 

@@ -127,6 +127,8 @@ def show_check(
     from edge.cli.tables import accuracy_text, scores_text
 
     if result.scores is not None:
+        if junit is not None:
+            raise InputError(f"--junit {junit}: is for engines, a model alone has no verdict; add --reference MODEL")
         output.show(result.to_json(), scores_text(result.scores))
         if result.fault is not None:
             raise UselessReferenceError(result.fault)
@@ -214,6 +216,8 @@ def show_estimate(found: "Estimate", output: Output, model: str) -> None:
 def expected_lines(found: "Estimate") -> list[str]:
     """What published measurements make one expect, with its error."""
     expected = found.expected
+    if found.unlike:
+        return [f"nothing is expected from published measurements: {found.unlike}", ""]
     if expected is None:
         return []
     return [
@@ -246,7 +250,7 @@ def show_inspect(found: dict[str, Any], output: Output) -> None:
 def show_init(found: "Starter", output: Output) -> None:
     """The text of the file, to be redirected into one."""
     document = {"task": found.task.to_table(), "guesses": found.guesses, "text": found.text}
-    output.show(document, found.text.rstrip("\n"))
+    output.show(document, found.text.rstrip("\n"), asked_for=True)
 
 
 def show_fuse(fused: "Fused", output: Output, out: str) -> None:

@@ -184,6 +184,12 @@ def _bars(stream: IO[str]) -> Bars:
                 return super().render(task)
             return Text(_left(ends - time.monotonic()))
 
+    class Done(MofNCompleteColumn):
+        """How many steps of how many, where a stage has steps."""
+
+        def render(self, task: Any) -> Text:
+            return super().render(task) if task.total else Text("")
+
     class Patient(Bars):
         """Shows a stage only once it has run for a while: short ones would only flicker."""
 
@@ -196,7 +202,7 @@ def _bars(stream: IO[str]) -> Bars:
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=28),
-        MofNCompleteColumn(),
+        Done(),
         Left(elapsed_when_finished=True),
         console=Console(file=stream, force_terminal=True),
         transient=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from edge.report import words
@@ -56,7 +57,8 @@ def _figures(report: Report, row: EngineRow, width: int) -> str:
 
 def _next(run: Run) -> str:
     if run.engine is not None:
-        return f"edge segment {run.engine} IMAGE --out masks"
+        return f"edge segment {quote(str(run.engine))} IMAGE --out masks"
     if run.report.status == "unconfirmed":
-        return f"edge bundle {run.folder} --target {run.report.target['name']} --out {run.folder.name}.tar.gz"
+        archive = quote(f"{run.folder.name}.tar.gz")
+        return f"edge bundle {quote(str(run.folder))} --target {run.report.target['name']} --out {archive}"
     return "none passes: the report says what each loses; edge deploy --gate 99 asks for less"

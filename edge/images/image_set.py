@@ -199,6 +199,10 @@ def load_image_set(root: Path) -> ImageSet:
     Raises:
         InputError: neither layout is there, or the manifest is wrong; the message names the line.
     """
+    if root.is_file():
+        raise InputError(
+            f"{root}: is a file; give a folder with {NAME}, which may name the file, or images/ and masks/"
+        )
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; give a folder with {NAME}, or with images/ and masks/")
     if os.path.lexists(root / NAME):  # a link to nothing, or a pipe, is no leave to draw other splits

@@ -58,6 +58,9 @@ def read_manifest(root: Path) -> tuple[Row, ...]:
         columns, lines = reader.fieldnames or (), [(reader.line_num, line) for line in reader]
     except csv.Error as error:
         raise InputError(f"{manifest}: cannot be read ({error}); save it as comma-separated UTF-8 text") from None
+    if len(columns) == 1 and (other := next((mark for mark in ";\t" if mark in columns[0]), None)):
+        parted = "semicolons" if other == ";" else "tabs"
+        raise InputError(f"{manifest}: its columns are parted by {parted}; save it as comma-separated UTF-8 text")
     for column in _NEEDED:
         if column not in columns:
             raise InputError(f"{manifest}: no column {column!r}; the columns are image, mask, split and any more")

@@ -35,6 +35,8 @@ FREE = frozenset(
 # Precision asked for to that of the rest (a quantized network keeps its other layers in half).
 _REST: Mapping[str, str] = {"fp32": "fp32", "fp16": "fp16", "bf16": "bf16", "int8": "fp16"}
 _MEMORY_ONLY = "the table has no {} peak: only the time to move data counts, so the truth may be far longer"
+_UNLIKE = "their networks are almost only convolutions, and here other layers take {:.3g} of the {:.3g} ms below"
+_TRANSPOSED = "transposes are copies; a compiler that folds all of them into other layers needs {:.3g} ms less"
 BYTES: Mapping[str, int] = {"fp32": 4, "fp16": 2, "bf16": 2, "int8": 1}
 _FACTS: Mapping[str, str] = {
     "fp32": "fp32_tflops",
@@ -93,7 +95,8 @@ class Estimate(Shown):
         assumptions: one sentence each.
         source: of the peaks.
         expected: what published measurements of other networks make one expect; None where there are none of such a
-            device, or its table lacks a peak.
+            device, its table lacks a peak, or the network is unlike them.
+        unlike: why nothing is expected of it although there are measurements of such a device; "" elsewhere.
     """
 
     kind: str
@@ -104,6 +107,7 @@ class Estimate(Shown):
     assumptions: tuple[str, ...]
     source: str
     expected: Expected | None = None
+    unlike: str = ""
 
     def __repr__(self) -> str:
         return f"<Estimate {self.target} {self.precision}: at least {self.ms:.3g} ms in {len(self.layers)} layers>"
@@ -138,20 +142,27 @@ def estimate(
     peaks = peaks or target_peaks(target)
     memory_only = () if precision in peaks.operations else (_MEMORY_ONLY.format(precision),)
     layers = tuple(_layers(model, precision, rest or _REST[precision], peaks))
+    floor, expected, unlike = sum(layer.ms for layer in layers), _expected(layers, target, precision, peaks), ""
+    if expected is not None and expected.ms < floor:
+        others = sum(layer.ms for layer in layers if layer.op not in MULTIPLIES)
+        expected, unlike = None, _UNLIKE.format(others, floor)
+    moved = sum(layer.ms for layer in layers if layer.op == "Transpose")
     return Estimate(
         kind=KIND,
         target=target.name,
         precision=precision,
-        ms=sum(layer.ms for layer in layers),
+        ms=floor,
         layers=layers,
         assumptions=(
             "every layer reaches the device's peak arithmetic or memory rate; real engines reach a part of it",
             "activations and additions are computed in the layer before them",
             "no time for launching layers, for copies to the device, or for pre- and postprocessing",
+            *([_TRANSPOSED.format(moved)] if moved else []),
             *memory_only,
         ),
         source=peaks.source,
-        expected=_expected(layers, target, precision, peaks),
+        expected=expected,
+        unlike=unlike,
     )
 
 

@@ -12,6 +12,7 @@ from edge.files import parse_toml
 from edge.images.image_set import ImageSet, Sample
 from edge.loading.facts import NetworkFacts
 from edge.notebook.shown import Shown, Table
+from edge.task.refusal import usual_range
 from edge.task.task import SegmentationTask
 
 GUESS = "GUESS"
@@ -214,7 +215,7 @@ def _output(lines: _Lines, network: NetworkFacts, images: ImageFacts) -> None:
         lines.add("activation", '"softmax"' if several else '"sigmoid"', "what training put after the network", True)
     if len(network.outputs) > 1:
         lines.add("output_name", json.dumps(network.outputs[0]), f"one of {', '.join(network.outputs)}", True)
-    if not network.decides:
+    if not network.decides and (network.maps is None or network.maps <= 2 or _overlap(network, images)):
         lines.add("threshold", "0.5", "probability from which a pixel is foreground", True)
 
 
@@ -241,7 +242,10 @@ def _intensity(lines: _Lines, network: NetworkFacts, images: ImageFacts) -> None
     held = f"the images hold {', '.join(images.dtypes)}, {images.low:g}...{images.high:g}"
     if images.low <= -500.0:
         return lines.add("window", _CT_WINDOW, f"{held}: CT?", True)
-    return lines.add("range", f"[{images.low:g}, {images.high:g}]", f"{held}; percentile = [0.5, 99.5] for MR", True)
+    low, high = images.low, images.high
+    if not any(name.startswith("float") for name in images.dtypes):
+        low, high = usual_range(low, high)
+    return lines.add("range", f"[{low:g}, {high:g}]", f"{held}; percentile = [0.5, 99.5] for MR", True)
 
 
 def _overlap(network: NetworkFacts, images: ImageFacts) -> bool:

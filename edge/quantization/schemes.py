@@ -173,7 +173,7 @@ _SCHEMES = (
         _OPENVINO,
         name="openvino-avx2",
         weight_steps=63,
-        note="this CPU adds products of 8 bits in 16 (no VNNI), so INT8 weights have 7 bits",
+        note="This CPU adds products of 8 bits in 16 (no VNNI), so INT8 weights have 7 bits",
     ),
     Scheme(
         name="openvino-identical",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Mapping
 from functools import cache
@@ -51,6 +52,8 @@ def read_report(path: Path) -> Report:
     Raises:
         InputError: missing, not JSON, of another schema, or damaged; the message names the first fault.
     """
+    if not os.path.lexists(path):
+        raise InputError(f"{path}: no such run; check the path, or make one with edge deploy")
     file = path / REPORT if path.is_dir() else path
     if not file.is_file():
         raise InputError(f"{path}: holds no {REPORT}; give a run folder that edge deploy or edge verify wrote")

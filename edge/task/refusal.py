@@ -36,11 +36,25 @@ def require_spoken_of(plane: Plane, task: SegmentationTask) -> None:
         raise InputError(f'{plane.where}: holds float32 colours, which have no luma; add channels = "rgb" to [task]')
 
 
+def usual_range(low: float, high: float, bits: int | None = None) -> tuple[float, float]:
+    """The range of a detector whose levels lie in ``low`` to ``high``.
+
+    Of so many bits where they are said, else of the narrowest of 8, 10, 12, 14 and 16 that holds them; the two levels
+    themselves where one is negative or larger.
+    """
+    if bits is None:
+        bits = next((usual for usual in (8, 10, 12, 14, 16) if high < 1 << usual), None)
+    if low < 0.0 or bits is None:
+        return low, high
+    return 0.0, float((1 << bits) - 1)
+
+
 def paste(plane: Plane, normalize: str = "fixed") -> str:
     """The lines that speak of what a plane holds, for a task that normalizes so."""
     low, high = float(plane.values.min()), float(plane.values.max())
-    if plane.bits_stored is not None and low >= 0.0:
-        low, high = 0.0, float((1 << plane.bits_stored) - 1)
+    if plane.values.dtype.kind in "iu":
+        said = plane.bits_stored
+        low, high = usual_range(low, high, said if said != 8 * plane.values.dtype.itemsize else None)
     if not low < high:
         high = low + 1.0
     limits = f"range = [{low:g}, {high:g}] (or window = {{ center = 40, width = 400 }} for CT)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -95,9 +96,24 @@ def test_ranges_of_another_graph_are_refused_in_memory_too(arrays: list[tuple], 
 def test_channels_first_is_told_how_to_turn(run: Run) -> None:
     with edge.load_engine(run) as engine, pytest.raises(edge.InputError, match=r"channels first; give image.transpose"):
         engine.segment(np.zeros((3, 40, 48), np.uint8))
+    with edge.load_engine(run) as engine, pytest.raises(edge.InputError, match=r"channels first; give image.transpose"):
+        engine.segment(np.zeros((1, 40, 48), np.uint8))
+
+
+@pytest.mark.parametrize(("shape", "fault"), [((2, 40, 48, 3), "one image"), ((0, 48), r"is empty, \[0, 48\]")])
+def test_no_image_is_told_what_one_is(run: Run, shape: tuple[int, ...], fault: str) -> None:
+    with edge.load_engine(run) as engine, pytest.raises(edge.InputError, match=fault):
+        engine.segment(np.zeros(shape, np.uint8))
 
 
 def test_a_useless_model_is_an_input_s_fault(arrays: list[tuple], tmp_path: Path) -> None:
     blind = [(image, 1 - mask, split, name) for image, mask, split, name in arrays]
     with pytest.raises(edge.InputError, match="nothing could be retained"):
         edge.deploy(disc_network(), blind, out=tmp_path / "run")
+
+
+def test_a_model_that_is_useless_as_a_reference_says_so_in_its_line(arrays: list[tuple]) -> None:
+    silent = disc_network()
+    silent = replace(silent, task=replace(silent.task, mean=(1e4,) * 3))
+    found = edge.check(silent, arrays)
+    assert not found.passed and found.fault and found.fault in repr(found) and "intensity" in found.fault

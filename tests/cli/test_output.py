@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.fixtures.command import read_by_nobody
-from tests.fixtures.discs import TASK
+from tests.fixtures.discs import TASK, disc_network
 from tests.fixtures.runtime_kit import make_engine
 
 LINE = f"{sys.executable} -m edge.cli.app targets"
@@ -65,3 +65,11 @@ def test_a_library_says_nothing_beside_a_refusal(tmp_path: Path) -> None:
     line = [sys.executable, "-m", "edge.cli.app", "segment", str(engine), str(tmp_path / "b.tif"), "--out", "out"]
     done = subprocess.run([*line, "--quiet"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 2 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1, done.stderr
+
+
+def test_a_quiet_starter_task_is_still_written(tmp_path: Path) -> None:
+    """``edge init net.onnx --quiet > task.toml`` left an empty file."""
+    disc_network().save(tmp_path / "net.onnx")
+    line = [sys.executable, "-m", "edge.cli.app", "init", str(tmp_path / "net.onnx"), "--quiet"]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and done.stderr == "" and "[task]" in done.stdout, done.stderr

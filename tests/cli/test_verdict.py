@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,6 +46,14 @@ def test_nothing_chosen_names_no_engine(tmp_path: Path) -> None:
     assert not any(line.startswith(("PASS", "engine")) for line in lines)
     unconfirmed = replace(failed, status="unconfirmed")
     assert f"edge bundle {tmp_path} --target" in verdict_text(Run(unconfirmed, tmp_path))
+
+
+def test_what_to_type_next_can_be_pasted(tmp_path: Path) -> None:
+    folder = tmp_path / "my run (2)"
+    for report in (example().report, replace(example().report, chosen=None, status="unconfirmed")):
+        word, *line = shlex.split(verdict_text(Run(report, folder)).splitlines()[-1])
+        assert (word, line[0]) == ("next", "edge")
+        assert any(Path(part).is_relative_to(folder) for part in line)
 
 
 def test_too_little_speed_is_exit_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

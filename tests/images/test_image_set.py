@@ -47,6 +47,8 @@ def test_manifest_of_a_spreadsheet(tmp_path: Path) -> None:
     ("rows", "header", "fault"),
     [
         (["i0.png,test"], "image,split", "no column 'mask'"),
+        (["i0.png;m0.png;test"], "image;mask;split", "its columns are parted by semicolons; save it as comma"),
+        (["i0.png\tm0.png\ttest"], "image\tmask\tsplit", "its columns are parted by tabs; save it as comma"),
         ([], "image,mask,split", "lists no images"),
         (["i0.png,m0.png,tset"], "image,mask,split", "line 2: split 'tset' is not one of train, val, test"),
         (["i0.png,m0.png,test", "i9.png,m0.png,test"], "image,mask,split", "line 3: 'i9.png' is not there"),

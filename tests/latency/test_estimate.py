@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import onnx
+import onnx.helper as oh
 import pytest
+from onnx import TensorProto
 
 import edge
 from edge.errors import InputError
 from edge.graph.macs import count_macs
-from edge.graph.model import carries_task
+from edge.graph.model import Model, carries_task
 from edge.latency.estimate import Peaks, estimate, target_peaks
 from edge.targets.target import UNKNOWN, find_target, targets
 from tests.fixtures.discs import disc_network
@@ -61,6 +65,34 @@ def test_it_is_always_labelled_and_says_what_it_assumes() -> None:
     assert found.source
     assert any("peak" in sentence for sentence in found.assumptions)
     assert found.error(4 * found.ms) == pytest.approx(-0.75)
+
+
+def test_a_network_unlike_the_published_ones_is_not_expected_under_its_own_floor() -> None:
+    for precision in ("fp16", "int8"):
+        alike = estimate(small_unet(), find_target(ORIN), precision)
+        assert alike.expected and alike.expected.ms >= alike.ms and alike.unlike == ""
+        unlike = estimate(_with_transposes(), find_target(ORIN), precision)
+        assert unlike.expected is None and "layers" in unlike.unlike
+        moved = sum(layer.ms for layer in unlike.layers if layer.op == "Transpose")
+        assert moved > 0.5 * unlike.ms
+        assert any(f"needs {moved:.3g} ms less" in sentence for sentence in unlike.assumptions)
+
+
+def _with_transposes() -> Model:
+    """A small convolution between two large copies."""
+    nodes = [
+        oh.make_node("Transpose", ["x"], ["t"], perm=[0, 1, 3, 2]),
+        oh.make_node("Conv", ["t", "w"], ["c"], strides=[32, 32], kernel_shape=[1, 1]),
+        oh.make_node("Transpose", ["x"], ["u"], perm=[0, 1, 3, 2]),
+        oh.make_node("ReduceMean", ["u"], ["m"], axes=[2, 3]),
+        oh.make_node("Add", ["c", "m"], ["y"]),
+    ]
+    taken = oh.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 2048, 2048])
+    given = oh.make_tensor_value_info("y", TensorProto.FLOAT, [1, 3, 64, 64])
+    weights = onnx.numpy_helper.from_array(np.eye(3, dtype=np.float32)[..., None, None], "w")
+    graph = oh.make_graph(nodes, "copies", [taken], [given], [weights])
+    proto = oh.make_model(graph, opset_imports=[oh.make_opsetid("", 13)])
+    return replace(disc_network(), proto=proto)
 
 
 def test_a_module_with_more_memory_rate_takes_less_time() -> None:

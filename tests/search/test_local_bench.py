@@ -14,4 +14,4 @@ def test_a_report_says_that_weights_have_7_bits_only_where_they_have():
             return bench.notes()
 
     assert notes("openvino") == ()
-    assert notes("openvino-avx2") == ("this CPU adds products of 8 bits in 16 (no VNNI), so INT8 weights have 7 bits",)
+    assert notes("openvino-avx2") == ("This CPU adds products of 8 bits in 16 (no VNNI), so INT8 weights have 7 bits",)

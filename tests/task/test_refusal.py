@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from edge.errors import InputError
 from edge.task.intensity import Intensity
@@ -25,8 +27,18 @@ def test_a_task_that_stretches_each_image_is_told_to_stretch_its_own_values() ->
     np.testing.assert_allclose(told.preprocess(as_plane(TWELVE_BIT))[0], expected, atol=1e-6)
 
 
-def test_a_task_of_fixed_figures_is_told_the_range() -> None:
+@pytest.mark.parametrize(
+    ("values", "bits", "told"),
+    [
+        (TWELVE_BIT, None, "0, 4095"),
+        (TWELVE_BIT, 16, "0, 4095"),  # a TIFF says how wide its fields are, not what the detector fills
+        (TWELVE_BIT, 14, "0, 16383"),
+        (TWELVE_BIT + np.uint16(60000), None, "0, 65535"),
+        (TWELVE_BIT.astype(np.int16) - 1000, None, f"{int(TWELVE_BIT.min()) - 1000}, {int(TWELVE_BIT.max()) - 1000}"),
+        (np.array([[0.25, 2.5]], np.float32), None, "0.25, 2.5"),
+    ],
+)
+def test_a_task_of_fixed_figures_is_told_the_range(values: NDArray[Any], bits: int | None, told: str) -> None:
     task = SegmentationTask(size=(8, 8), channels="grey", classes=("blob",), activation="sigmoid")
-    low, high = int(TWELVE_BIT.min()), int(TWELVE_BIT.max())
-    with pytest.raises(InputError, match=rf"\[task\.intensity\] range = \[{low}, {high}\]"):
-        replace(task, mean=(0.5,), std=(0.25,)).preprocess(as_plane(TWELVE_BIT))
+    with pytest.raises(InputError, match=rf"\[task\.intensity\] range = \[{told}\]"):
+        replace(task, mean=(0.5,), std=(0.25,)).preprocess(replace(as_plane(values), bits_stored=bits))
