@@ -2,8 +2,9 @@
 
 A RUN is a folder of ``edge deploy ... --target cpu``: its source graph goes to the peers; its rewritten graph, its
 ranges and what its float model made of the test images serve every row. ``openvino`` rows are run by OpenVINO as on
-the CPU, with FP32 for the rest; ``tensorrt`` rows by ONNX Runtime, the simulation of a device. Nothing is timed but
-the process seconds that a row's technique takes beside calibration itself, so load does not matter.
+the CPU, with FP32 for the rest; ``tensorrt`` rows by ONNX Runtime, the simulation of a device: a graph that TensorRT
+refuses for its zero points is an error there. Nothing is timed but the process seconds that a row's technique takes
+beside calibration itself, so load does not matter.
 
 A row is written as soon as it is made, and one that is in the results already (of the same graph) is not made again. A
 table goes beside the JSON.
@@ -20,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+from onnx import numpy_helper
 
 from benchmarks.peers import quantized
 from benchmarks.peers.arguments import add_pythons
@@ -47,6 +50,8 @@ SCHEMA = "edge.ptq/1"
 DIALECTS = ("openvino", "tensorrt")
 PEERS: Mapping[str, str] = {"nncf": "xml", "modelopt": "onnx", "aimet": "onnx"}
 """Tool to the suffix of its graph."""
+VARIANTS: Mapping[tuple[str, str], str] = {("tensorrt", "aimet"): "symmetric"}
+"""Dialect and tool to what its script is asked for, where its usual graph is none that the compiler takes."""
 
 _COLUMNS = ("Dice retained", "IoU retained", "agreement", "SQNR, dB", "passes `99.9`", "process s")
 _CALIBRATION_IMAGES = 64
@@ -209,7 +214,11 @@ def measure(case: Case, technique: str) -> dict[str, Any]:
         if technique in TECHNIQUES:
             path = TECHNIQUES[technique](case).save(case.setting.scratch / f"{case.dialect}.onnx")
         else:
-            path = quantized.elsewhere(case.setting, technique, PEERS[technique])
+            path = quantized.elsewhere(
+                case.setting, technique, PEERS[technique], VARIANTS.get((case.dialect, technique), "")
+            )
+        if case.dialect == "tensorrt":
+            require_symmetric(path)
         seconds = time.process_time() - start
         accuracy = compare(evaluate(case.execute(path), case.images, case.model.task), case.truth)
     except Exception as error:  # a tool that fails is the row's result
@@ -225,6 +234,24 @@ def measure(case: Case, technique: str) -> dict[str, Any]:
         "images": len(case.images),
         "cpu_seconds": round(seconds, 1) if technique in TECHNIQUES else None,
     }
+
+
+def require_symmetric(path: Path) -> None:
+    """Refuse what TensorRT refuses.
+
+    Raises:
+        ValueError: a quantization of the graph has a zero point that is not 0, or an unsigned grid.
+    """
+    graph = onnx.load(path).graph
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    zeros = [
+        weights[n.input[2]]
+        for n in graph.node
+        if n.op_type == "QuantizeLinear" and n.input[2:3] and n.input[2] in weights
+    ]
+    wrong = sum(zero.data_type != onnx.TensorProto.INT8 or bool(numpy_helper.to_array(zero).any()) for zero in zeros)
+    if wrong:
+        raise ValueError(f"{wrong} of {len(zeros)} grids are not signed with zero point 0: TensorRT refuses the graph")
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:

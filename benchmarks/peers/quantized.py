@@ -79,8 +79,12 @@ def under_control(setting: Setting) -> Path:
     return _kept(setting, "nncf.xml", make)
 
 
-def elsewhere(setting: Setting, name: str, suffix: str = "onnx") -> Path:
+def elsewhere(setting: Setting, name: str, suffix: str = "onnx", variant: str = "") -> Path:
     """The graph that ``quantize_NAME.py`` makes under the Python given for it.
+
+    Args:
+        suffix: of its file.
+        variant: the script's last argument, "" for none.
 
     Raises:
         RuntimeError: no such Python was given, or the script failed.
@@ -92,12 +96,19 @@ def elsewhere(setting: Setting, name: str, suffix: str = "onnx") -> Path:
 
     def make(path: Path) -> None:
         script = Path(__file__).with_name(f"quantize_{name}.py")
-        command = [python, str(script), str(setting.source), str(setting.calibration), str(path)]
+        command = [
+            python,
+            str(script),
+            str(setting.source),
+            str(setting.calibration),
+            str(path),
+            *filter(None, [variant]),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise RuntimeError(f"{name} failed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
 
-    return _kept(setting, f"{name}.{suffix}", make)
+    return _kept(setting, f"{name}{variant and f'-{variant}'}.{suffix}", make)
 
 
 def _kept(setting: Setting, name: str, make: Callable[[Path], None]) -> Path:

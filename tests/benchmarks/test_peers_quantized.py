@@ -52,6 +52,15 @@ def test_a_graph_made_elsewhere_needs_an_interpreter_and_says_why_it_failed(tmp_
         quantized.elsewhere(_setting(tmp_path), "aimet")
 
 
+def test_a_variant_of_a_peer_is_asked_of_its_script_and_kept_by_itself(tmp_path: Path) -> None:
+    script = tmp_path / "python"
+    script.write_text('#!/bin/sh\necho "$5" > "$4"\n')
+    script.chmod(0o755)
+    setting = replace(_setting(tmp_path), pythons={"aimet": str(script)})
+    written = {variant: quantized.elsewhere(setting, "aimet", variant=variant) for variant in ("", "symmetric")}
+    assert {variant: path.read_text().strip() for variant, path in written.items()} == {v: v for v in written}
+
+
 def test_peers_are_chosen_by_name() -> None:
     assert peer_names("openvino-fp32,aimet-int8") == ["openvino-fp32", "aimet-int8"]
     with pytest.raises(argparse.ArgumentTypeError, match="openvino-fp8: no such peer"):

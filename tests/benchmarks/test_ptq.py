@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,11 @@ def test_a_tool_that_fails_is_told_in_its_row(deployed: tuple[Path, Path], tmp_p
     row = ptq.measure(case, "aimet")
     assert "--python aimet=PATH" in row["error"]
     assert "--python aimet=PATH" in ptq.table([{"network": "n", "dialect": "d", "technique": "aimet", **row}])
+
+
+def test_a_graph_that_tensorrt_refuses_is_no_row_of_its_simulation(deployed: tuple[Path, Path], tmp_path: Path) -> None:
+    case = ptq.Case(deployed[0], "openvino", load_image_set(deployed[1]), tmp_path / "scratch", {})
+    refused = ptq.plain(case).save(tmp_path / "openvino.onnx")
+    with pytest.raises(ValueError, match="are not signed with zero point 0"):
+        ptq.require_symmetric(refused)
+    ptq.require_symmetric(ptq.plain(replace(case, dialect="tensorrt")).save(tmp_path / "tensorrt.onnx"))
