@@ -11,6 +11,7 @@ against each other, later convolutions take it away.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -70,19 +71,25 @@ def best_clips(model: Model, trials: Sequence[Trial], images: Sequence[NDArray[n
         trials: a tensor may occur once for each kind of grid.
         images: ``[1, channels, height, width]`` float32 each.
     """
-    proto, scores = _trial_graph(model, trials)
+    proto, scores, areas = _trial_graph(model, trials)
     totals: list[dict[str, float]] = [dict.fromkeys(trial.distinct(), 0.0) for trial in trials]
     if scores:
         probe = Intermediates(Model(proto, model.task, model.name), list(scores))
         for image in images:
             for name, value in probe.run(image).items():
                 index, method = scores[name]
-                totals[index][method] += float(value.reshape(-1)[0])
+                totals[index][method] += float(value.reshape(-1)[0]) * areas[name]
     return [min(total, key=total.__getitem__) for total in totals]
 
 
-def _trial_graph(model: Model, trials: Sequence[Trial]) -> tuple[onnx.ModelProto, dict[str, tuple[int, str]]]:
-    """The graph with all trials in it, and score name to index of its trial and method."""
+def _trial_graph(
+    model: Model, trials: Sequence[Trial]
+) -> tuple[onnx.ModelProto, dict[str, tuple[int, str]], dict[str, int]]:
+    """The graph with all trials in it, and score name to index of its trial and method, and to its squares' area.
+
+    A sum over squares has as many terms fewer as a square has elements; times their area, the scores of readers whose
+    squares differ in size are shares of their own outputs' power alike.
+    """
     proto = onnx.ModelProto()
     proto.CopyFrom(model.proto)
     readers: dict[str, list[onnx.NodeProto]] = {}
@@ -92,6 +99,7 @@ def _trial_graph(model: Model, trials: Sequence[Trial]) -> tuple[onnx.ModelProto
                 readers.setdefault(name, []).append(node)
     shapes = static_shapes(model.proto)
     scores: dict[str, tuple[int, str]] = {}
+    areas: dict[str, int] = {}
     for index, trial in enumerate(trials):
         for method, amax in trial.distinct().items():
             stem = f"{_PREFIX}_{index}_{method}"
@@ -102,8 +110,8 @@ def _trial_graph(model: Model, trials: Sequence[Trial]) -> tuple[onnx.ModelProto
                 score = f"{stem}_{number}"
                 square = _square(node, shapes.get(node.output[0], ()))
                 _add_score(proto.graph, score, node, trial.tensor, stem, square)
-                scores[score] = (index, method)
-    return proto, scores
+                scores[score], areas[score] = (index, method), math.prod(square)
+    return proto, scores, areas
 
 
 def _add_rounding(graph: onnx.GraphProto, stem: str, tensor: str, grid: Grid) -> None:

@@ -23,5 +23,20 @@ def test_errors_that_neighbours_share_count_more_than_errors_that_cancel() -> No
     assert best_clips(model, [trial], [np.rint(image)]) == ["fine"]
 
 
+def test_readers_count_alike_however_large_their_outputs_are() -> None:
+    # Clipped at 9, the reader of the first channel errs by a tenth everywhere, and the other one's values are levels.
+    # Clipped at 10, the first has no error, and the other, of one position only, errs by 3 %.
+    side = 2 * NEIGHBOURS
+    image = np.full((1, 3, side, side), 10.0, np.float32)
+    image[:, 1] = 8 * 9.0 / 127
+    builder = Builder(3, side)
+    first, second = (builder.weight(np.eye(3)[channel : channel + 1, :, None, None]) for channel in (0, 1))
+    wide = builder.op("Conv", "x", first)
+    narrow = builder.op("Conv", "x", second, strides=[side, side])
+    model = builder.model(builder.op("Add", wide, narrow))
+    trial = Trial("x", 127, 0.0, 10.0, {"tight": 9.0, "wide": 10.0})
+    assert best_clips(model, [trial], [image]) == ["wide"]
+
+
 def _errors(image: np.ndarray, step: float) -> float:
     return float(np.square(np.rint(image / step) * step - image).mean())
