@@ -1,8 +1,8 @@
 """Progress for people, on stderr: stages with their number and the time left, and messages.
 
 On a terminal a bar is drawn for a stage that has run for two seconds. Elsewhere (a pipe, a CI log) a stage gets one
-line when it ends, and one every 15 seconds until then; a command that is over in two seconds says nothing of its
-stages. ``NO_COLOR`` and ``TERM=dumb`` are honoured (by rich).
+line when it ends, and one every 15 seconds until then, none in its first two; a command that is over in two seconds
+says nothing of its stages. ``NO_COLOR`` and ``TERM=dumb`` are honoured (by rich).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 2.0
 HEARTBEAT_SECONDS = 15.0
+_LABEL_WIDTH = 19  # [10/16] check mixed
 
 
 class Terminal:
@@ -119,7 +120,10 @@ class Terminal:
                 self._bars.remove_task(task)
         now = self._clock()
         patient = now - self._began if self._stream.isatty() else now - self._started
-        self._write(f"{_label(self._stage):<16} {words.seconds(now - self._began)}", shown=patient >= PATIENCE_SECONDS)
+        self._write(
+            f"{_label(self._stage):<{_LABEL_WIDTH}} {words.seconds(now - self._began)}",
+            shown=patient >= PATIENCE_SECONDS,
+        )
         self._stage = None
 
     def _write(self, line: str, shown: bool = True) -> None:
@@ -141,14 +145,15 @@ class Terminal:
     def _beat(self, closed: threading.Event) -> None:
         while not closed.wait(self._heartbeat):
             with self._lock:
-                if self._stage is not None and not closed.is_set():
+                patient = self._clock() - self._began >= PATIENCE_SECONDS
+                if self._stage is not None and patient and not closed.is_set():
                     self._write(self._so_far())
 
     def _so_far(self) -> str:
         """``[4/9] fuse      12 s, about 20 s left``."""
         assert self._stage is not None
         now = self._clock()
-        line = f"{_label(self._stage):<16} {words.seconds(now - self._began)}"
+        line = f"{_label(self._stage):<{_LABEL_WIDTH}} {words.seconds(now - self._began)}"
         if self._latest.left is None:
             return line
         return f"{line}, {_left(self._latest.left - (now - self._latest_at))}"

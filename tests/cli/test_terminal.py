@@ -41,7 +41,7 @@ def play(stream: io.StringIO, seconds: float, **options) -> str:
 
 
 def test_a_pipe_gets_messages_and_a_line_for_each_stage() -> None:
-    assert play(io.StringIO(), 60) == "64 images\n[2/2] calibrate  1 min 0 s\n"
+    assert play(io.StringIO(), 60) == "64 images\n[2/2] calibrate     1 min 0 s\n"
     assert play(io.StringIO(), 1) == "64 images\n", "what is over at once needs no progress"
 
 
@@ -51,6 +51,8 @@ def test_a_pipe_hears_of_a_long_stage_and_of_the_time_left() -> None:
         told = Reporter(shown, ("load", "fuse"), clock=clock)
         told.stage("fuse")
         told.remaining(32.0)
+        time.sleep(0.1)
+        assert stream.getvalue() == "", "a stage of no age has nothing to say yet"
         for passed, said in ((12, "12 s, about 20 s left"), (28, "40 s, nearly done")):
             clock.now += passed
             end = time.monotonic() + 10
@@ -73,14 +75,14 @@ def test_a_log_file_gets_everything_with_its_time(tmp_path: Path) -> None:
     path = tmp_path / "edge.log"
     assert play(io.StringIO(), 1, quiet=True, log_file=str(path)) == ""
     texts = [line.partition(" ")[2] for line in path.read_text().splitlines()]
-    assert texts == ["64 images", "histograms of 120 tensors", "[2/2] calibrate  1.0 s"]
+    assert texts == ["64 images", "histograms of 120 tensors", "[2/2] calibrate     1.0 s"]
     assert path.read_text()[:2] == "20"
     with pytest.raises(InputError, match=r"--log-file .*absent/edge\.log: cannot be written"):
         terminal.Terminal(log_file=str(tmp_path / "absent" / "edge.log"))
 
 
 def test_a_terminal_is_told_how_long_a_slow_stage_took() -> None:
-    assert "[2/2] calibrate  1 min 0 s" in play(Tty(), 60)
+    assert "[2/2] calibrate     1 min 0 s" in play(Tty(), 60)
     assert "1.0 s" not in play(Tty(), 1.0)
 
 
