@@ -71,6 +71,7 @@ PORTABLE = (
     "machine/__init__.py",
     "machine/cores.py",
     "machine/cuda.py",
+    "machine/heap.py",
     "machine/jetson.py",
     "machine/machine.py",
     "machine/rails.py",

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import gc
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 
 import numpy as np
 
 from ..backends.runner import Timing
 from ..machine.cores import affinity
+from ..machine.heap import uncollected
 from ..machine.machine import ROOT
 from ..machine.watch import watched
 from .race import LEAST_ROUNDS, Equal, Race
@@ -80,7 +80,8 @@ def measure(
     warmup = warm_up(run, max(seconds, _SHORTEST_WARMUP_S))
     warnings: list[str] = []
     parts: Parts = {}
-    with _undisturbed(), watched(warnings):
+    gc.collect()
+    with uncollected(), watched(warnings):
         block = _block(run, seconds, min_runs, parts)
     shown = _conditions(conditions, warmup, Equal(seconds, min_runs), parts)
     return summarize([block], warmup.runs, shown, _warnings(warmup, warnings))
@@ -134,7 +135,8 @@ def interleave(
     blocks: dict[str, list[Samples]] = {name: [] for name in runs}
     parts: dict[str, Parts] = {name: {} for name in runs}
     warnings: list[str] = []
-    with _undisturbed(), watched(warnings, root):
+    gc.collect()
+    with uncollected(), watched(warnings, root):
         racing = tuple(runs)
         for turn in count():
             began = time.perf_counter()
@@ -227,16 +229,3 @@ def _warnings(warmup: Warmup, seen: list[str]) -> list[str]:
     if warmup.steady:
         return seen
     return [f"not steady: times still moved by over 3 % after {warmup.seconds:.1f} s of warm-up", *seen]
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """No garbage collection in the middle of a run."""
-    was_on = gc.isenabled()
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()

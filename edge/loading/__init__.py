@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Union
 from edge.errors import InputError
 from edge.graph.model import Model
 from edge.loading.doors import find_door
+from edge.machine.heap import uncollected
 from edge.task.load import load_task
 from edge.task.task import SegmentationTask
 
@@ -59,7 +60,8 @@ def load_model(
     """
     from edge.loading.quantized import announced, dequantized
 
-    model = _load(source, weights, task, default)
+    with uncollected():
+        model = _load(source, weights, task, default)
     return dequantized(model) if dequantize else announced(model)
 
 

@@ -22,6 +22,7 @@ from edge.latency.statistics import Measured
 from edge.latency.sweep import Throughput
 from edge.latency.trial import Refusal, choose
 from edge.latency.winner import Contender, Standing
+from edge.machine.heap import settled
 from edge.pipeline.effort import find_effort
 from edge.pipeline.estimates import estimator
 from edge.pipeline.measure import QUANTIZED, MeasuredEngine, look_into, race, shown_images, timing_effort
@@ -67,7 +68,7 @@ def run_deploy(request: Request, progress: Progress) -> tuple[Report, Path]:
     job = prepare(request, progress)
     out = request.out or Path("runs") / job.folder_name
     try:
-        with replaced_folder(out, REPORT) as folder:
+        with settled(), replaced_folder(out, REPORT) as folder:
             job.model.save(folder / "source.onnx")
             with job.clock.stage("reference", len(job.splits.evaluation)) as advance:
                 reference = judged_reference(job.model, job.splits.evaluation, job.criteria, advance)
