@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,18 +82,28 @@ def check(
         InputError: too few images, or images that do not decode.
     """
     reference = standard.reference
-    evaluation = evaluate(runner.run, standard.images, task, advance, reference.outputs, reference.outlines)
-    return judge_evaluation(evaluation, runner, graph, precision, rest, standard)
+    few = standard.images.spread(standard.parity_images) if graph is not None else ()
+    keep = {sample.name for sample in few}  # parity asks for them again
+    evaluation = evaluate(runner.run, standard.images, task, advance, reference.outputs, reference.outlines, keep)
+    ran, evaluation = evaluation.kept, replace(evaluation, kept={})
+    return judge_evaluation(evaluation, runner, graph, precision, rest, standard, ran)
 
 
 def judge_evaluation(
-    evaluation: Evaluation, runner: Runner, graph: Model | None, precision: str, rest: str, standard: Standard
+    evaluation: Evaluation,
+    runner: Runner,
+    graph: Model | None,
+    precision: str,
+    rest: str,
+    standard: Standard,
+    ran: Mapping[str, Array] | None = None,
 ) -> Checked:
     """Parity of an engine whose masks were scored, and what the gate says.
 
     Args:
         evaluation: of the engine, on the standard's images.
         runner, graph, precision, rest, standard: see :func:`check`.
+        ran: outputs that are at hand, see :func:`~edge.accuracy.parity.measure_parity`.
 
     Raises:
         InputError: too few images.
@@ -103,7 +113,8 @@ def judge_evaluation(
     if graph is not None:
         few, places = images.spread(standard.parity_images), {name: at for at, name in enumerate(reference.names)}
         source = {sample.name: reference.outputs[places[sample.name]] for sample in few}
-        parity = measure_parity(runner, graph, few, parity_bar(precision, rest), source, standard.exact)
+        bar = parity_bar(precision, rest)
+        parity = measure_parity(runner, graph, few, bar, source, standard.exact, ran)
     return judged(
         evaluation,
         reference,

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Callable, Container, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -64,6 +64,7 @@ class Evaluation:
         noise: against the outputs of a reference, where these were given to :func:`evaluate`; else None.
         outlines: whether anybody will ask for distances between outlines, which take longer than all other scores.
         known: where ``labels`` and ``truth`` are not here, what was made of them; else None.
+        kept: image name to the output that :func:`evaluate` was asked to keep, ``[maps, height, width]``.
     """
 
     task: SegmentationTask
@@ -78,6 +79,7 @@ class Evaluation:
     noise: Noise | None = field(default=None, repr=False)
     outlines: bool = True
     known: Known | None = field(default=None, repr=False)
+    kept: Mapping[str, Array] = field(default_factory=dict, repr=False)
 
     @property
     def sqnr_db(self) -> float | None:
@@ -149,6 +151,7 @@ def evaluate(
     advance: Callable[[], object] | None = None,
     against: Array | Sequence[Array] | None = None,
     outlines: bool = True,
+    keep: Container[str] = (),
 ) -> Evaluation:
     """Decode, preprocess, run (batch 1), postprocess and count every image, one at a time.
 
@@ -159,6 +162,7 @@ def evaluate(
         advance: called after each image (progress).
         against: a reference's outputs for the same images, to be compared with at once; None keeps the outputs.
         outlines: see :class:`Evaluation`.
+        keep: names of images whose outputs stay in memory, whatever they are compared with.
 
     Raises:
         InputError: an image or mask that does not decode or fit, or an output of another shape than the task's, or
@@ -173,7 +177,7 @@ def evaluate(
             plane, truth = sample.pair(task)
             yield shown_plane(plane, truth, task, sample.name, str(sample.image))
 
-    found = evaluate_shown(run, shown(), task, _columns(images), advance, against)
+    found = evaluate_shown(run, shown(), task, _columns(images), advance, against, keep)
     return found if outlines else replace(found, outlines=False)
 
 
@@ -193,19 +197,21 @@ def evaluate_shown(
     columns: Mapping[str, tuple[str, ...]],
     advance: Callable[[], object] | None = None,
     against: Array | Sequence[Array] | None = None,
+    keep: Container[str] = (),
 ) -> Evaluation:
     """Run and score images one at a time.
 
     Args:
         images: at least one.
         columns: column of the manifest to one value per image.
-        run, task, advance, against: as for :func:`evaluate`.
+        run, task, advance, against, keep: as for :func:`evaluate`.
 
     Raises:
         InputError, MachineError: as :func:`evaluate`.
     """
     outputs, labels, truths, noise = KeptOutputs(), KeptLabels(), KeptLabels(), Noise(logit_clip(task))
     names: list[str] = []
+    kept: dict[str, Array] = {}
     counts: list[Counts] = []
     places: list[tuple[tuple[float, float] | None, Slice | None]] = []
     for index, image in enumerate(images):
@@ -220,6 +226,8 @@ def evaluate_shown(
         else:
             require_same_shape(output[0].shape, against[index].shape)
             noise.add(against[index], output[0])
+        if image.name in keep:
+            kept[image.name] = output[0]
         found = image.labels(run, output[0])
         truth = found if image.truth is None else image.truth
         names.append(image.name)
@@ -240,6 +248,7 @@ def evaluate_shown(
         tuple(spacing for spacing, _ in places),
         tuple(place for _, place in places),
         None if against is None else noise,
+        kept=kept,
     )
 
 

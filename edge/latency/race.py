@@ -65,6 +65,8 @@ class Race:
         """Those still timed after these rounds; nobody when it is over."""
         rounds = max(map(len, blocks.values()))
         staying = tuple(name for name, series in blocks.items() if len(series) == rounds)
+        if len(staying) == 1:  # it won: only its own figure is still open
+            return () if _enough(blocks[staying[0]], self.seconds, self.runs) else staying
         if rounds not in _looks(rounds):
             return staying
         ratios = {name: paired(blocks[name], blocks[_fastest(blocks, staying)]) for name in staying}

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge.accuracy.check import Standard, check, judged_reference
+from edge.accuracy.gate import Criteria, load_gate
 from edge.accuracy.parity import measure_parity
 from edge.backends.onnxruntime import OnnxRuntimeRunner, reference
 from edge.images.image_set import load_image_set
@@ -38,3 +40,21 @@ def test_what_explains_a_miss_is_measured_only_where_there_is_one(tmp_path: Path
     assert noisy.graph_db == pytest.approx(20.8, abs=0.1)  # 0.1 of 1.1
     assert noisy.source_db == pytest.approx(17.8, abs=0.3)  # both: 0.02 of 1.21 in power
     assert noisy.second_db is not None and noisy.second_db > 100.0
+
+
+def test_a_check_runs_an_engine_once_an_image_and_finds_the_parity_of_a_second_run(tmp_path: Path) -> None:
+    class Counted(Noisy):
+        runs = 0
+
+        def run(self, batch: np.ndarray) -> np.ndarray:
+            self.runs += 1
+            return super().run(batch)
+
+    images = load_image_set(write_discs(tmp_path, {"train": 1, "val": 1, "test": 24})).split("test")
+    graph, criteria = disc_network(), Criteria(load_gate("99.9"))
+    standard = Standard(images, judged_reference(graph, images, criteria), criteria)
+    engine = Counted(0.01)
+    checked = check(engine, graph.task, graph, "int8", "fp32", standard)
+    assert engine.runs == len(images)
+    assert not checked.evaluation.kept  # nothing of it stays in memory
+    assert checked.accuracy.parity_db == measure_parity(Noisy(0.01), graph, images, 0.0).engine_db
