@@ -7,7 +7,7 @@ asks of the target goes to the job's bench, what it finds out is in the report i
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -96,7 +96,7 @@ def _deploy(job: Job, trials: TrialRun) -> Report:
     ranges = calibrate_job(job, fused.model)
     ranges.save(folder / "ranges.json")
     trials.add(_plain(job, fused.model, ranges))  # an answer first, a better one after the search
-    proposal = propose_for(job, fused.model, ranges, left, folder / MEMORY)
+    proposal = propose_for(job, fused.model, ranges, left, folder / MEMORY, _passed_in_int8(job, trials))
     proposal.plan.save(folder / PLAN)
     trials.add(proposal.found.candidates, "mixed")
     spares = _add_spares(job, trials, proposal)
@@ -190,7 +190,14 @@ def calibrate_job(job: Job, model: Model) -> Ranges:
         )
 
 
-def propose_for(job: Job, model: Model, ranges: Ranges, seconds: float, keep: Path | None = None) -> Proposal:
+def propose_for(
+    job: Job,
+    model: Model,
+    ranges: Ranges,
+    seconds: float,
+    keep: Path | None = None,
+    passed: Container[str] = (),
+) -> Proposal:
     """Candidates for every precision asked for; a search begins nothing that would end after so many seconds of it."""
     if model.quantized:
         found = only_authored(job.bench, model, job.precisions)
@@ -205,6 +212,7 @@ def propose_for(job: Job, model: Model, ranges: Ranges, seconds: float, keep: Pa
             shared=shared_measurements(),
             seconds_each=job.seconds_each,
             bias_images=lambda: list(job.inputs(job.splits.calibration)) if job.request.bias_correction else [],
+            passed=passed,
         )
         proposal = propose(job.bench, job.target, model, ranges, job.precisions, wanted)
     return replace(proposal, found=with_authored(proposal.found, job.bench, job.model, job.precisions))
@@ -216,6 +224,13 @@ def _plain(job: Job, model: Model, ranges: Ranges) -> Sequence[Candidate]:
         return ()
     found = plain_candidates(job.bench.dialect, job.bench.refusal, model, ranges, job.precisions)
     return sorted(found.candidates, key=lambda candidate: candidate.precision not in QUANTIZED)
+
+
+def _passed_in_int8(job: Job, trials: TrialRun) -> frozenset[str]:
+    """Float precisions over which INT8 everywhere passed; none where nothing is to be left out."""
+    if find_effort(job.request.effort).exhaustive:
+        return frozenset()
+    return frozenset(engine.rest for engine in trials.passing if engine.precision == "int8")
 
 
 def _add_spares(job: Job, trials: TrialRun, proposal: Proposal) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -45,6 +45,7 @@ class SearchRequest:
         seconds_each: that building and timing one graph is expected to take, before one was; 0 where nobody knows.
         bias_images: calibration images, ``[1, channels, height, width]`` float32 each, to correct biases on; none
             leaves biases alone. It helps some networks and hurts others (U-Net: -2 dB), so it is off by default.
+        passed: float precisions over which INT8 everywhere has passed its verdict already.
     """
 
     images: ImageSet
@@ -55,6 +56,7 @@ class SearchRequest:
     shared: Path | None = None
     seconds_each: float = 0.0
     bias_images: Callable[[], Sequence[NDArray[np.float32]]] = list
+    passed: Container[str] = ()
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,9 @@ def search(
     )
     book = PlanMeasurements(model, ranges, wanted.images, wanted.criteria, bench, memory, shifts)
     timing_seconds = _TIMING_SECONDS if bench.measured else 0.0
-    return run_search(book, rests, wanted.deadline, wanted.progress, timing_seconds, wanted.seconds_each)
+    return run_search(
+        book, rests, wanted.deadline, wanted.progress, timing_seconds, wanted.seconds_each, wanted.passed
+    )
 
 
 def _with(plain: CandidateSet, more: Sequence[Candidate], refusals: Sequence[Refusal]) -> CandidateSet:

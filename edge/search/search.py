@@ -25,7 +25,7 @@ NNCF's accuracy control asks 3 before 2, evaluates after each operation it rever
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 
 from edge.errors import InputError
 from edge.quantization.plan import PrecisionPlan
@@ -50,6 +50,7 @@ def run_search(
     progress: Progress | None = None,
     timing_seconds: float = 0.0,
     profile_seconds: float = 0.0,
+    passed: Container[str] = (),
 ) -> SearchResult:
     """Search over these float precisions.
 
@@ -60,6 +61,8 @@ def run_search(
         progress: see :data:`~edge.search.state.Progress`.
         timing_seconds: that timing one engine takes, besides building it.
         profile_seconds: that profiling one is expected to take, before one was.
+        passed: float precisions over which INT8 everywhere has passed its verdict; where it pays everywhere too, no
+            plan is faster, and none is looked for.
     """
     state = SearchState(book, deadline, progress, timing_seconds)
     plans = [(rest, chosen) for rest in rests for chosen in (NOTHING, book.everything)]
@@ -68,7 +71,7 @@ def run_search(
         return _finish(state, [], [])
     book.profile(plans)
     state.profile_seconds = (state.now() - state.started) / max(1, len(plans))
-    usable = [rest for rest in rests if measure_gains(state, rest)]
+    usable = [rest for rest in rests if measure_gains(state, rest) and not (rest in passed and _ends(state, rest))]
     start = state.now()
     if usable and state.left() > 0 and not book.judged_before(usable):
         book.evaluate_reference()
@@ -81,6 +84,14 @@ def run_search(
         elif not any(row.judged.passed for row in accepted) or not beaten(state, rest, accepted):
             accepted += accept(state, rest)
     return _finish(state, usable, accepted)
+
+
+def _ends(state: SearchState, rest: str) -> bool:
+    """Whether INT8 everywhere is the fastest plan over a float precision; says so."""
+    ends = len(state.paying(rest)) == len(state.book.groups)
+    if ends:
+        state.say(f"{rest}: INT8 everywhere has passed already, and no other plan over it would be faster")
+    return ends
 
 
 def _finish(state: SearchState, rests: Sequence[str], accepted: Sequence[Accepted]) -> SearchResult:

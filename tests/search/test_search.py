@@ -29,6 +29,17 @@ def test_int8_everywhere_needs_one_evaluation_and_no_sweep() -> None:
     assert not plan.plan.reasons
 
 
+def test_what_int8_everywhere_has_won_is_not_searched() -> None:
+    bench = known_bench(allowed=1000.0)
+    found = search_on(bench, passed=("fp32",))
+    assert (found.plans, found.evaluations, bench.calls.count("outputs")) == ((), 0, 0)
+    assert found.log[-1] == "fp32: INT8 everywhere has passed already, and no other plan over it would be faster"
+    bench.int8_ms[every_group()[3]] = 30.0
+    (plan,) = search_on(bench, passed=("fp32",)).plans
+    assert plan.name == "mixed", "a plan that leaves the slow group float is faster"
+    assert [plan.name for plan in search_on(known_bench(allowed=1000.0), passed=("bf16",)).plans] == ["int8"]
+
+
 def test_groups_that_do_not_gain_stay_float_and_say_by_how_much() -> None:
     bench = known_bench(allowed=1000.0)
     slow = every_group()[3]
