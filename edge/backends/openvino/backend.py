@@ -71,7 +71,7 @@ class OpenVino:
         )
 
     def trial(self, candidate: Candidate, threads: int | None = None) -> OpenVinoRunner:
-        """Compile a graph in memory, once: no folder, no IR that is read back.
+        """A graph in memory, compiled when it is first run: no folder, no IR that is read back.
 
         Raises:
             InputError: OpenVINO refuses the graph.

@@ -79,11 +79,12 @@ def load_network(path: Path, rest: str, threads: int | None, output: str | None)
     """
     require_precision(rest)
     with openvino_faults(str(path)):
-        return OpenVinoRunner(core().read_model(str(path)), rest, threads or physical_cores(), output)
+        return OpenVinoRunner(core().read_model(str(path)), rest, threads or physical_cores(), output).opened()
 
 
 class OpenVinoRunner:
-    """A compiled network, latency mode, one stream, batch 1.
+    """A network compiled in latency mode, one stream, batch 1, by :meth:`opened` or else when it is first run: layers
+    are timed in a compilation of their own.
 
     Args:
         network: OpenVINO's model.
@@ -93,15 +94,24 @@ class OpenVinoRunner:
     """
 
     def __init__(self, network: openvino.Model, rest: str, threads: int, output: str | None = None) -> None:
-        self._network = network
+        self._network: openvino.Model | None = network
         self._rest = rest
         self._threads = threads
-        compiled = compile_network(network, rest, threads)
-        self._shape = tuple(compiled.input(0).shape)
-        self._port = compiled.output(output) if output else compiled.output(0)
-        self._request = compiled.create_infer_request()
-        self._compiled: openvino.CompiledModel | None = compiled
+        self._output = output
+        self._compiled: openvino.CompiledModel | None = None
+        self._ready: tuple[openvino.InferRequest, openvino.ConstOutput] | None = None
         self._profiler: LayerProfiler | None = None
+
+    def opened(self) -> OpenVinoRunner:
+        """The same, compiled."""
+        self._open()
+        return self
+
+    def _open(self) -> tuple[openvino.InferRequest, openvino.ConstOutput]:
+        if self._ready is None:
+            self._compiled = compile_network(self._network, self._rest, self._threads)
+            self._ready = self._compiled.create_infer_request(), self._compiled.output(self._output or 0)
+        return self._ready
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """``[n, channels, height, width]`` to ``[n, maps, height, width]``, both float32; one image at a time."""
@@ -112,8 +122,9 @@ class OpenVinoRunner:
 
     def _run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         image = np.ascontiguousarray(batch, np.float32)
-        results = self._request.infer({0: image}, share_inputs=True, share_outputs=True)
-        return np.array(results[self._port])  # a copy: the request writes over its own buffer on the next run
+        request, port = self._ready or self._open()
+        results = request.infer({0: image}, share_inputs=True, share_outputs=True)
+        return np.array(results[port])  # a copy: the request writes over its own buffer on the next run
 
     def time(self, batch: NDArray[np.float32]) -> Timing:
         """One timed run, arrays in and out; what watches over it is not in the time."""
@@ -132,10 +143,12 @@ class OpenVinoRunner:
 
     def conditions(self) -> dict[str, Any]:
         """Settings as the compiled model reports them, not as they were asked for."""
-        if self._compiled is None:
+        if self._network is None:
             raise RuntimeError("the engine is closed")
+        with openvino_faults("the engine"):
+            self._open()
         return compiled_conditions(self._compiled)
 
     def close(self) -> None:
         """Free the compiled network's memory."""
-        self._compiled = self._request = self._profiler = None
+        self._network = self._compiled = self._ready = self._profiler = None
