@@ -51,8 +51,8 @@ class Histogram:
         first = self.total == 0
         self.low, self.high = (low, high) if first else (min(self.low, low), max(self.high, high))
         magnitude = max(-low, high)
-        sample = values.reshape(-1)[:: _stride(values.size)]
-        zeros = sample.size - int(np.count_nonzero(sample))
+        sample = np.ascontiguousarray(values.reshape(-1)[:: _stride(values.size)])  # read several times
+        zeros = int(np.count_nonzero(sample == 0))
         self.total += sample.size
         self.zeros += zeros
         if magnitude > 0:
