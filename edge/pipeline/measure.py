@@ -19,6 +19,7 @@ from edge.latency.costs import Costs
 from edge.latency.pixels import PROOF_IMAGES
 from edge.latency.statistics import Measured
 from edge.latency.timing import timed_seconds
+from edge.pipeline.effort import find_effort
 from edge.pipeline.explain import explained, planned
 from edge.pipeline.session import Advance, Job
 from edge.search.bench import Array, Effort, PixelRoute, Pixels, Refusal
@@ -28,9 +29,8 @@ if TYPE_CHECKING:
 
 QUANTIZED = ("int8", "mixed")
 _BASELINE = "fp32"
-_MIN_RUNS = 100
 _UNDECIDED = 2.0  # times as long as asked, for engines whose order is not clear by then
-_PIXEL_EFFORT = Effort(0.5, 20, most_seconds=3.0)
+_PIXEL_EFFORT = Effort(0.3, 12, most_seconds=3.0)
 _ATTRIBUTION_IMAGES = 2
 
 
@@ -111,7 +111,7 @@ def look_into(job: Job, engines: Sequence[MeasuredEngine], chosen: str | None, f
 
 def timing_effort(job: Job) -> Effort:
     """How long engines are timed, each as long as the others."""
-    return Effort(job.request.latency_seconds, _MIN_RUNS)
+    return Effort(job.request.latency_seconds, find_effort(job.request.effort).latency_runs)
 
 
 def shown_images(job: Job) -> tuple[tuple[Pixels, ...], list[Array]]:

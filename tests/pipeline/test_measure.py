@@ -18,7 +18,7 @@ class Asked:
 
     def __init__(self) -> None:
         self.clock, self.bench = self, self
-        self.request = SimpleNamespace(explain=False, latency_seconds=2.0)
+        self.request = SimpleNamespace(explain=False, effort="default", latency_seconds=2.0)
         self.names: list[str] = []
         self.effort: Effort | None = None
 
