@@ -7,8 +7,8 @@ of them (0.4 s), again and again while a graph is exported, and before each run 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Iterator
 
 
 @contextmanager
