@@ -137,9 +137,7 @@ def search(
     )
     book = PlanMeasurements(model, ranges, wanted.images, wanted.criteria, bench, memory, shifts)
     timing_seconds = _TIMING_SECONDS if bench.measured else 0.0
-    return run_search(
-        book, rests, wanted.deadline, wanted.progress, timing_seconds, wanted.seconds_each, wanted.passed
-    )
+    return run_search(book, rests, wanted.deadline, wanted.progress, timing_seconds, wanted.seconds_each, wanted.passed)
 
 
 def _with(plain: CandidateSet, more: Sequence[Candidate], refusals: Sequence[Refusal]) -> CandidateSet:
