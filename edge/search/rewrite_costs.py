@@ -37,7 +37,8 @@ Cost = Callable[[Sequence[Model]], list[float]]
 
 TOLERATED_DB = 1.5
 PENALTY_PER_DB = 0.2
-_EFFORT = Effort(0.3, 12, undecided_seconds=0.3)  # a race: of a dozen graphs most are clearly slower
+# A race: of a dozen graphs most are clearly slower. It is looked at after 10 rounds, and next after 15.
+_EFFORT = Effort(0.3, 10, undecided_seconds=0.3)
 _SHARE = 0.5  # of what is left: one race leaves as much to those after it, and to building
 INT8_PENALTY_PER_DB = 0.02
 ENOUGH_DB = 40.0  # more saves no pixel
