@@ -135,6 +135,7 @@ class Line:
             self._channel.write(pack(question))
             if not self._asking:
                 self._answer(self._channel, self._number + 1, 10.0, lambda _: None)
+                self._channel.ended()  # it lets go of the board with that, and whoever comes next finds it free
         self._drop()
 
     def _exchange(

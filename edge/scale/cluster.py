@@ -36,7 +36,8 @@ def connected(scheduler: str) -> Iterator[Client]:
 
     Raises:
         InputError: no such address.
-        MachineError: Dask is not installed, nobody answers there, or a worker cannot do the work.
+        MachineError: Dask is not installed, nobody answers there, workers cannot be started here, or one cannot do the
+            work.
     """
     try:
         from distributed import Client
@@ -46,7 +47,15 @@ def connected(scheduler: str) -> Iterator[Client]:
     if local is None and "://" not in scheduler:
         raise InputError(f"--scheduler {scheduler}: is no address; {_GIVE}")
     with ExitStack() as stack:
-        address = scheduler if local is None else stack.enter_context(_workers_here(int(local[1] or physical_cores())))
+        address = scheduler
+        if local is not None:
+            try:
+                address = stack.enter_context(_workers_here(int(local[1] or physical_cores())))
+            except (OSError, RuntimeError) as error:
+                raise MachineError(
+                    f"--scheduler {scheduler}: no workers could be started on this machine ({first_line(error)}); "
+                    "leave --scheduler out, or start them yourself and give tcp://HOST:8786"
+                ) from None
         try:
             client = stack.enter_context(Client(address, timeout=_CONNECT_S, set_as_default=False))
         except ValueError as error:

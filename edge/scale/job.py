@@ -11,6 +11,7 @@ from edge import __version__
 from edge.errors import EdgeError, first_line
 from edge.files import recover_json, sha256_file, sha256_table, write_json
 from edge.images.image_set import load_image_set
+from edge.notebook.shown import Shown, Table
 from edge.report.results import Report
 from edge.report.store import REPORT
 from edge.scale.matrix import Deployment
@@ -53,7 +54,7 @@ class EngineResult:
 
 
 @dataclass(frozen=True, repr=False)
-class SweepResult:
+class SweepResult(Shown):
     """What one deployment of a sweep came to.
 
     Attributes:
@@ -83,10 +84,22 @@ class SweepResult:
     def __repr__(self) -> str:
         return f"<SweepResult {self.folder} {self.status}: {self.fault or self.chosen or 'no engine chosen'}>"
 
+    def _table(self) -> Table:
+        rows = [
+            (f"{row.name} ◀" if row.name == self.chosen else row.name, *_cells(row.p50_ms, row.dice, row.retained),
+             "passes" if row.passed else "fails")
+            for row in self.engines
+        ]  # fmt: skip
+        return ("engine", "p50 ms", "Dice", "retained", "gate"), rows
+
     @property
     def engine(self) -> EngineResult | None:
         """The chosen one."""
         return next((row for row in self.engines if row.name == self.chosen), None)
+
+
+def _cells(*values: float | None) -> tuple[float | str, ...]:
+    return tuple("" if value is None else value for value in values)
 
 
 def run_deployment(deploy: Deploy, deployment: Deployment) -> SweepResult:

@@ -10,7 +10,7 @@ import pytest
 
 import edge
 from edge.api.given import as_data
-from edge.api.run import Run
+from edge.api.run import FleetRun, Run
 from tests.fixtures.discs import disc_network
 
 LONGEST = 200
@@ -80,6 +80,19 @@ def test_every_other_result_is_a_table_in_a_notebook(run: Run, arrays: list[tupl
     for html, (cell, rows) in tables.items():
         assert cell in html and html.count("<tr>") == 1 + rows, html
         assert html.startswith("<table><caption>&lt;"), html
+
+
+def test_a_fleet_says_how_many_boards_pass_and_has_a_row_for_each(run: Run, tmp_path: Path) -> None:
+    failed = Run(replace(run.report, status="failed", chosen=None), tmp_path)
+    faults = {"<gone>": "ada@gone: cannot be reached"}
+    fleet = FleetRun(run.report, run.folder, {"desk": run, "lab": failed}, faults, tmp_path / "fleet.html")
+    assert repr(fleet) == f"<FleetRun {tmp_path / 'fleet.html'}: 1 of 3 boards pass>" and not fleet.passed
+    html = fleet._repr_html_()
+    for row in (("desk", "passed", run.report.chosen), ("lab", "failed", "none"),
+                ("&lt;gone&gt;", "ada@gone: cannot be reached", "none")):  # fmt: skip
+        assert f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" in html
+    assert html.count("<tr>") == 1 + 3 and fleet.engine == run.engine
+    assert FleetRun(run.report, run.folder, {"desk": run}, {}, tmp_path / "fleet.html").passed
 
 
 def test_a_run_in_memory_is_described_as_its_folder(run: Run) -> None:

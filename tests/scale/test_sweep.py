@@ -15,7 +15,7 @@ from distributed import LocalCluster
 
 import edge
 from edge.errors import InputError, MachineError
-from edge.scale.job import SweepResult
+from edge.scale.job import EngineResult, SweepResult
 from edge.scale.sweep import TABLE
 from tests.fixtures.discs import TASK, disc_network, loud_disc_network, write_discs
 
@@ -96,16 +96,51 @@ def test_a_matrix_at_fault_is_one_sentence(tmp_path: Path, text: str, sentence: 
 
 
 def test_a_scheduler_that_cannot_be_used_is_one_sentence(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge.scale.cluster._CONNECT_S", 1)
     for text in ("localhost:8786", "local:0", "locally"):
         with pytest.raises(
             InputError, match=r"is no address; give tcp://HOST:8786, or local \(local:N for N workers\)"
         ):
             edge.sweep(place / "sweep.toml", place / "out", text)
-    with pytest.raises(MachineError, match="nobody answers within 1 s; start one with dask scheduler"):
-        edge.sweep(place / "sweep.toml", place / "out", "tcp://127.0.0.1:9")
+    with monkeypatch.context() as patch:
+        patch.setattr("edge.scale.cluster._CONNECT_S", 1)
+        with pytest.raises(MachineError, match="nobody answers within 1 s; start one with dask scheduler"):
+            edge.sweep(place / "sweep.toml", place / "out", "tcp://127.0.0.1:9")
     with (
         LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
         pytest.raises(MachineError, match="offers no machine=1"),
     ):
         edge.sweep(place / "sweep.toml", place / "out", cluster.scheduler_address)
+
+
+@pytest.mark.parametrize("fault", [OSError(99, "Cannot assign requested address"), RuntimeError("Cluster failed")])
+def test_workers_that_cannot_be_started_here_are_one_sentence(
+    place: Path, fault: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_cluster(**_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr("distributed.LocalCluster", no_cluster)
+    with pytest.raises(MachineError) as refused:
+        edge.sweep(place / "sweep.toml", place / "out", "local:2")
+    said = str(refused.value)
+    assert said.startswith("--scheduler local:2: no workers could be started on this machine (") and "\n" not in said
+    assert str(fault.args[-1]) in said and said.endswith(
+        "leave --scheduler out, or start them yourself and give tcp://HOST:8786"
+    )
+    assert not (place / "out").exists()
+
+
+def test_a_row_says_itself_in_a_line_and_as_a_table() -> None:
+    engines = (
+        EngineResult("fp32", "fp32", True, 0.9, 0.8, 1.0, 4.0),
+        EngineResult("int8", "int8", False, 0.5, 0.4, 0.56, None),
+    )
+    row = SweepResult("a", "net.onnx", "cpu", "fp32,int8", "99", "out/a", "passed", "fp32", 0.9, engines)
+    assert repr(row) == "<SweepResult out/a passed: fp32>" and row.engine is engines[0]
+    html = row._repr_html_()
+    assert "<tr><td>fp32 ◀</td><td>4</td><td>0.9</td><td>1</td><td>passes</td></tr>" in html
+    assert "<tr><td>int8</td><td></td><td>0.5</td><td>0.56</td><td>fails</td></tr>" in html
+    none = replace(row, status="none", chosen=None, engines=(), fault="net.onnx: <no> such file")
+    assert repr(none) == "<SweepResult out/a none: net.onnx: <no> such file>"
+    assert none._repr_html_().count("<tr>") == 1 and "&lt;no&gt; such file" in none._repr_html_()
+    assert repr(replace(none, status="failed", fault="")) == "<SweepResult out/a failed: no engine chosen>"
