@@ -11,6 +11,7 @@ import argparse
 import csv
 import shutil
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 Row = dict[str, str]
@@ -36,21 +37,31 @@ def stratified(rows: list[Row], count: int, column: str) -> list[Row]:
 
 def cut(source: Path, destination: Path, train: int) -> int:
     """Copy the sample and write its manifest; returns the number of images."""
-    with (source / "manifest.csv").open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
+    rows = read_rows(source)
     kept = stratified([r for r in rows if r["split"] == "train"], train, "modality")
     kept += [r for r in rows if r["split"] in ("val", "test")]
     kept.sort(key=lambda r: (("train", "val", "test").index(r["split"]), r["id"]))
-    for row in kept:
+    copy_rows(source, destination, kept, COLUMNS)
+    return len(kept)
+
+
+def read_rows(folder: Path) -> list[Row]:
+    """The rows of a set's manifest."""
+    with (folder / "manifest.csv").open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def copy_rows(source: Path, destination: Path, rows: Sequence[Row], columns: Sequence[str]) -> None:
+    """Make a set of some rows of another: their images and masks, and a manifest with these columns."""
+    for row in rows:
         for key in ("image", "mask"):
             target = destination / row[key]
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / row[key], target)
     with (destination / "manifest.csv").open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, COLUMNS, extrasaction="ignore", lineterminator="\n")
+        writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
-        writer.writerows(kept)
-    return len(kept)
+        writer.writerows(rows)
 
 
 def main() -> None:

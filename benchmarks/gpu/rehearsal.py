@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import re
 import shutil
 from pathlib import Path
+
+from calibration.cut import copy_rows, read_rows
 
 SIDE = 64  # pixels of a network's input, each way
 IMAGES = {"train": 8, "val": 4, "test": 4}
@@ -46,16 +47,7 @@ def small_set(data: Path, out: Path) -> Path:
     """
     if (out / "manifest.csv").is_file():
         return out
-    with (data / "manifest.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_rows(data)
     few = [row for split, count in IMAGES.items() for row in [r for r in rows if r["split"] == split][:count]]
-    for row in few:
-        for column in ("image", "mask"):
-            target = out / row[column]
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(data / row[column], target)
-    with (out / "manifest.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(few)
+    copy_rows(data, out, few, list(rows[0]))
     return out
