@@ -17,7 +17,7 @@ from ..latency.trial import Advance, Effort, Refusal, Timed, silent
 from ..machine.rails import Power
 from .clock import measure_idle, time_runners
 from .engines import CachedEngine, obtain
-from .proof import Job, check
+from .proof import ProofJob, check
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,7 +36,7 @@ class BundleBench:
         workspace: bytes of scratch memory for the builder.
     """
 
-    def __init__(self, job: Job, workspace: int) -> None:
+    def __init__(self, job: ProofJob, workspace: int) -> None:
         self._job, self._workspace = job, workspace
         self._kept: dict[str, CachedEngine] = {}
         self.idle: Power | None = None

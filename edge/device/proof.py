@@ -60,7 +60,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Job:
+class ProofJob:
     """Everything that does not change from engine to engine."""
 
     manifest: Manifest
@@ -81,7 +81,7 @@ class Job:
         return self.work / "progress" / f"{sha256_table([inputs, self.options.allow_small])[:32]}.json"
 
 
-def check(job: Job, kept: CachedEngine, reference: Evaluation, advance: Advance = silent) -> dict[str, Any]:
+def check(job: ProofJob, kept: CachedEngine, reference: Evaluation, advance: Advance = silent) -> dict[str, Any]:
     """Accuracy and verdict of one engine; taken from disk where an interrupted run of this board left it.
 
     Returns:
@@ -102,7 +102,9 @@ def check(job: Job, kept: CachedEngine, reference: Evaluation, advance: Advance 
     return found
 
 
-def _check(job: Job, kept: CachedEngine, runner: Runner, reference: Evaluation, advance: Advance) -> dict[str, Any]:
+def _check(
+    job: ProofJob, kept: CachedEngine, runner: Runner, reference: Evaluation, advance: Advance
+) -> dict[str, Any]:
     task, pictures, candidate = job.task, job.pictures, kept.candidate
     shown = pictures.shown(task, reference.truth)
     seen = evaluate_shown(runner.run, shown, task, pictures.columns, advance, reference.outputs)
@@ -126,7 +128,7 @@ def _check(job: Job, kept: CachedEngine, runner: Runner, reference: Evaluation, 
     }
 
 
-def _parity(job: Job, candidate: BoardCandidate, runner: Runner) -> float:
+def _parity(job: ProofJob, candidate: BoardCandidate, runner: Runner) -> float:
     """Decibels against what ONNX Runtime, optimizations off, made of the same graph on the workstation."""
     remedy = "make the bundle again"
     parity = read_arrays(job.bundle / candidate.parity, ("indices", "outputs"), remedy)
@@ -137,7 +139,7 @@ def _parity(job: Job, candidate: BoardCandidate, runner: Runner) -> float:
     return parity_db(expected, [runner.run(seen[index]())[0] for index in indices.tolist()])
 
 
-def _parity_inputs(job: Job, remedy: str) -> Sequence[Callable[[], NDArray[np.float32]]]:
+def _parity_inputs(job: ProofJob, remedy: str) -> Sequence[Callable[[], NDArray[np.float32]]]:
     """Each makes one ``[1, channels, height, width]``, of a bundled image or a made-up one."""
     if job.manifest.data["images"]:
         pictures = bundled(job.bundle, job.manifest)

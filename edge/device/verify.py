@@ -29,7 +29,7 @@ from .engines import CachedEngine
 from .manifest import Manifest, check_folder
 from .pictures import Pictures, bundled, bundled_labels, bundled_reference, supplied
 from .preflight import Preflight, preflight, require_target
-from .proof import Job, Options, Say
+from .proof import Options, ProofJob, Say
 from .report import ENGINE, REPORT, assemble, bundle_environment, engine_row, failed_row, write_engine, write_run
 from .runtime import require_runtime, runtime_agreement, runtime_verdict
 from .seal import Seal
@@ -93,7 +93,7 @@ def verify(folder: Path, work: Path, out: Path, options: Options, say: Say) -> d
     if options.runtime is not None:
         require_runtime(options.runtime, manifest, options.images is not None)
     seal = Seal(work, options.root)
-    job = Job(manifest, folder, work, seal, options, task, pictures, gate, compiler, identity, say)
+    job = ProofJob(manifest, folder, work, seal, options, task, pictures, gate, compiler, identity, say)
     bench = BundleBench(job, found.workspace)
     with _stage(clock, "build"):
         # A graph that is no candidate is only needed where there are no bundled reference outputs.
@@ -180,7 +180,7 @@ def _pictures(folder: Path, manifest: Manifest, task: SegmentationTask, options:
     return bundled(folder, manifest)
 
 
-def _reference(job: Job, kept: dict[str, CachedEngine]) -> Evaluation:
+def _reference(job: ProofJob, kept: dict[str, CachedEngine]) -> Evaluation:
     """What the float network makes of the images, with the truth to score against."""
     task, pictures = job.task, job.pictures
     if job.options.images is not None:
@@ -190,7 +190,7 @@ def _reference(job: Job, kept: dict[str, CachedEngine]) -> Evaluation:
     return evaluation_of(outputs, pictures.masks, task, pictures.names, pictures.columns, labels)
 
 
-def _float_engine(job: Job, kept: dict[str, CachedEngine]) -> Evaluation:
+def _float_engine(job: ProofJob, kept: dict[str, CachedEngine]) -> Evaluation:
     """Without masks the float network's own are the truth: Dice is then agreement with it."""
     floats = [c for c in job.manifest.candidates if c.precision == "fp32" and c.name in kept]
     if not floats:
@@ -209,7 +209,7 @@ def _contender(kept: CachedEngine, proof: Mapping[str, Any], measured: Measured)
     )
 
 
-def _witnessed(job: Job, program: Path, name: str, kept: CachedEngine, proof: dict[str, Any]) -> dict[str, Any]:
+def _witnessed(job: ProofJob, program: Path, name: str, kept: CachedEngine, proof: dict[str, Any]) -> dict[str, Any]:
     """An engine's verdict once the C++ runtime was asked as well."""
     job.say(f"{name}: checking it in the C++ runtime")
     candidate = next(c for c in job.manifest.candidates if c.name == name)
@@ -234,13 +234,13 @@ def _require_any(rows: Sequence[Mapping[str, Any]], refused: Iterable[Refusal]) 
         raise MachineError(machine[0].reason)
 
 
-def _reference_backend(job: Job) -> str:
+def _reference_backend(job: ProofJob) -> str:
     if job.options.images is None:
         return str(job.manifest.reference.get("backend", "onnxruntime"))
     return f"{job.manifest.backend}, fp32, on the device"
 
 
-def _notes(job: Job) -> list[str]:
+def _notes(job: ProofJob) -> list[str]:
     notes = [f"verified from bundle {job.manifest.sha256[:16]}"]
     if job.options.images is not None:
         notes.append("the reference is the FP32 engine built on this device, on images of this device")

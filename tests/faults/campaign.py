@@ -55,7 +55,7 @@ KINDS = (
 
 
 @dataclass(frozen=True)
-class Judged:
+class CaseResult:
     """What came of one case.
 
     Attributes:
@@ -117,13 +117,13 @@ def run(deployments: Deployments, chosen: list[tuple[Kind, int]]) -> Result:
     return result
 
 
-def judged(deployments: Deployments, kind: Kind, at: int) -> Judged:
+def judged(deployments: Deployments, kind: Kind, at: int) -> CaseResult:
     """One deployment with its fault, and what is left after it."""
     before = digest(deployments.out)
     done = deployments.deploy(replace(kind.fault, at=at), native=at if kind.native else 0)
     outcome, wrong = judge(deployments, kind, done, before)
     told = f"{kind.name} at {at} ({done.path}): {wrong}\n{done.said[-1500:]}" if wrong else ""
-    return Judged(kind.name, at, outcome, told, done.seconds)
+    return CaseResult(kind.name, at, outcome, told, done.seconds)
 
 
 def judge(deployments: Deployments, kind: Kind, done: Done, before: str) -> tuple[str, str]:

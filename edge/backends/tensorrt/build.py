@@ -17,7 +17,7 @@ _KEPT_LINES = 20
 
 
 @dataclass(frozen=True)
-class Built:
+class CompiledPlan:
     """A compiled plan.
 
     Attributes:
@@ -39,7 +39,7 @@ def build_plan(
     settings: Settings,
     timing_cache: bytes = b"",
     capabilities: Sequence[str] = (),
-) -> Built:
+) -> CompiledPlan:
     """Compile a graph.
 
     Args:
@@ -77,7 +77,7 @@ def build_plan(
     if plan is None:
         raise InputError(f"TensorRT {trt.__version__} cannot build the graph: {log.last()}")
     kept = bytes(config.get_timing_cache().serialize()) if cache is not None else None
-    return Built(bytes(plan), kept, seconds, (*unheld, *log.warnings))
+    return CompiledPlan(bytes(plan), kept, seconds, (*unheld, *log.warnings))
 
 
 def make_object(kind: Any, log: Any) -> Any:

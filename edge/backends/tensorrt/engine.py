@@ -10,7 +10,7 @@ from typing import Any
 import onnx
 
 from edge.backends.engine import Candidate, ConvCounts, Engine
-from edge.backends.tensorrt.build import Built, build_plan
+from edge.backends.tensorrt.build import CompiledPlan, build_plan
 from edge.backends.tensorrt.plan import PlanLayer, convolution_precisions, count_precisions, plan_version
 from edge.backends.tensorrt.run import TensorRtRunner
 from edge.backends.tensorrt.runner import PlanRunner
@@ -58,7 +58,7 @@ def wish_for(candidate: Candidate, workspace: int = WORKSPACE) -> BuildRequest:
     )
 
 
-def compile_plan(trt: Any, flavour: str, candidate: Candidate, capabilities: Sequence[str] = ()) -> Built:
+def compile_plan(trt: Any, flavour: str, candidate: Candidate, capabilities: Sequence[str] = ()) -> CompiledPlan:
     """Compile a candidate with an installed TensorRT.
 
     Raises:
@@ -85,7 +85,7 @@ def write_engine(
     candidate: Candidate,
     target: Target,
     backend: str,
-    built: Built,
+    built: CompiledPlan,
     precisions: Mapping[str, str],
     versions: Mapping[str, str],
     runs_on: Mapping[str, Any],

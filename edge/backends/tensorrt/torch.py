@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge.backends.engine import Candidate, Engine
 from edge.backends.tensorrt.backend import import_tensorrt, require_gpu
-from edge.backends.tensorrt.build import Built
+from edge.backends.tensorrt.build import CompiledPlan
 from edge.backends.tensorrt.engine import audit, load_plan, write_engine
 from edge.backends.tensorrt.runner import PlanRunner
 from edge.errors import InputError, MachineError
@@ -85,7 +85,7 @@ class TorchTensorRt:
         network = load_network(candidate.model)
         start = time.perf_counter()
         plan = compile_module(network, candidate.model, candidate.rest, pair)
-        built = Built(plan, None, time.perf_counter() - start, ())
+        built = CompiledPlan(plan, None, time.perf_counter() - start, ())
         versions = {"torch_tensorrt": version("torch_tensorrt"), "tensorrt": str(trt.__version__)}
         runs_on = {"sm": sm, "tensorrt": str(trt.__version__)}
         # Its layers carry names of its own, so the graph's convolutions cannot be told apart: unknown.
