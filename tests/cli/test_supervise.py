@@ -13,25 +13,24 @@ import pytest
 
 SCRIPT = """
 import ctypes, signal, sys, time
-from edge.cli.supervise import supervise
+import edge.cli.supervise as supervising
 from edge.safety.watchdog import native_call
 
 def run():
-    how = sys.argv[1]
     if how == "python":
         try:
             print("ready", flush=True)
-            time.sleep(60)
+            time.sleep(3600)
         finally:
             print("cleaned", flush=True)
     print("ready", flush=True)
     if how == "native":  # holds the interpreter, as a checker in C++ does: no handler of Python's ever runs
         with native_call("net.onnx", "the checker"):
-            ctypes.PyDLL(None).sleep(60)
+            ctypes.PyDLL(None).sleep(3600)
     elif how == "late":
         from edge.safety.limits import Limits, limited
         with limited(Limits(native_seconds=1)), native_call("net.onnx", "the checker"):
-            ctypes.PyDLL(None).sleep(60)
+            ctypes.PyDLL(None).sleep(3600)
     elif how == "crash":
         with native_call("net.onnx", "the checker"):
             ctypes.string_at(0)
@@ -42,8 +41,13 @@ def run():
 
 for number in (signal.SIGINT, signal.SIGHUP):  # whoever runs the tests may have them ignored
     signal.signal(number, signal.SIG_DFL)
-supervise(run)
+how = sys.argv[1]
+if how == "python":  # on a busy machine it may take long to hear
+    supervising.DEAF_SECONDS = supervising.CLEANING_SECONDS = 300.0
+supervising.supervise(run)
 """
+PATIENCE = 300.0
+"""Seconds that a busy machine may take over what takes two; the hour that is asked for is far beyond."""
 
 
 def _start(how: str) -> subprocess.Popen[str]:
@@ -59,7 +63,7 @@ def _start(how: str) -> subprocess.Popen[str]:
 def test_a_signal_ends_it_in_python_and_in_native_code(how: str, number: signal.Signals) -> None:
     run = _start(how)
     os.kill(run.pid, number)
-    out, err = run.communicate(timeout=20)  # 60 seconds is what it would have taken
+    out, err = run.communicate(timeout=PATIENCE)
     if how == "native":
         assert run.returncode == 130 and "interrupted; nothing was replaced" in err
     else:
@@ -78,7 +82,7 @@ def test_a_signal_ends_it_in_python_and_in_native_code(how: str, number: signal.
 )
 def test_it_ends_as_its_child_does(how: str, code: int, said: str) -> None:
     run = _start(how)
-    _, err = run.communicate(timeout=20)
+    _, err = run.communicate(timeout=PATIENCE)
     assert run.returncode == code and said in err
 
 
@@ -90,7 +94,7 @@ def test_the_child_does_not_outlive_its_parent() -> None:
     child = int(children.read_text().split()[0])
     run.kill()
     run.communicate()
-    ended = time.monotonic() + 10
+    ended = time.monotonic() + PATIENCE
     while Path(f"/proc/{child}").exists() and Path(f"/proc/{child}/stat").read_text().split()[2] != "Z":
         assert time.monotonic() < ended
         time.sleep(0.05)

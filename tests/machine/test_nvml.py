@@ -59,7 +59,7 @@ def test_an_engine_on_a_gpu_is_metered_there_and_never_by_the_processor(
     for name, value in (("name", "package-0"), ("energy_uj", "10"), ("max_energy_range_uj", "1000")):
         (zone / name).write_text(value)
     monkeypatch.setattr("edge.latency.power.find_gpu_rail", find)
-    monkeypatch.setattr("edge.machine.rails.FEWEST_SAMPLES", 2)
+    monkeypatch.setattr("edge.machine.rails.FEWEST_SAMPLES", 1)
     with installed("10.3.0", pycuda=pycuda):
         assert open_cuda().name == ("pycuda" if pycuda else "cudart")
         found = measure_energy(lambda: time.sleep(0.001), 0.5, 0.5, tmp_path, gpu=True)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,13 +17,11 @@ from edge.pipeline.deploy import run_deploy
 from edge.pipeline.progress import NullProgress
 from edge.pipeline.session import Request
 from edge.report.store import read_report
-from edge.search.bench import Refusal, Timed
-from edge.search.local_bench import LocalBench
 from tests.fixtures.discs import SIZE, disc_network, write_discs
+from tests.fixtures.same_clock import take_equal_times
 
 pytestmark = pytest.mark.usefixtures("without_plots")
 
-Times = Callable[..., "list[Timed | Refusal] | None"]
 SPLITS = {"train": 6, "val": 4, "test": 22}
 
 
@@ -81,13 +77,13 @@ def test_provenance_names_the_file_that_was_given(run: Path) -> None:
 
 def test_the_chosen_engine_is_the_fastest_or_wins_a_tie_that_the_report_tells_of(run: Path) -> None:
     report = read_report(run)
-    passing = {row.name: row.latency_ms.p50 for row in report.engines if row.gate.passed and row.latency_ms}
-    assert set(passing) == {"fp32", "int8"}
+    assert {row.name for row in report.engines if row.gate.passed and row.latency_ms} == {"fp32", "int8"}
     ties = [note for note in report.notes if note.startswith("a tie within 1%")]
     if ties:
         assert ties[0].endswith(f"in that order: {report.chosen}")
-    else:
-        assert report.chosen == min(passing, key=lambda name: passing[name])
+    else:  # round by round: under load that comes and goes, the least median may be another's
+        paired = report.engine("int8").against_fp32
+        assert paired is not None and report.chosen == ("int8" if paired.ratio < 1 else "fp32")
 
 
 def test_every_engine_says_what_it_costs_besides_its_compute(run: Path) -> None:
@@ -210,8 +206,7 @@ def test_the_report_can_leave_pictures_and_names_out(request_: Request, tmp_path
 def test_the_same_run_twice_differs_in_time_only(
     request_: Request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Measured time chooses among rewrites, so it is the same for every graph here; all else is real."""
-    monkeypatch.setattr(LocalBench, "times", as_slow_as_each_other(LocalBench.times))
+    take_equal_times(monkeypatch, tmp_path / "cache")
     request = replace(request_, budget_seconds=60.0)
     runs = [run_deploy(replace(request, out=tmp_path / name), NullProgress())[1] for name in ("once", "again")]
     first, second = (json.loads((run / "report.json").read_text()) for run in runs)
@@ -222,17 +217,6 @@ def test_the_same_run_twice_differs_in_time_only(
     assert (runs[0] / "plan.json").read_bytes() == (runs[1] / "plan.json").read_bytes()
     for ours, theirs in zip(first["engines"], second["engines"], strict=True):
         assert ours["accuracy"] == theirs["accuracy"] and ours["gate"] == theirs["gate"]
-
-
-def as_slow_as_each_other(times: Times) -> Times:
-    """A bench's times with a double of the clock: every candidate of a race takes what the first one took."""
-
-    def told(*given: Any, **named: Any) -> list[Timed | Refusal] | None:
-        rows = times(*given, **named)
-        timed = [row for row in rows or () if not isinstance(row, Refusal)]
-        return rows and [row if isinstance(row, Refusal) else replace(row, compute=timed[0].compute) for row in rows]
-
-    return told
 
 
 def test_overlap_is_seen_beyond_the_calibration_images(request_: Request, tmp_path: Path) -> None:

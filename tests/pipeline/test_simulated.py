@@ -33,8 +33,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def deployed(place: Path) -> tuple[Report, Path]:
     request = Request(
-        model=str(place / "loud.onnx"), data=place / "discs", target=TARGET, out=place / "run", command="edge deploy"
-    )
+        model=str(place / "loud.onnx"), data=place / "discs", target=TARGET, out=place / "run", command="edge deploy",
+        budget_seconds=3600.0,
+    )  # fmt: skip
     return run_deploy(request, NullProgress())
 
 

@@ -30,7 +30,7 @@ def test_a_deployment_stopped_while_it_waits_does_not_begin() -> None:
     assert thread.is_alive()
     together.stop()
     first.close()
-    thread.join(10.0)
+    thread.join(120.0)
     assert ended == ["stopped"]
     with pytest.raises(KeyboardInterrupt):
         first.advance()

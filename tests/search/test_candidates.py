@@ -31,7 +31,7 @@ def test_a_real_search_on_real_engines(tmp_path: Path) -> None:
     wanted = SearchRequest(
         data.split("val"),
         Criteria(gate),
-        deadline=Deadline.after(60),
+        deadline=Deadline.after(3600),
         progress=lambda what, left: said.append(what),
         keep=tmp_path / "search.json",
         bias_images=lambda: inputs,
