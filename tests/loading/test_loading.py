@@ -12,7 +12,7 @@ import onnx.version_converter
 import pytest
 
 from edge.errors import InputError
-from edge.graph.model import read_model
+from edge.graph.model import Model, read_model
 from edge.loading import load_model
 
 torch = pytest.importorskip("torch")
@@ -46,7 +46,22 @@ size = [16, 24]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    path = tmp_path / "tiny"
+    return write_folder(tmp_path / "tiny")
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Model]:
+    """A folder, and the graph that it becomes: exporting costs more than all else here."""
+    path = write_folder(tmp_path_factory.mktemp("exported") / "tiny")
+    return path, load_model(str(path))
+
+
+@pytest.fixture
+def model(exported: tuple[Path, Model]) -> Model:
+    return exported[1]
+
+
+def write_folder(path: Path) -> Path:
     path.mkdir()
     (path / "network.py").write_text(NETWORK)
     (path / "model.toml").write_text(TOML)
@@ -57,8 +72,8 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_folder_becomes_a_checked_graph(folder: Path) -> None:
-    model = load_model(str(folder))
+def test_a_folder_becomes_a_checked_graph(exported: tuple[Path, Model]) -> None:
+    folder, model = exported
     assert model.name == "tiny"
     assert model.facts["parameters"] == 3 * 4 * 9 + 4 + 8 + 4 + 1
     assert [i.name for i in model.proto.graph.input] == ["image"]
@@ -69,8 +84,8 @@ def test_a_folder_becomes_a_checked_graph(folder: Path) -> None:
     assert str(folder) not in text, "paths of this machine must not travel in the graph"
 
 
-def test_nodes_carry_module_names(folder: Path) -> None:
-    names = [n.name for n in load_model(str(folder)).proto.graph.node if n.op_type == "Conv"]
+def test_nodes_carry_module_names(model: Model) -> None:
+    names = [n.name for n in model.proto.graph.node if n.op_type == "Conv"]
     assert names[0].startswith("0/") and names[1].startswith("3/")
 
 
@@ -108,8 +123,7 @@ def test_a_callable_needs_weights_and_task(folder: Path, monkeypatch: pytest.Mon
     assert str(folder.parent) not in sys.path
 
 
-def test_an_onnx_file_round_trips_with_its_task(folder: Path, tmp_path: Path) -> None:
-    model = load_model(str(folder))
+def test_an_onnx_file_round_trips_with_its_task(model: Model, tmp_path: Path) -> None:
     path = model.save(tmp_path / "tiny.onnx")
     again = load_model(str(path))
     assert (again.task, again.name, again.facts["parameters"]) == (model.task, "tiny", 125)
@@ -132,13 +146,13 @@ def test_pickled_weights_are_refused(folder: Path) -> None:
         load_model(str(folder), weights=path)
 
 
-def test_plain_torch_weights_are_read(folder: Path) -> None:
+def test_plain_torch_weights_are_read(folder: Path, model: Model) -> None:
     from safetensors.torch import load_file
 
     state = load_file(folder / "weights.safetensors")
     path = folder / "weights.pt"
     torch.save({"state_dict": {f"module.{k}": v for k, v in state.items()}}, path)
-    assert load_model(str(folder), weights=path).sha256 == load_model(str(folder)).sha256
+    assert load_model(str(folder), weights=path).sha256 == model.sha256
 
 
 @pytest.mark.parametrize(
@@ -173,15 +187,14 @@ def test_what_is_not_onnx_is_refused(tmp_path: Path, content: bytes | None, mess
         load_model(str(path))
 
 
-def test_a_truncated_file_is_refused(folder: Path, tmp_path: Path) -> None:
-    path = load_model(str(folder)).save(tmp_path / "tiny.onnx")
+def test_a_truncated_file_is_refused(model: Model, tmp_path: Path) -> None:
+    path = model.save(tmp_path / "tiny.onnx")
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(InputError, match="not a sound ONNX file"):
         load_model(str(path))
 
 
-def test_a_model_without_task_says_so(folder: Path, tmp_path: Path) -> None:
-    model = load_model(str(folder))
+def test_a_model_without_task_says_so(model: Model, tmp_path: Path) -> None:
     path = tmp_path / "bare.onnx"
     bare = onnx.ModelProto()
     bare.CopyFrom(model.proto)
@@ -212,10 +225,9 @@ def test_nothing_of_that_name(tmp_path: Path) -> None:
         load_model(str(tmp_path))
 
 
-def test_the_network_sees_what_the_task_prepares(folder: Path) -> None:
+def test_the_network_sees_what_the_task_prepares(model: Model) -> None:
     from edge.backends.onnxruntime import reference
 
-    model = load_model(str(folder))
     image = model.task.preprocess(np.full((10, 10, 3), 128, np.uint8))[None]
     scope: dict = {}
     exec(NETWORK, scope)
@@ -250,8 +262,8 @@ def test_without_pytorch_the_install_line_is_named(folder: Path, monkeypatch: py
         load_model(str(folder))
 
 
-def test_an_onnx_file_of_any_size_takes_the_tasks(folder: Path, tmp_path: Path) -> None:
-    path = load_model(str(folder)).save(tmp_path / "tiny.onnx")
+def test_an_onnx_file_of_any_size_takes_the_tasks(model: Model, tmp_path: Path) -> None:
+    path = model.save(tmp_path / "tiny.onnx")
     proto = onnx.load(path)
     del proto.graph.value_info[:]
     for value in (*proto.graph.input, *proto.graph.output):
@@ -266,10 +278,10 @@ def test_an_onnx_file_of_any_size_takes_the_tasks(folder: Path, tmp_path: Path) 
     assert all(0 not in shape for shape in shapes.values())
 
 
-def test_an_older_operator_set_is_raised_with_the_same_output(folder: Path, tmp_path: Path) -> None:
+def test_an_older_operator_set_is_raised_with_the_same_output(model: Model, tmp_path: Path) -> None:
     from edge.backends.onnxruntime import reference
 
-    path = load_model(str(folder)).save(tmp_path / "tiny.onnx")
+    path = model.save(tmp_path / "tiny.onnx")
     old = onnx.version_converter.convert_version(onnx.load(path), 17)
     onnx.save(old, path)
     image = np.random.default_rng(3).normal(size=(1, 3, 16, 24)).astype(np.float32)
@@ -278,23 +290,23 @@ def test_an_older_operator_set_is_raised_with_the_same_output(folder: Path, tmp_
     np.testing.assert_allclose(reference(raised).run(image), reference(read_model(path)).run(image), rtol=1e-5)
 
 
-def test_nodes_without_a_name_of_their_own_can_be_quantized(folder: Path, tmp_path: Path) -> None:
+def test_nodes_without_a_name_of_their_own_can_be_quantized(model: Model, tmp_path: Path) -> None:
     from edge.quantization.calibrate import calibrate
     from edge.quantization.schemes import find_scheme, plan_int8
     from edge.quantization.write import quantize
     from edge.task.noise import noise_batch
 
-    path = load_model(str(folder)).save(tmp_path / "tiny.onnx")
+    path = model.save(tmp_path / "tiny.onnx")
     proto = onnx.load(path)
     for node in proto.graph.node:
         node.name = "same" if node.op_type == "Conv" else ""
     onnx.save(proto, path)
-    model = load_model(str(path))
-    names = [node.name for node in model.proto.graph.node]
+    nameless = load_model(str(path))
+    names = [node.name for node in nameless.proto.graph.node]
     assert all(names) and len(set(names)) == len(names) and names.count("same") == 1
     scheme = find_scheme("openvino")
-    plan = plan_int8(model, scheme)
-    quantized = quantize(model, calibrate(model, [noise_batch(model.task)], method="min-max"), plan, scheme)
-    convolutions = [node.op_type for node in model.proto.graph.node].count("Conv")
+    plan = plan_int8(nameless, scheme)
+    quantized = quantize(nameless, calibrate(nameless, [noise_batch(nameless.task)], method="min-max"), plan, scheme)
+    convolutions = [node.op_type for node in nameless.proto.graph.node].count("Conv")
     assert convolutions > 1 and len(plan.int8) >= convolutions
     assert [node.op_type for node in quantized.proto.graph.node].count("DequantizeLinear") > convolutions

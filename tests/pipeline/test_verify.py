@@ -30,6 +30,8 @@ from edge.report.write import write_merged
 from edge.targets.target import find_target
 from tests.fixtures.forge import archive, head, manifest
 
+pytestmark = pytest.mark.usefixtures("without_plots")
+
 QUICK = Options(seconds=0.05, min_runs=5)
 
 

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from edge.report.pictures import MOST_PICTURES, plates
 from edge.report.results import Report
 from edge.report.write import write_report
 from tests.fixtures.report_example import example
+from tests.fixtures.unplotted import unplotted
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = (
@@ -73,6 +75,13 @@ class Page(html.parser.HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open and self.open.pop() == tag, f"</{tag}> closes something else"
+
+
+@pytest.fixture
+def bare() -> Iterator[None]:
+    """Of a test that looks at no plot: drawing them takes most of a page's time."""
+    with unplotted():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +153,7 @@ def test_micro_and_per_image_scores_are_named_apart(text: str):
     assert accuracy.dice.mean != pytest.approx(accuracy.dice.micro, abs=1e-4)
 
 
+@pytest.mark.usefixtures("bare")
 def test_outline_distances_stand_with_the_cases_that_have_none():
     row = example().report.engine("int8")
     assert row.accuracy is not None and row.accuracy.hd95 is not None
@@ -201,6 +211,7 @@ def test_an_estimate_is_never_in_a_measured_column(text: str):
     assert list(cells(page, "What the device’s peaks alone")["fp32"]) == ["Engine", "estimate, ms"]
 
 
+@pytest.mark.usefixtures("bare")
 def test_a_device_s_report_without_the_added_keys_still_has_a_page():
     table = example().report.to_json()
     for row in table["engines"]:
@@ -240,6 +251,7 @@ def test_worst_images_are_a_click_from_the_scatter(text: str):
         assert text.count(f'id="image-{index}"') == 1
 
 
+@pytest.mark.usefixtures("bare")
 def test_images_that_gained_stand_after_those_that_lost():
     first, *others = example().pictures
     page = render(example().report, (replace(first, gained=True), *others))
@@ -250,6 +262,7 @@ def test_images_that_gained_stand_after_those_that_lost():
     assert len(drawn) == MOST_PICTURES and drawn[-2:] == ["n12", "n13"]
 
 
+@pytest.mark.usefixtures("bare")
 def test_energy_is_shown_where_it_was_metered():
     report = example().report
     spent = Energy("rapl package-0", 11.5, 24.0, 81.25, 42.3, 500, 5.0)
@@ -260,6 +273,7 @@ def test_energy_is_shown_where_it_was_metered():
     assert "Energy per image" not in render(report)
 
 
+@pytest.mark.usefixtures("bare")
 def test_pictures_begin_with_an_engine_that_changed_something():
     report, pictures = example().report, example().pictures
     same = tuple(replace(p, engines={**p.engines, "mixed": p.reference}) for p in pictures)

@@ -18,6 +18,8 @@ from edge.report.store import faults, read_report, schema
 from edge.report.write import write_merged, write_report
 from tests.fixtures.report_example import example
 
+pytestmark = pytest.mark.usefixtures("without_plots")
+
 
 @pytest.fixture
 def table() -> dict[str, Any]:

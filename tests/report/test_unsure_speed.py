@@ -57,20 +57,29 @@ PLACES = (
 )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory, without_plots: None) -> dict[str, dict[str, str]]:
+    """What is printed of each kind of run, by where."""
+    reports = {"tie": paired(TIE), "sure": paired(SURE), "disturbed": timed(False), "quiet": timed(True)}
+    return {kind: printed(report, tmp_path_factory.mktemp(kind)) for kind, report in reports.items()}
+
+
+def timed(trustworthy: bool) -> Report:
+    """The run by its medians, disturbed or not."""
+    rows = tuple(
+        replace(row, latency_ms=replace(row.latency_ms, trustworthy=trustworthy)) if row.latency_ms else row
+        for row in example().report.engines
+    )
+    return replace(example().report, engines=rows)
+
+
 @pytest.mark.parametrize("place", PLACES)
-def test_a_tie_is_called_one(place: str, tmp_path: Path) -> None:
-    tie, sure = (re.findall(r"\btie\b", printed(paired(one), tmp_path)[place]) for one in (TIE, SURE))
+def test_a_tie_is_called_one(place: str, places: dict[str, dict[str, str]]) -> None:
+    tie, sure = (re.findall(r"\btie\b", places[kind][place]) for kind in ("tie", "sure"))
     assert tie and not sure
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_ratio_of_disturbed_medians_is_not_sure(place: str, tmp_path: Path) -> None:
-    def timed(trustworthy: bool) -> Report:
-        rows = tuple(
-            replace(row, latency_ms=replace(row.latency_ms, trustworthy=trustworthy)) if row.latency_ms else row
-            for row in example().report.engines
-        )
-        return replace(example().report, engines=rows)
-
-    assert "not sure" in printed(timed(False), tmp_path)[place]
-    assert "not sure" not in printed(timed(True), tmp_path)[place]
+def test_a_ratio_of_disturbed_medians_is_not_sure(place: str, places: dict[str, dict[str, str]]) -> None:
+    assert "not sure" in places["disturbed"][place]
+    assert "not sure" not in places["quiet"][place]
