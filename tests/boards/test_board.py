@@ -123,11 +123,9 @@ def test_a_graph_that_is_refused_is_the_graph_s_fault(machine: SshBoard) -> None
 def test_a_stalled_line_is_one_sentence(machine: SshBoard) -> None:
     with proxy(machine.port) as between:
         machine.know(between.port)
-        line = Line(
-            parse_address(f"{machine.user}@127.0.0.1:{between.port}"),
-            Patience(connect=1.0, alive=0.5, silence=2.0, retries=1),
-        )
+        line = Line(parse_address(f"{machine.user}@127.0.0.1:{between.port}"), HASTY)
         between.stalled.set()
+        line._patience = Patience(connect=1.0, alive=0.5, silence=2.0, retries=1)  # a busy machine answers late
         with pytest.raises(MachineError) as refused:
             line.ask("look")
     assert "see that it is on" in str(refused.value) and "\n" not in str(refused.value)
@@ -143,7 +141,7 @@ def test_a_silent_board_is_not_waited_for_once_everything_was_stopped(machine: S
     with proxy(machine.port) as between:
         machine.know(between.port)
         address = parse_address(f"{machine.user}@127.0.0.1:{between.port}")
-        line = Line(address, Patience(connect=10.0, alive=600.0, silence=600.0, retries=1), look=look)
+        line = Line(address, Patience(connect=20.0, alive=600.0, silence=600.0, retries=1), look=look)
         between.stalled.set()
         threading.Timer(0.3, stopped.set).start()
         with pytest.raises(KeyboardInterrupt):

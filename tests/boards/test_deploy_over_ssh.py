@@ -87,7 +87,7 @@ def test_a_board_gives_what_this_machine_gives(
 ) -> None:
     take_equal_times(monkeypatch, tmp_path / "cache")
     for out, more in (("here", ()), ("there", ("--on", machine.address))):
-        done = deploy(place, out, "--budget", "60", *more)
+        done = deploy(place, out, "--budget", "3600", *more)
         assert done.returncode == 0, done.stderr
     here, there = (json.loads((place / out / "report.json").read_text()) for out in ("here", "there"))
     assert (place / "here" / "plan.json").read_text() == (place / "there" / "plan.json").read_text()
@@ -151,7 +151,7 @@ def test_a_mixed_plan_found_on_a_board_is_the_one_found_here(
     for bench in (LocalBench, RemoteBench):
         monkeypatch.setattr(bench, "profiles", steady(bench.profiles))
     loud_disc_network().save(place / "loud.onnx")
-    words = ("loud.onnx", "--data", "discs", "--gate", "99", "--seconds", "0.05", "--budget", "60", "--quiet")
+    words = ("loud.onnx", "--data", "discs", "--gate", "99", "--seconds", "0.05", "--budget", "3600", "--quiet")
     for out, more in (("loud-here", ()), ("loud-there", ("--on", machine.address))):
         done = edge("deploy", *words, "--out", out, "--precisions", "fp32,int8,mixed", *more, folder=place)
         assert done.returncode == 0, done.stderr
