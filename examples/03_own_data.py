@@ -1,6 +1,8 @@
 """Images from your own loader: any iterable of (image, mask), here with the split and a name.
 
-python examples/03_own_data.py network.onnx
+python examples/03_own_data.py network.onnx task.toml
+
+A network that carries its task (models/unet, the source.onnx of a run) needs no task.toml.
 """
 
 import sys
@@ -22,10 +24,10 @@ def cases(count: int = 60):
         yield image.astype(np.uint8), mask, split, f"case-{index}"
 
 
-def main(model: str) -> None:
-    found = edge.check(model, cases())
+def main(model: str, task: str | None = None) -> None:
+    found = edge.check(model, cases(), task=task)
     print(found)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -282,7 +282,9 @@ def _case_blocks(name: str, accuracy: Accuracy) -> list[ConsoleRenderable]:
     ]  # fmt: skip
     mean = ("mean", "", words.score(cases.dice), words.score(cases.reference_dice), words.score(cases.iou))
     rows.append((*mean, words.distance(cases.hd95), words.score(cases.nsd)))
-    header = (cases.column, "slices", "Dice", "float model", "IoU", "HD95 mm, 3-D", "surface Dice, 3-D")
+    header = (cases.column, "images", "Dice", "float model", "IoU", "HD95 mm, 3-D", "surface Dice, 3-D")
+    if cases.hd95 is None and cases.nsd is None:  # no volumes of known spacing among them
+        header, rows = header[:-2], [row[:-2] for row in rows]
     return [Text(""), Text(f"{name}, by {cases.column}"), _table(header, rows)]
 
 

@@ -11,10 +11,11 @@ import sys
 import xml.etree.ElementTree as Xml
 from pathlib import Path
 
+import onnx
 import pytest
 
 from edge.api.run import chosen_engine
-from tests.fixtures.discs import disc_network, write_discs
+from tests.fixtures.discs import TASK, disc_network, write_discs
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 pytestmark = pytest.mark.slow
@@ -52,7 +53,14 @@ def test_the_gate_in_ci(place: Path) -> None:
 
 
 def test_own_data(place: Path) -> None:
-    assert "<CheckResult Dice 0." in execute(sys.executable, EXAMPLES / "03_own_data.py", "discs.onnx", cwd=place)
+    script = EXAMPLES / "03_own_data.py"
+    alone = execute(sys.executable, script, "discs.onnx", cwd=place)
+    assert "<CheckResult Dice 0." in alone
+    bare = onnx.load(place / "discs.onnx")
+    del bare.metadata_props[:]
+    onnx.save(bare, place / "bare.onnx")
+    (place / "task.toml").write_text(f"[task]\nsize = {list(TASK.size)}\nclasses = {json.dumps(TASK.classes)}\n")
+    assert execute(sys.executable, script, "bare.onnx", "task.toml", cwd=place) == alone
 
 
 def test_a_bundle(place: Path) -> None:

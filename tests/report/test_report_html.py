@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge.accuracy.compare import CaseScore, CaseScores
+from edge.cli.tables import accuracy_text
 from edge.latency.power import Energy
 from edge.report import plots
 from edge.report.details import Picture
@@ -162,6 +164,23 @@ def test_outline_distances_stand_with_the_cases_that_have_none():
     shown = cells(render(report), "Accuracy in full")["int8"]
     assert shown["HD95 mean"] == f"{row.accuracy.hd95.mean:.2f}"
     assert shown["HD95 undefined"] == "2 one empty, 1 both empty"
+
+
+@pytest.mark.parametrize("millimetres", [None, 1.25])
+def test_cases_of_pictures_have_no_columns_of_three_dimensions(millimetres: float | None) -> None:
+    name = example().report.chosen
+    assert name is not None
+    row = example().report.engine(name)
+    assert row.accuracy is not None
+    case = CaseScore("p1", 2, 0.9, 0.91, 0.8, 0.81, millimetres, millimetres, None, None)
+    cases = CaseScores("patient", 0.9, 0.91, 0.8, 0.81, 0.99, (case,), millimetres, millimetres)
+    found = replace(row, accuracy=replace(row.accuracy, cases=cases))
+    engines = tuple(found if e.name == name else e for e in example().report.engines)
+    page = cells(render(replace(example().report, engines=engines)), "By patient")["p1"]
+    assert page["images"] == "2" and ("HD95, mm" in page) == (millimetres is not None)
+    text = accuracy_text([(name, found.accuracy, found.gate)])
+    block = text[text.index(f"{name}, by patient") :]
+    assert "images" in block and ("HD95 mm, 3-D" in block) == (millimetres is not None) == ("1.25" in block)
 
 
 def test_how_small_a_change_would_be_seen_is_printed(text: str):
