@@ -90,7 +90,8 @@ def _between(old: Report, new: Report, before: str, after: str) -> Iterator[Chan
     for name in dict.fromkeys([*(r.name for r in old.engines), *(r.name for r in new.engines)]):
         rows[name] = (old.find(name), new.find(name))
     for name, (was, now) in rows.items():
-        if was is not None or now is not None:
+        there = [row for row in (was, now) if row is not None]
+        if len(there) == 2 or any(row.path is not None for row in there):  # what was never built neither came nor went
             state, reasons = _judge(old, new, was, now)
             if name == CHOSEN:
                 state, reasons = _judge_chosen(was, now, state, reasons)

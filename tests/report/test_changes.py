@@ -107,6 +107,14 @@ def test_engines_and_choices_come_and_go(old: Report) -> None:
     assert changes([old, other], ["a", "b"]) == (), "another network is no earlier run"
 
 
+def test_what_no_run_built_neither_came_nor_went(old: Report) -> None:
+    unbuilt = replace(old.engine("bf16"), path=None)
+    with_it, without = changed(old, bf16=unbuilt), changed(old, bf16=None)
+    for before, after in ((with_it, without), (without, with_it)):
+        assert "bf16" not in states(changes([before, after], ["a", "b"]))
+    assert states(changes([old, without], ["a", "b"]))["bf16"] == "gone"
+
+
 def test_runs_are_named_by_folder(tmp_path: Path) -> None:
     for name in ("a/run", "b/run", "c"):
         (tmp_path / name).mkdir(parents=True)
