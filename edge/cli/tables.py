@@ -283,9 +283,8 @@ def _case_blocks(name: str, accuracy: Accuracy) -> list[ConsoleRenderable]:
     mean = ("mean", "", words.score(cases.dice), words.score(cases.reference_dice), words.score(cases.iou))
     rows.append((*mean, words.distance(cases.hd95), words.score(cases.nsd)))
     header = (cases.column, "images", "Dice", "float model", "IoU", "HD95 mm, 3-D", "surface Dice, 3-D")
-    if cases.hd95 is None and cases.nsd is None:  # no volumes of known spacing among them
-        header, rows = header[:-2], [row[:-2] for row in rows]
-    return [Text(""), Text(f"{name}, by {cases.column}"), _table(header, rows)]
+    shown = len(header) if cases.hd95 is not None or cases.nsd is not None else -2  # volumes of known spacing, or none
+    return [Text(""), Text(f"{name}, by {cases.column}"), _table(header[:shown], [row[:shown] for row in rows])]
 
 
 def _strata_blocks(name: str, accuracy: Accuracy) -> list[ConsoleRenderable]:
