@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from edge.accuracy.checked import Parity
 from edge.accuracy.sqnr import parity_db
 from edge.backends.engine import Runner
+from edge.errors import InputError
 from edge.graph.model import Model
 from edge.images.image_set import ImageSet
 
@@ -44,6 +45,9 @@ def measure_parity(
         known: SHA-256 of a graph to what it returned for these images; read and added to, so that engines of one graph
             in two precisions run it once.
         ran: name of an image to what the engine returned for it, ``[maps, height, width]``, where it ran before.
+
+    Raises:
+        InputError: the engine returns another shape than its graph.
     """
     from edge.backends.onnxruntime import optimized, reference
 
@@ -60,6 +64,11 @@ def measure_parity(
             for sample, image in zip(samples, inputs, strict=True)
         ]
     )
+    if actual.shape != exact.shape:
+        made, wanted = (" x ".join(map(str, array.shape[1:])) for array in (actual, exact))
+        raise InputError(
+            f"{graph.source}: the engine returns {made} where its graph says {wanted}; use another compiler"
+        )
     engine_db = parity_db(exact, actual)
     if engine_db >= bar:
         return Parity(engine_db)

@@ -222,7 +222,7 @@ def require_consistent(model: Model, where: str | Path) -> None:
         raise InputError(f"{where}: the graph has {len(inputs)} inputs ({names}); export it with one image input")
     outputs = {o.name: o for o in model.proto.graph.output}
     if task.output_name is None and len(outputs) > 1:
-        raise InputError(f"{where}: the graph has outputs {', '.join(outputs)}; set output_name in the task")
+        raise InputError(f"{where}: the graph has outputs {_choice(outputs.values(), task)}")
     if task.output_name is not None and task.output_name not in outputs:
         raise InputError(
             f"{where}: no output {task.output_name!r} in the graph (it has {', '.join(outputs)}); correct output_name"
@@ -234,6 +234,23 @@ def require_consistent(model: Model, where: str | Path) -> None:
     _require_shape(where, "input", inputs[0], wanted, "channels or size", _image_for(inputs[0], task))
     _require_shape(where, "output", output, (None, task.maps, None, None), "classes", _classes_for(output, task))
     _require_sound_weights(model.proto, where)
+
+
+def _choice(outputs: Iterable[onnx.ValueInfoProto], task: SegmentationTask) -> str:
+    """Several outputs with their shapes, and which of them to name, if any can be the task's maps."""
+    shown, fits = [], False
+    for output in outputs:
+        dims = [dim.dim_value for dim in output.type.tensor_type.shape.dim]
+        shown.append(f"{output.name} [{' x '.join(str(size or '?') for size in dims)}]" if dims else output.name)
+        fits = fits or not dims or (len(dims) == 4 and not {0, task.maps}.isdisjoint((dims[1], dims[3])))
+    told = "set output_name in the task"
+    if not fits:
+        one = "one map" if task.maps == 1 else f"{task.maps} maps, one for each class"
+        told = (
+            f"none of them is {one}; boxes, scores and prototypes of instances (YOLO, Mask R-CNN) make no such map: "
+            "give a network of semantic segmentation, or export the map that its masks are decided from"
+        )
+    return f"{', '.join(shown)}; {told}"
 
 
 def _image_for(given: onnx.ValueInfoProto, task: SegmentationTask) -> str:

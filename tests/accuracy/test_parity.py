@@ -11,6 +11,7 @@ from edge.accuracy.check import Standard, check, judged_reference
 from edge.accuracy.gate import Criteria, load_gate
 from edge.accuracy.parity import measure_parity
 from edge.backends.onnxruntime import OnnxRuntimeRunner, reference
+from edge.errors import InputError
 from edge.images.image_set import load_image_set
 from tests.fixtures.discs import disc_network, write_discs
 
@@ -58,3 +59,16 @@ def test_a_check_runs_an_engine_once_an_image_and_finds_the_parity_of_a_second_r
     assert engine.runs == len(images)
     assert not checked.evaluation.kept  # nothing of it stays in memory
     assert checked.accuracy.parity_db == measure_parity(Noisy(0.01), graph, images, 0.0).engine_db
+
+
+class Wider(Noisy):
+    """The exact runner, eight columns wider."""
+
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        return np.pad(self.exact.run(batch), ((0, 0), (0, 0), (0, 0), (0, 8)))
+
+
+def test_an_engine_of_another_shape_is_told(tmp_path: Path) -> None:
+    images = load_image_set(write_discs(tmp_path, {"train": 1, "val": 1, "test": 4})).split("test")
+    with pytest.raises(InputError, match="returns 1 x 32 x 40 where its graph says 1 x 32 x 32"):
+        measure_parity(Wider(0.0), disc_network(), images, 30.0)

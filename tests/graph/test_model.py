@@ -169,7 +169,7 @@ def test_a_constant_that_is_not_finite(tmp_path: Path) -> None:
             "it has one map, so name one class",
         ),
         (make(), replace(TASK, output_name="o_f"), r"no output 'o_f' in the graph \(it has output\)"),
-        (make(outputs=("x", "y")), TASK, "the graph has outputs x, y; set output_name in the task"),
+        (make(outputs=("x", "y")), TASK, r"has outputs x \[1 x .*\], y \[1 x .*\]; set output_name in the task"),
         (make(shape=(4, 3, 8, 8), out=(4, 1, 8, 8)), TASK, "input 'image' has batch 4; export it with batch 1"),
         (make(np.ones((1, 3, 1, 1), np.float16), kind=TensorProto.FLOAT16), TASK, "is float16; export it with float32"),
     ],

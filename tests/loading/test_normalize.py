@@ -355,7 +355,7 @@ def test_of_several_outputs_the_one_that_fits_is_taken(tmp_path: Path) -> None:
 
 def test_several_outputs_that_fit_must_be_named(tmp_path: Path) -> None:
     proto = heads(("aux", [1, 1, 32, 32]))
-    with pytest.raises(InputError, match="outputs aux, output; set output_name"):
+    with pytest.raises(InputError, match=r"outputs aux \[1 x 1 x 32 x 32\], output \[.*; set output_name"):
         load(proto, tmp_path)
     model = load(proto, tmp_path, dataclasses.replace(TASK, output_name="output"))
     assert model.output_name == "output" and model.notes == ()
@@ -412,7 +412,7 @@ def test_classes_and_masks_of_queries_become_one_map_a_class(masks: str, tmp_pat
     assert "finds its classes by 5 masks" in model.notes[0] and "not proven" not in model.notes[0]
 
 
-@pytest.mark.parametrize(("classes", "kinds"), [(("ground", "road"), 4), (("road",), 2)], ids=["too few", "one"])
+@pytest.mark.parametrize(("classes", "kinds"), [(("ground", "road"), 4), (("road",), 3)], ids=["too few", "one"])
 def test_classes_by_queries_that_the_task_does_not_name_are_told(
     classes: tuple[str, ...], kinds: int, tmp_path: Path
 ) -> None:
@@ -421,6 +421,15 @@ def test_classes_by_queries_that_the_task_does_not_name_are_told(
         InputError, match=rf"finds {kinds - 1} classes by 5 masks .* the task names {len(classes)}; name"
     ):
         load(by_queries(kinds=kinds), tmp_path, task)
+
+
+@pytest.mark.parametrize("classes", [("road",), ("ground", "road")], ids=["one", "two"])
+def test_one_class_by_queries_has_no_background_and_is_told_so(classes: tuple[str, ...], tmp_path: Path) -> None:
+    task = dataclasses.replace(TASK, classes=classes, activation="softmax" if len(classes) > 1 else "sigmoid")
+    with pytest.raises(
+        InputError, match=r"finds one class by 5 masks .* no background .* makes every pixel that class; train"
+    ):
+        load(by_queries(kinds=2), tmp_path, task)
 
 
 def test_tokens_and_features_beside_a_map_are_no_queries(tmp_path: Path) -> None:

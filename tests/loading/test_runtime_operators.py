@@ -191,7 +191,9 @@ def test_channels_last_convolutions_are_turned(op: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("opset", [13, 20])
-@pytest.mark.parametrize("case", ["conv-clip", "quick-gelu", "fast-gelu", "skip-root-mean-square", "attention"])
+@pytest.mark.parametrize(
+    "case", ["conv-clip", "quick-gelu", "fast-gelu", "skip-root-mean-square", "root-mean-square", "attention"]
+)
 def test_a_half_precision_graph_is_written_out_once_it_is_computed_in_float32(
     case: str, opset: int, tmp_path: Path
 ) -> None:

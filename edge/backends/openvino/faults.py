@@ -14,6 +14,8 @@ _FRAMES = re.compile(
     r"Exception from|Check '|FrontEnd|Model wasn't|While validating|Summary:|To facilitate|"
     r"-- \S+ with a message|-- Conversion is failed|$"
 )
+_UNKNOWN = re.compile(r"^-- No conversion rule found for operations: (.+)$", re.MULTILINE)
+_CONSEQUENCE = "rank has to be known"  # said of whatever reads what was not converted
 _PLACE = re.compile(r"^\[?\S*\.(?:cpp|hpp|h):\d+\]?:?\s*")
 _LONGEST = 240
 
@@ -48,7 +50,10 @@ def as_edge_error(where: str, error: RuntimeError) -> EdgeError:
 
 def reason(text: str) -> str:
     """The line of a chain of exceptions that says why."""
+    if found := _UNKNOWN.search(text):
+        return f"it has no {found[1]}"[:_LONGEST]
     lines = [_PLACE.sub("", line.strip()) for line in text.splitlines()]
     telling = [line for line in lines if not _FRAMES.match(line)] or [line for line in lines if line] or [""]
+    telling = [line for line in telling if _CONSEQUENCE not in line] or telling
     told = telling[0][3:] if telling[0].startswith("-- ") else telling[0]
     return told.rstrip(":.")[:_LONGEST]

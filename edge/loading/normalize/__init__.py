@@ -14,7 +14,9 @@ from edge.errors import InputError
 from edge.loading.normalize import (
     activation,
     axes,
+    batch_norm,
     channels_last,
+    circular_pads,
     class_indices,
     constants,
     fixed_size,
@@ -30,9 +32,13 @@ from edge.loading.normalize import (
     output_size,
     picture,
     pixel_input,
+    pools,
+    prelu_slopes,
     randomness,
+    resizes,
     runtime_operators,
     shapes,
+    unpooling,
     weight_inputs,
 )
 from edge.loading.normalize.proof import Prover
@@ -45,6 +51,7 @@ FORM: tuple[Step, ...] = (
     ir_version.STEP,
     weight_inputs.STEP,
     constants.STEP,
+    float_types.EARLY,
     runtime_operators.STEP,
     shapes.STEP,
 )
@@ -52,6 +59,7 @@ FORM: tuple[Step, ...] = (
 
 MEANING: tuple[Step, ...] = (
     randomness.STEP,
+    batch_norm.EARLY,
     axes.INPUT,
     channels_last.INPUT,
     pixel_input.STEP,
@@ -59,6 +67,12 @@ MEANING: tuple[Step, ...] = (
     operator_set.STEP,
     float_types.STEP,
     runtime_operators.STEP,
+    batch_norm.STEP,
+    unpooling.STEP,
+    resizes.STEP,
+    pools.STEP,
+    circular_pads.STEP,
+    prelu_slopes.STEP,
     gather_indices.STEP,
     mask_queries.STEP,
     one_output.STEP,

@@ -59,6 +59,7 @@ def _as_float(draft: Draft) -> Change | None:
     task = draft.task
     assert task is not None
     kinds = {output.name: output.type.tensor_type.elem_type for output in draft.proto.graph.output}
+    _require_whole(draft)
     decided_here = kinds[draft.output_name] in _INTEGERS or _is_resized_decision(draft)
     if not decided_here or task.overlapping or task.fit == "tile":
         return None
@@ -80,6 +81,21 @@ def _is_resized_decision(draft: Draft) -> bool:
         resized = resized or found.op_type == "Resize"
         found = made.get(found.input[0])
     return resized and found is not None and found.op_type == "ArgMax"
+
+
+def _require_whole(draft: Draft) -> None:
+    """Refuse class indices that were mixed by a Resize: between classes 1 and 3 it makes a 2 that is not there."""
+    made = makers(draft.proto)
+    found, mixed = made.get(draft.output_name), ""
+    while found is not None and (found.op_type in _CARRIERS or found.op_type == "Resize"):
+        if found.op_type == "Resize" and not _is_nearest(found):
+            mixed = found.name
+        found = made.get(found.input[0])
+    if mixed and found is not None and found.op_type == "ArgMax":
+        raise InputError(
+            f"{draft.where}: enlarges class indices (node {mixed!r} behind the ArgMax) by a kernel that mixes them, so "
+            "that classes appear between two others; export the map in front of the ArgMax, which is enlarged here"
+        )
 
 
 def _is_nearest(found: onnx.NodeProto) -> bool:

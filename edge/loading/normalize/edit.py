@@ -80,6 +80,15 @@ def set_output(proto: onnx.ModelProto, name: str, made: str, shape: Sequence[int
     drop_unread(proto)
 
 
+def put_in_place(proto: onnx.ModelProto, old: onnx.NodeProto, count: int) -> None:
+    """Move the last ``count`` nodes to where a node of one output stands; the last takes its output and name."""
+    nodes = list(proto.graph.node)
+    others, new = nodes[:-count], nodes[-count:]
+    at = next(index for index, one in enumerate(others) if old.output[0] in one.output)
+    new[-1].output[0], new[-1].name = old.output[0], old.name
+    _keep(proto.graph.node, [*others[:at], *new, *others[at + 1 :]])
+
+
 def cancel_transposes(proto: onnx.ModelProto) -> None:
     """Drop each Transpose that undoes the one in front of it, and that one where nothing else reads it."""
     made = makers(proto)

@@ -23,7 +23,16 @@ _TITLES: dict[int, str] = {
     TensorProto.FLOAT16: "half-precision",
     TensorProto.DOUBLE: "float64",
 }
+UNCHECKED = "SimplifiedLayerNormalization"
+"""ONNX Runtime writes it into the standard domain, where no operator set has it."""
 _TYPE_ATTRIBUTES = ("to", "dtype", "stash_type", "output_dtype", "precision")
+
+
+def _apply_early(draft: Draft) -> Change | None:
+    """The same at once where the checker, which comes next, would refuse what can only be written out in float32."""
+    nodes = (node for graph in graphs(draft.proto.graph) for node in graph.node)
+    unchecked = any(node.op_type == UNCHECKED and node.domain in ("", "ai.onnx") for node in nodes)
+    return _apply(draft) if unchecked else None
 
 
 def _apply(draft: Draft) -> Change | None:
@@ -77,3 +86,4 @@ def _retype(nodes: Iterable[onnx.NodeProto]) -> None:
 
 
 STEP = Step("float types", _apply)
+EARLY = Step("float types", _apply_early)

@@ -41,7 +41,13 @@ def _apply(draft: Draft) -> Change | None:
         return None
     classes, masks = found
     queries, kinds = shapes[classes][1:]
-    if kinds - 1 != task.maps or task.maps < 2:
+    if kinds == 2:
+        raise InputError(
+            f"{draft.where}: finds one class by {queries} masks ({classes} and {masks}) and has no background to weigh "
+            "it against, so that transformers' post_process_semantic_segmentation makes every pixel that class; train "
+            "it with the background as a class of its own (num_labels = 2) and name both in classes of the task"
+        )
+    if kinds - 1 != task.maps:
         raise InputError(
             f"{draft.where}: finds {kinds - 1} classes by {queries} masks ({classes} and {masks}), the task names "
             f"{task.maps}; name all of the network's classes, the background too, in classes of the task"
@@ -65,7 +71,7 @@ def _pair(shapes: Shapes, maps: int) -> tuple[str, str] | None:
     """The outputs with the classes and with the masks of as many queries; None where there are no such two."""
     masks = [name for name, shape in shapes.items() if len(shape) == 4 and shape[0] == 1]
     masks = [name for name in masks if shapes[name][1] != maps or name == _NAMED]
-    rows = [name for name, shape in shapes.items() if len(shape) == 3 and shape[0] == 1]
+    rows = [name for name, shape in shapes.items() if len(shape) == 3 and shape[0] == 1 and shape[2] > 1]
     pairs = [(row, mask) for mask in masks for row in rows if shapes[row][1] == shapes[mask][1]]
     exact = [(row, mask) for row, mask in pairs if shapes[row][2] == maps + 1] or pairs
     named = [(row, mask) for row, mask in exact if mask == _NAMED and row.startswith("class")] or exact

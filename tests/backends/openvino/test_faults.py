@@ -27,12 +27,29 @@ Summary:
 """
 
 
+CONSEQUENCE = """Model wasn't fully converted. Failed operations detailed log:
+-- Conv-19 with a message:
+While validating ONNX node '<Node(Conv): m>': Check 'data.get_partial_shape().rank().is_static()' failed at conv.cpp:38:
+FrontEnd API failed with GeneralFailure:
+The input data tensor's rank has to be known (static)
+
+-- Pad-19 with a message:
+While validating ONNX node '<Node(Pad): p>': Exception from src/frontends/onnx/frontend/src/op/pad.cpp:32:
+Unsupported padding mode: [wrap]
+
+Summary:
+-- Conversion is failed for: Conv-19, Pad-19
+"""
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         (CHAIN, "Data batch channel count (3) does not match filter input channel count (2)"),
         ("Exception from a.cpp:1:\nSummary:\n-- No conversion rule found for operations: com.x.Foo\n",
-         "No conversion rule found for operations: com.x.Foo"),
+         "it has no com.x.Foo"),
+        (CHAIN + "-- No conversion rule found for operations: DeformConv-19\n", "it has no DeformConv-19"),
+        (CONSEQUENCE, "Unsupported padding mode: [wrap]"),
         ("only this", "only this"),
         ("", ""),
     ],
