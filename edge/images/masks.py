@@ -19,6 +19,8 @@ from edge.task.decide import IGNORED
 from edge.task.task import SegmentationTask
 
 _BACKGROUND = frozenset(("background", "bg", "none", "void"))
+_GREY = 0x010101  # times a level: the colour of that grey
+_SHOWN = 6
 Segments = Sequence[tuple[int, str]]
 
 
@@ -50,8 +52,10 @@ def _exclusive(pixels: Pixels, task: SegmentationTask) -> NDArray[np.uint8]:
     values = whole_numbers(pixels.values)
     if task.mask_values:
         return _mapped(values, pixels, task)
-    ignored = values == task.ignore if task.ignore is not None else None
+    ignored = values == _ignored_value(pixels, task) if task.ignore is not None else None
     _require_background(values, ignored, task)
+    if pixels.coloured:
+        _require_one_colour(values, ignored, task)
     labels = _two_levels(values, ignored) if len(task.classes) <= 2 else _indices(values, ignored, task)
     if ignored is not None:
         labels[ignored] = IGNORED
@@ -71,6 +75,24 @@ def _require_background(values: NDArray[np.int64], ignored: NDArray[np.bool_] | 
             f"is the background; if {names} exclude each other, name the background before them; if they are regions "
             'that overlap, say labels = "overlapping" and activation = "sigmoid", and give one map for each'
         )
+
+
+def _require_one_colour(values: NDArray[np.int64], ignored: NDArray[np.bool_] | None, task: SegmentationTask) -> None:
+    """Refuse colours that nothing says the classes of; one beside black marks a foreground."""
+    levels = levels_of(values if ignored is None else values[~ignored])
+    if len(task.classes) > 2 or len(levels[levels != 0]) > 1:
+        colours = [f'"#{level:06x}"' for level in levels.tolist()]
+        shown = ", ".join(colours[:_SHOWN]) + (f" and {len(colours) - _SHOWN} more" if len(colours) > _SHOWN else "")
+        raise InputError(
+            f"holds colours ({shown}); say in the task which class each stands for, as in mask_values = "
+            f"{{ {colours[0]} = 0, {colours[-1]} = 1 }}"
+        )
+
+
+def _ignored_value(pixels: Pixels, task: SegmentationTask) -> int | None:
+    """The value that is not counted; a level, which in a file of colours is the grey of that level."""
+    level = task.ignore
+    return level * _GREY if level is not None and pixels.coloured and 0 <= level <= 255 else level
 
 
 def _two_levels(values: NDArray[np.int64], ignored: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
@@ -107,10 +129,17 @@ def _mapped(values: NDArray[np.int64], pixels: Pixels, task: SegmentationTask) -
     levels, inverse = np.unique(values, return_inverse=True)
     unknown = [int(level) for level in levels if int(level) not in classes]
     if unknown:
-        shown = f'"#{unknown[0]:06x}"' if pixels.palette or unknown[0] > 65535 else str(unknown[0])
+        shown = _shown(unknown[0], pixels)
         raise InputError(f"holds the value {shown}, which mask_values does not name; add {shown} = CLASS INDEX")
     table = np.array([classes[int(level)] for level in levels], np.uint8)
     return table[inverse].reshape(values.shape)
+
+
+def _shown(value: int, pixels: Pixels) -> str:
+    """A value as mask_values would name it."""
+    if pixels.palette is not None and value < len(pixels.palette):
+        return f'"#{pixels.palette[value]:06x}"'
+    return f'"#{value:06x}"' if pixels.coloured else str(value)
 
 
 def _value_classes(pixels: Pixels, task: SegmentationTask) -> Mapping[int, int]:
@@ -123,12 +152,12 @@ def _value_classes(pixels: Pixels, task: SegmentationTask) -> Mapping[int, int]:
         colour = int(key[1:], 16)
         if pixels.palette is not None:
             classes.update({index: label for index, entry in enumerate(pixels.palette) if entry == colour})
-            continue
-        classes[colour] = label
-        if colour >> 16 == (colour >> 8) & 255 == colour & 255:  # a file of greys is read as grey levels
+        elif pixels.coloured:
+            classes[colour] = label
+        elif colour == (colour & 255) * _GREY:  # a file of greys is read as grey levels
             classes[colour & 255] = label
-    if task.ignore is not None:
-        classes[task.ignore] = IGNORED
+    if (ignored := _ignored_value(pixels, task)) is not None:
+        classes[ignored] = IGNORED
     return classes
 
 

@@ -17,6 +17,7 @@ from edge.safety.guard import own_pixel_limit, parsing, require_picture, require
 REMEDY = "replace or remove it"
 _FORMATS = {"JPEG": ("JPEG", "MPO")}  # a photograph with its preview: the first picture is the photograph
 _ORIENTATION = 0x0112
+_COLOURS = ("RGB", "RGBA", "RGBX")
 _WIDE = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 
 
@@ -102,7 +103,7 @@ def mask_values(image: Image.Image) -> NDArray[np.int64]:
         return np.asarray(image.convert("L") if image.mode == "1" else image).astype(np.int64)
     if image.mode in ("LA", "PA"):
         return np.asarray(image)[..., 0].astype(np.int64)
-    if image.mode in ("RGB", "RGBA", "RGBX"):
+    if image.mode in _COLOURS:
         return as_levels(np.asarray(image))
     raise InputError(f"a mask cannot be stored as {image.mode}; save it as 8-bit grey PNG")
 
@@ -110,8 +111,13 @@ def mask_values(image: Image.Image) -> NDArray[np.int64]:
 def as_levels(colours: NDArray[Any]) -> NDArray[np.int64]:
     """``[h, w, 3 or more]`` colours as whole numbers: the grey level where all are grey, else 24 bits, red first."""
     red, green, blue = (colours[..., channel].astype(np.int64) for channel in range(3))
-    grey = (red == green).all() and (green == blue).all()
-    return red if grey else (red << 16) + (green << 8) + blue
+    return (red << 16) + (green << 8) + blue if are_coloured(colours) else red
+
+
+def are_coloured(colours: NDArray[Any]) -> bool:
+    """Whether any pixel of ``[h, w, 3 or more]`` colours is not grey."""
+    red, green, blue = (colours[..., channel] for channel in range(3))
+    return not ((red == green).all() and (green == blue).all())
 
 
 def _stack(path: Path, read: Any) -> Stack:
@@ -130,8 +136,9 @@ def _picture(path: Path) -> Pixels:
 def _levels(path: Path) -> Pixels:
     image, turned = _upright(decode(path))
     palette = _palette(image) if image.mode in ("P", "PA") else None
+    coloured = image.mode in _COLOURS and are_coloured(np.asarray(image))
     with naming(path):
-        return Pixels(mask_values(image), turned=turned, palette=palette)
+        return Pixels(mask_values(image), turned=turned, palette=palette, coloured=coloured)
 
 
 def _upright(image: Image.Image) -> tuple[Image.Image, int]:

@@ -41,12 +41,14 @@ class Pixels:
         bits_stored: where the file says that it uses fewer bits than the type has.
         turned: the EXIF orientation it was turned upright by; 1 is as stored.
         palette: of a mask with one, the colour (24 bits, red first) of each value.
+        coloured: of a mask without one, whether its values are colours (24 bits, red first) rather than levels.
     """
 
     values: NDArray[Any]
     bits_stored: int | None = None
     turned: int = 1
     palette: tuple[int, ...] | None = None
+    coloured: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,15 @@ import tifffile
 from numpy.typing import NDArray
 
 from edge.errors import InputError
-from edge.images.readers.pillow import REMEDY, as_levels, decode, image_values, open_picture, open_picture_mask
+from edge.images.readers.pillow import (
+    REMEDY,
+    are_coloured,
+    as_levels,
+    decode,
+    image_values,
+    open_picture,
+    open_picture_mask,
+)
 from edge.images.readers.stack import Layout, Pixels, Stack, naming, settled, whole_numbers
 from edge.images.readers.voxels import Voxels
 from edge.safety.guard import parsing, require_picture, require_pixels
@@ -92,9 +100,10 @@ def _open(
 
     def read(plane: int) -> Pixels:
         with naming(path), parsing(path, "an image that decodes", REMEDY, Exception):
-            values = finish(_as_planes(raw(pages, plane), pages), pages)
+            stored = _as_planes(raw(pages, plane), pages)
+            values = finish(stored, pages)
             bits = pages.bits if values.dtype.kind == "u" else None
-            return Pixels(values, bits_stored=bits)
+            return Pixels(values, bits_stored=bits, coloured=finish is _as_mask and _has_colours(stored, pages))
 
     return Stack(path, pages.depth, read, volume=bool(pages.depth_axis), close=file.close)
 
@@ -206,6 +215,12 @@ def _as_image(values: NDArray[Any], pages: _Pages) -> NDArray[Any]:
 
 
 def _as_mask(values: NDArray[Any], pages: _Pages) -> NDArray[Any]:
-    if "S" in pages.axes and values.shape[-1] in (3, 4):
-        return as_levels(values)
-    return whole_numbers(settled(values))
+    return as_levels(values) if _is_picture(values, pages) else whole_numbers(settled(values))
+
+
+def _is_picture(values: NDArray[Any], pages: _Pages) -> bool:
+    return "S" in pages.axes and values.shape[-1] in (3, 4)
+
+
+def _has_colours(values: NDArray[Any], pages: _Pages) -> bool:
+    return _is_picture(values, pages) and are_coloured(values)
