@@ -24,6 +24,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "fit": FITS,
     "upsample": ("nearest", "bilinear"),
 }
+_UNIT_SCALE, _BEYOND_UNIT = 255.0, 2.0  # 8-bit levels over the first lie in [0, 1], far below the second
 _MOST_CLASSES = 256  # masks are uint8
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
@@ -85,6 +86,11 @@ def _require_scaling(task: SegmentationTask) -> None:
         raise InputError("task: scale, threshold and pad_value must be numbers; correct the task")
     if task.scale == 0 or 0 in task.std:
         raise InputError("task: scale and std must not be 0; correct the task")
+    if _is_of_levels(task):
+        raise InputError(
+            f"task: mean = {_shown(task.mean)} and std = {_shown(task.std)} are of grey levels, which scale = "
+            f"{task.scale:g} brings to [0, 1] before them; set scale = 1"
+        )
     if not math.isfinite(task.pad_value):
         raise InputError("task: pad_value must be a finite number; correct the task")
     if task.in_levels and task.fit != "stretch" and not _is_level(task):
@@ -92,6 +98,13 @@ def _require_scaling(task: SegmentationTask) -> None:
             f"task: pad_value = {task.pad_value:g} is no grey level (it counts before mean and std, after scale or "
             "minmax); give one that is"
         )
+
+
+def _is_of_levels(task: SegmentationTask) -> bool:
+    """Whether mean and std are those of 0 to 255 behind a scale to [0, 1]: all that there is becomes one value."""
+    if task.normalize != "fixed" or task.intensity is not None or task.scale < _UNIT_SCALE:
+        return False
+    return min(task.mean) > _BEYOND_UNIT and min(task.std) > _BEYOND_UNIT
 
 
 def _is_level(task: SegmentationTask) -> bool:

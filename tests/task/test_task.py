@@ -297,3 +297,14 @@ def test_a_wrong_task_file(tmp_path: Path, text: str | None, fault: str) -> None
         path.write_text(text)
     with pytest.raises(InputError, match=rf"task\.toml: {fault}"):
         load_task(path)
+
+
+def test_figures_of_grey_levels_behind_a_scale_to_one_are_told() -> None:
+    """mean = [123.675, ...] of a framework that leaves levels as they are: all that is left is one value."""
+    figures = {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
+    with pytest.raises(InputError, match=r"are of grey levels, which scale = 255 brings to \[0, 1\].*; set scale = 1"):
+        SegmentationTask(size=(8, 8), **figures)
+    image = np.random.default_rng(0).integers(0, 256, (8, 8, 3)).astype(np.uint8)
+    ours = SegmentationTask(size=(8, 8), scale=1.0, **figures).preprocess(image)
+    wanted = (image - np.array(figures["mean"])) / np.array(figures["std"])
+    np.testing.assert_allclose(ours, wanted.transpose(2, 0, 1), atol=1e-5)
