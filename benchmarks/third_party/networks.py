@@ -119,6 +119,29 @@ def _mask2former() -> Any:
     return only_queries(transformers.Mask2FormerForUniversalSegmentation(config))
 
 
+def _eomt() -> Any:
+    declare_torchvision()
+    import transformers
+
+    from edge.loading.doors.hugging_face import only_queries
+
+    config = transformers.EomtConfig(
+        image_size=64,
+        patch_size=8,
+        hidden_size=32,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        mlp_ratio=2,
+        num_blocks=2,
+        num_queries=10,
+        num_upscale_blocks=1,
+        num_labels=2,
+    )
+    network = transformers.EomtForUniversalSegmentation(config)
+    network.attn_mask_probs.zero_()  # as training leaves them
+    return only_queries(network)
+
+
 def _nnunet(name: str, **options: Any) -> Build:
     def build() -> Any:
         from dynamic_network_architectures.architectures import unet
@@ -237,8 +260,9 @@ NETWORKS: tuple[Network, ...] = (
         _hf("MobileViTV2ForSemanticSegmentation", "MobileViTV2Config", image_size=64, width_multiplier=0.5),
     ),
     Network("hf/Mask2Former", _mask2former),
+    Network("hf/EoMT", _eomt),
     Network("hf/MobileNetV2-DeepLabV3", _hf("MobileNetV2ForSemanticSegmentation", "MobileNetV2Config", image_size=64)),
     Network("torchvision/LR-ASPP", _torchvision("lraspp_mobilenet_v3_large")),
     Network("torchvision/DeepLabV3-mobilenet_v3", _torchvision("deeplabv3_mobilenet_v3_large")),
 )
-"""Thirty-three architectures of five libraries."""
+"""Thirty-four architectures of five libraries."""

@@ -12,9 +12,12 @@ import pytest
 from edge.backends.onnxruntime import reference
 from edge.errors import InputError, MachineError
 from edge.graph.model import Model
+from edge.images.masks import class_labels
+from edge.images.readers.stack import Pixels
 from edge.loading import load_model
 from edge.pipeline.init import starter_task
 from edge.pipeline.starter import GUESS
+from edge.task.decide import IGNORED
 from edge.task.noise import noise_batch
 
 torch = pytest.importorskip("torch")
@@ -107,6 +110,110 @@ def test_a_bundle_that_would_run_code_or_says_too_much_is_refused(
         load_model(f"monai:{tmp_path / 'spleen'}")
 
 
+def prepared(transforms: list[dict[str, Any]], tmp_path: Path, channels: int = 1, **config: Any) -> Any:
+    """The task of a bundle with these transforms, and MONAI's own preprocessing of ``[channels, h, w]``."""
+    import monai.transforms as monai
+
+    folder = tmp_path / "bundle"
+    bundle(folder, {**BUNDLE, "preprocessing": {"transforms": transforms}, **config})
+    metadata = json.loads((folder / "configs" / "metadata.json").read_text())
+    metadata["network_data_format"]["inputs"]["image"]["num_channels"] = channels
+    (folder / "configs" / "metadata.json").write_text(json.dumps(metadata))
+    network = {**BUNDLE["network_def"], "in_channels": channels}
+    (folder / "configs" / "inference.json").write_text(
+        json.dumps({**BUNDLE, "network_def": network, "preprocessing": {"transforms": transforms}, **config})
+    )
+    torch.manual_seed(0)
+    from monai.networks.nets import UNet
+
+    weights = UNet(spatial_dims=2, in_channels=channels, out_channels=2, channels=(4, 8, 16), strides=(2, 2))
+    torch.save(weights.state_dict(), folder / "models" / "model.pt")
+    theirs = monai.Compose([
+        getattr(monai, t["_target_"])(**{k: v for k, v in t.items() if k != "_target_"}) for t in transforms
+    ])  # fmt: skip
+    return load_model(f"monai:{folder}").task, lambda image: np.asarray(
+        theirs({"image": image, "label": image})["image"]
+    )
+
+
+RANGED = {"_target_": "ScaleIntensityRanged", "keys": "image", "a_min": -100, "a_max": 300, "b_min": -1.0, "b_max": 1.0}
+BYTES = {"_target_": "ScaleIntensityRanged", "keys": ["image"], "a_min": 0, "a_max": 255, "b_min": 0.0, "b_max": 1.0}
+FIXED = {
+    "_target_": "NormalizeIntensityd",
+    "keys": "image",
+    "channel_wise": True,
+    "subtrahend": [0.5, 0.4, 0.3],
+    "divisor": [0.2, 0.3, 0.4],
+}
+ZSCORE = {"_target_": "NormalizeIntensityd", "keys": "image"}
+
+
+@pytest.mark.parametrize(
+    ("transforms", "channels"),
+    [
+        ([RANGED], 1),
+        ([{**RANGED, "clip": True}], 1),
+        ([{**RANGED, "b_min": None, "b_max": None}], 1),
+        ([BYTES, FIXED], 3),
+        ([{**BYTES, "b_min": -1.0}, FIXED], 3),
+        ([{**RANGED, "clip": True}, ZSCORE], 1),
+        ([{**ZSCORE, "channel_wise": True}], 3),
+        ([ZSCORE], 3),
+        ([{"_target_": "ScaleIntensityd", "keys": "label", "minv": -1, "maxv": 1}, RANGED], 1),
+    ],
+    ids=["beyond", "clipped", "no b", "bytes", "bytes to -1", "then zscore", "each channel", "together", "label"],
+)
+def test_a_bundles_scaling_is_monai_s(transforms: list[dict[str, Any]], channels: int, tmp_path: Path) -> None:
+    pytest.importorskip("monai")
+    size = {
+        "_target_": "Resized",
+        "keys": ["image", "label"],
+        "spatial_size": [32, 32],
+        "mode": ["bilinear", "nearest"],
+    }
+    task, theirs = prepared([size, *transforms], tmp_path, channels)
+    rng = np.random.default_rng(0)
+    levels = rng.integers(0, 256, (channels, 32, 32))
+    in_bytes = transforms[0].get("a_max") == BYTES["a_max"]
+    image = levels.astype(np.uint8) if in_bytes else (levels * 3 - 200).astype(np.float32)
+    ours = task.preprocess(image.transpose(1, 2, 0) if channels > 1 else image[0])
+    np.testing.assert_allclose(ours, theirs(image.astype(np.float32)), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("transforms", "message"),
+    [
+        ([{"_target_": "ScaleIntensityd", "keys": "image", "minv": -1, "maxv": 1}], "ScaleIntensityd to -1 and 1"),
+        ([{"_target_": "ScaleIntensityd", "keys": "image"}, FIXED], "ScaleIntensityd and then NormalizeIntensityd"),
+        ([{**FIXED, "nonzero": True}], "NormalizeIntensityd with nonzero"),
+        ([{"_target_": "Resized", "spatial_size": [32, 32], "size_mode": "longest"}], "size_mode longest"),
+        ([{"_target_": "Resized", "keys": "image", "spatial_size": [32, -1]}], r"by area to \[32, -1\]"),
+    ],
+)  # fmt: skip
+def test_a_scaling_that_no_task_says_is_refused(transforms: list[Any], message: str, tmp_path: Path) -> None:
+    pytest.importorskip("monai")
+    bundle(tmp_path / "spleen", {**BUNDLE, "preprocessing": {"transforms": transforms}})
+    with pytest.raises(InputError, match=f"its preprocessing has .*{message}.*, which no task says"):
+        load_model(f"monai:{tmp_path / 'spleen'}")
+
+
+def test_a_bundle_that_slides_a_window_is_tiled_by_it(tmp_path: Path) -> None:
+    pytest.importorskip("monai")
+    window = {"_target_": "SlidingWindowInferer", "roi_size": [48, 32], "overlap": 0.5, "mode": "gaussian"}
+    bundle(tmp_path / "spleen", {**BUNDLE, "preprocessing": {"transforms": [RANGED]}, "inferer": window})
+    task = load_model(f"monai:{tmp_path / 'spleen'}").task
+    assert (task.size, task.fit, task.tile.overlap, task.tile.blend) == ((48, 32), "tile", 0.5, "gaussian")
+
+
+def test_a_bundle_of_any_size_is_asked_for_one(tmp_path: Path) -> None:
+    pytest.importorskip("monai")
+    bundle(tmp_path / "spleen", {**BUNDLE, "preprocessing": {"transforms": [RANGED]}})
+    metadata = tmp_path / "spleen" / "configs" / "metadata.json"
+    metadata.write_text(metadata.read_text().replace("[48, 48]", '["16*n", "16*n"]'))
+    with pytest.raises(InputError, match=r"names no size in numbers .*16\*n.*; add --task task\.toml"):
+        load_model(f"monai:{tmp_path / 'spleen'}")
+
+
 def test_edge_init_takes_what_a_bundle_says_and_guesses_where_no_task_can_say_it(tmp_path: Path) -> None:
     pytest.importorskip("monai")
     bundle(tmp_path / "spleen", BUNDLE)
@@ -139,6 +246,54 @@ def test_a_hugging_face_folder(tmp_path: Path) -> None:
     assert (task.size, task.resize, task.scale, task.mean) == ((64, 96), "bicubic", 255.0, (0.4, 0.5, 0.6))
     assert task.classes == ("ground", "road", "tree") and any("16 x 24 maps" in note for note in model.notes)
     require_same(model, network)
+
+
+def test_channels_labels_and_figures_as_a_preprocessor_has_them(tmp_path: Path) -> None:
+    """MobileViT flips its channels and has no mean; ADE20K's masks hold 0 for nothing and 1 for the first class."""
+    transformers = library("transformers")
+    torch.manual_seed(0)
+    config = transformers.SegformerConfig(
+        hidden_sizes=[8, 16, 24, 32], depths=[1, 1, 1, 1], decoder_hidden_size=16,
+        id2label={0: "wall", 1: "floor", 2: "tree"},
+    )  # fmt: skip
+    transformers.SegformerForSemanticSegmentation(config).save_pretrained(str(tmp_path))
+    said = {"size": 32, "do_flip_channel_order": True, "do_reduce_labels": True, "resample": 2}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(said))
+    task = load_model(f"hf:{tmp_path}").task
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3)).astype(np.uint8)
+    np.testing.assert_allclose(task.preprocess(image), image.transpose(2, 0, 1)[::-1] / 255.0, atol=1e-6)
+    labels = class_labels([Pixels(np.array([[0, 1, 2, 3]]))], (), task)
+    assert labels.tolist() == [[IGNORED, 0, 1, 2]]
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({**said, "resample": 1}))
+    with pytest.raises(InputError, match=r"resizes by Pillow's filter 1, a task by 0 \(nearest\), 2 \(bilinear\)"):
+        load_model(f"hf:{tmp_path}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [0.0, 1.0, 0.5])
+def test_eomt_decides_by_its_stored_shares_before_it_is_exported(share: float, tmp_path: Path) -> None:
+    transformers = library("transformers")
+    torch.manual_seed(0)
+    config = transformers.EomtConfig(
+        image_size=64, patch_size=16, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, mlp_ratio=2,
+        num_blocks=1, num_queries=4, num_upscale_blocks=1, id2label={0: "ground", 1: "road"},
+    )  # fmt: skip
+    network = transformers.EomtForUniversalSegmentation(config).eval()
+    network.attn_mask_probs.fill_(share)
+    network.save_pretrained(str(tmp_path))
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({"size": {"height": 64, "width": 64}}))
+    if 0 < share < 1:
+        with pytest.raises(InputError, match="masks a random share of its queries"):
+            load_model(f"hf:{tmp_path}")
+        return
+    model = load_model(f"hf:{tmp_path}")
+    image = torch.from_numpy(noise_batch(model.task))
+    with torch.no_grad():
+        made = network(image)
+    masks = torch.nn.functional.interpolate(made.masks_queries_logits, (64, 64), mode="bilinear").sigmoid()
+    scores = made.class_queries_logits.softmax(dim=-1)[..., :-1]
+    wanted = torch.einsum("bqc,bqhw->bchw", scores, masks).numpy()
+    np.testing.assert_allclose(reference(model).run(image.numpy()), wanted, atol=1e-4)
 
 
 @pytest.mark.slow
@@ -240,6 +395,24 @@ def test_an_nnunet_result(tmp_path: Path) -> None:
     network.decoder.deep_supervision = False
     require_same(model, network)
     assert load_model(f"nnunet:{tmp_path / 'fold_0'}").sha256 == model.sha256
+
+
+def test_three_channels_are_normalised_each_by_itself(tmp_path: Path) -> None:
+    """nnU-Net's z-score takes the figures of every channel, of R, G, B and of three sequences alike."""
+    unet = library("dynamic_network_architectures.architectures.unet")
+    nnunet(tmp_path, ARCHITECTURE, "ZScoreNormalization")
+    dataset = json.loads((tmp_path / "dataset.json").read_text())
+    dataset["channel_names"] = {"0": "R", "1": "G", "2": "B"}
+    (tmp_path / "dataset.json").write_text(json.dumps(dataset))
+    options = dict(ARCHITECTURE["arch_kwargs"])
+    options.update(conv_op=torch.nn.Conv2d, norm_op=torch.nn.InstanceNorm2d, nonlin=torch.nn.LeakyReLU)
+    network = unet.PlainConvUNet(3, num_classes=3, deep_supervision=False, **options)
+    torch.save({"network_weights": network.state_dict()}, tmp_path / "fold_0" / "checkpoint_final.pth")
+    task = load_model(f"nnunet:{tmp_path}").task
+    image = np.random.default_rng(0).integers(0, 256, (32, 48, 3)).astype(np.float32) * [1.0, 3.0, 0.5]
+    wanted = (image - image.mean((0, 1))) / image.std((0, 1))
+    ours = task.normalized(task.values(image.astype(np.float32)))
+    np.testing.assert_allclose(ours, wanted.transpose(2, 0, 1), atol=1e-4)
 
 
 def test_plans_that_name_any_other_class_are_refused(tmp_path: Path) -> None:

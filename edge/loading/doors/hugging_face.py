@@ -63,8 +63,13 @@ def only_queries(network: Any) -> Any:
 
     Args:
         network: of transformers, one of :data:`_BY_QUERIES`.
+
+    Raises:
+        InputError: it draws random numbers.
     """
     from torch import nn
+
+    _settle_masks(network)
 
     class Queries(nn.Module):
         def __init__(self) -> None:
@@ -76,6 +81,24 @@ def only_queries(network: Any) -> Any:
             return {name: found[name] for name in ("class_queries_logits", "masks_queries_logits")}
 
     return Queries()
+
+
+def _settle_masks(network: Any) -> None:
+    """Let EoMT decide by numbers whether its blocks mask: exporters follow no decision by a tensor's value.
+
+    Training takes the shares of masked queries down from 1 to 0; in between, which queries it are is drawn.
+    """
+    shares = getattr(network, "attn_mask_probs", None)
+    if shares is None:
+        return
+    values = [float(share) for share in shares]
+    if any(0.0 < share < 1.0 for share in values):
+        raise InputError(
+            f"{type(network).__name__}: masks a random share of its queries in every run (attn_mask_probs {values}); "
+            "save it at the end of its training, where they are 0"
+        )
+    del network.attn_mask_probs
+    network.attn_mask_probs = values
 
 
 def _network(library: Any, architecture: str, folder: Path) -> Any:
@@ -101,13 +124,25 @@ def _task(folder: Path, config: Any) -> SegmentationTask:
     names = [str(name) for _, name in sorted(config.id2label.items(), key=lambda item: int(item[0]))]
     values: dict[str, Any] = {"size": _size(found, folder), "classes": names}
     if found.get("do_resize", True):
-        values["resize"] = _KERNELS.get(int(found.get("resample", 2)), "bilinear")
+        values["resize"] = _kernel(int(found.get("resample", 2)), folder)
+    if found.get("do_flip_channel_order"):
+        values["channels"] = "bgr"
     factor = float(found.get("rescale_factor", 1 / 255)) if found.get("do_rescale", True) else 1.0
     scale = 1.0 / factor
     values["scale"] = float(round(scale)) if math.isclose(scale, round(scale), rel_tol=1e-6) else scale
-    if found.get("do_normalize", True):
+    if found.get("do_normalize", "image_mean" in found):
         values["mean"], values["std"] = list(found["image_mean"]), list(found["image_std"])
+    if found.get("do_reduce_labels", found.get("reduce_labels")):  # masks hold 0 for nothing, then 1 for the first
+        values["ignore"], values["mask_values"] = 0, {str(index + 1): index for index in range(len(names))}
     return task_of(values, folder / "preprocessor_config.json")
+
+
+def _kernel(number: int, folder: Path) -> str:
+    """Pillow's number of a resampling filter, as a task names it."""
+    if number not in _KERNELS:
+        known = ", ".join(f"{number} ({name})" for number, name in _KERNELS.items())
+        raise no_task(f"hf:{folder}", f"its preprocessing resizes by Pillow's filter {number}, a task by {known}")
+    return _KERNELS[number]
 
 
 def _size(found: dict[str, Any], folder: Path) -> list[int]:

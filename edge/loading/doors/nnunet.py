@@ -104,7 +104,7 @@ def _task(
     labels = dataset["labels"]
     values: dict[str, Any] = {
         "size": [int(length) for length in configuration["patch_size"]],
-        "channels": "grey" if len(names) == 1 else "rgb" if len(names) == 3 else names,
+        "channels": _channels(names, configuration),
         "classes": _labels(dataset, folder),
         "fit": "tile",
         "tile": {"overlap": 0.5, "blend": "gaussian"},
@@ -115,13 +115,30 @@ def _task(
     return task_of(values, folder / "plans.json")
 
 
+def _channels(names: list[str], configuration: dict[str, Any]) -> str | list[str]:
+    """Colours only where nothing is taken of them: nnU-Net takes figures of each channel, a task of all colours."""
+    alike = set(configuration["normalization_schemes"]) <= {"RGBTo01Normalization", "NoNormalization"}
+    if len(names) == 1:
+        return "grey"
+    if (
+        len(names) == 3
+        and alike
+        and (len(set(names)) < 3 or [name[:1].casefold() for name in names] == ["r", "g", "b"])
+    ):
+        return "rgb"
+    return names if len(set(names)) == len(names) else [f"{name}{index}" for index, name in enumerate(names)]
+
+
 def _normalisation(configuration: dict[str, Any], plans: dict[str, Any], folder: Path) -> dict[str, Any]:
     schemes = list(dict.fromkeys(configuration["normalization_schemes"]))
     if len(schemes) > 1:
         raise no_task(f"nnunet:{folder}", f"normalises channels by {', '.join(schemes)}")
     (scheme,) = schemes
     if scheme == "ZScoreNormalization":
-        masked = any(configuration.get("use_mask_for_norm", ()))
+        masks = set(map(bool, configuration.get("use_mask_for_norm", ())))
+        if len(masks) > 1:
+            raise no_task(f"nnunet:{folder}", "takes figures of some channels from a mask and of others not")
+        masked = True in masks
         return {"normalize": "zscore", **({"intensity": {"nonzero": True}} if masked else {})}
     if scheme == "RescaleTo01Normalization":
         return {"normalize": "minmax"}
@@ -130,7 +147,10 @@ def _normalisation(configuration: dict[str, Any], plans: dict[str, Any], folder:
     if scheme == "NoNormalization":
         return {"scale": 1.0}
     if scheme == "CTNormalization":
-        found = plans["foreground_intensity_properties_per_channel"]["0"]
+        per_channel = plans["foreground_intensity_properties_per_channel"]
+        if len(per_channel) > 1:
+            raise no_task(f"nnunet:{folder}", f"clips {len(per_channel)} channels at limits of their own")
+        found = per_channel["0"]
         low, high = float(found["percentile_00_5"]), float(found["percentile_99_5"])
         width = high - low
         mean, std = (float(found["mean"]) - low) / width, float(found["std"]) / width
