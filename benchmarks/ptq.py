@@ -40,6 +40,7 @@ from edge.machine.environment import environment
 from edge.machine.machine import read_machine
 from edge.quantization.bias import correct_biases, measure_shifts
 from edge.quantization.calibrate import calibrate
+from edge.quantization.output_error import OutputError
 from edge.quantization.ranges import COARSE, FINE, Ranges, read_ranges
 from edge.quantization.refine import drop_what_does_not_help
 from edge.quantization.schemes import SCHEMES, Scheme, openvino_scheme, plan_int8
@@ -175,7 +176,7 @@ def _stepped(case: Case) -> Ranges:
     if case.again or case.dialect == "openvino":
         return case.ranges  # the calibration has decided
     held = case.calibration(8 * _HELD_EVERY)[_HELD_EVERY - 1 :: _HELD_EVERY]
-    return drop_what_does_not_help(case.model, case.ranges, case.scheme, held)
+    return drop_what_does_not_help(case.ranges, OutputError(case.model, case.scheme, held))
 
 
 def _corrected(case: Case, ranges: Ranges) -> Model:

@@ -20,11 +20,13 @@ from edge.graph.groups import in_groups
 from edge.graph.macs import static_shapes
 from edge.graph.model import MULTIPLIES, Model
 from edge.quantization.channels import ChannelSamples, channel_divisors
+from edge.quantization.clip_sets import better_clips
 from edge.quantization.clip_trials import Trial, best_clips
 from edge.quantization.clipping import METHODS, mse
 from edge.quantization.graph import channel_axes, quantizable
 from edge.quantization.grid import grid_for
 from edge.quantization.histogram import Histogram
+from edge.quantization.output_error import OutputError
 from edge.quantization.ranges import COARSE, FINE, Clip, Convergence, Ranges, TensorRange
 from edge.quantization.refine import drop_what_does_not_help
 from edge.quantization.schemes import Scheme
@@ -54,7 +56,8 @@ def calibrate(
         inputs: images, each ``[1, channels, height, width]`` float32; read once, one at a time.
         tensors: names to calibrate; None takes every computed operand of a convolution or matrix product.
         method: one of :data:`~edge.quantization.clipping.METHODS` for all tensors; None lets each tensor have the one
-            that disturbs its consumers' outputs least.
+            that disturbs its consumers' outputs least, or all of them least squares where that disturbs the network's
+            output less (with ``scheme``).
         advance: called after each image (progress).
         scheme: of the compiler that will run the graph: channels get steps of their own where images that did not take
             part in choosing them show less error at the output. None gives each tensor one step.
@@ -93,8 +96,10 @@ def calibrate(
     learned = Ranges(ranges, images, model.sha256, convergence)
     if scheme is None or not held.images:
         return learned
-    stepped = {name: _per_channel(ranges[name], sample.values()) for name, sample in samples.items()}
-    return drop_what_does_not_help(model, replace(learned, tensors={**ranges, **stepped}), scheme, held.images)
+    output = OutputError(model, scheme, held.images)
+    learned = better_clips(learned, output) if method is None else learned
+    stepped = {name: _per_channel(learned[name], sample.values()) for name, sample in samples.items()}
+    return drop_what_does_not_help(replace(learned, tensors={**learned.tensors, **stepped}), output)
 
 
 def _per_channel(found: TensorRange, samples: Array) -> TensorRange:
