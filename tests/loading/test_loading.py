@@ -250,7 +250,7 @@ def test_a_mapping_of_outputs_is_several_outputs(folder: Path) -> None:
         "        return {'out': y, 'aux': y * 2}",
     )
     (folder / "network.py").write_text(wrapped)
-    with pytest.raises(InputError, match="outputs out, aux; set output_name"):
+    with pytest.raises(InputError, match=r"outputs out \[1 x .*\], aux \[1 x .*\]; set output_name"):
         load_model(str(folder))
 
 
