@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import helper, numpy_helper
 
 from benchmarks.peers import quantized
 from benchmarks.peers.arguments import peer_names
+from benchmarks.peers.quantize_aimet import signed
 from benchmarks.peers.setting import Setting
+from edge.backends.session import open_session
 from tests.fixtures.discs import disc_network
 
 
@@ -65,3 +68,24 @@ def test_peers_are_chosen_by_name() -> None:
     assert peer_names("openvino-fp32,aimet-int8") == ["openvino-fp32", "aimet-int8"]
     with pytest.raises(argparse.ArgumentTypeError, match="openvino-fp8: no such peer"):
         peer_names("openvino-fp8")
+
+
+def test_symmetric_grids_around_128_are_written_around_0() -> None:
+    rng = np.random.default_rng(0)
+    stored = {"step": np.float32(0.1), "zero": np.uint8(128)}
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "step", "zero"], ["levels"]),
+        helper.make_node("DequantizeLinear", ["levels", "step", "zero"], ["y"]),
+    ]
+    x, y = (helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 1000]) for name in ("x", "y"))
+    weights = [numpy_helper.from_array(np.asarray(value), name) for name, value in stored.items()]
+    model = helper.make_model(
+        helper.make_graph(nodes, "grid", [x, y][:1], [y], weights),
+        opset_imports=[helper.make_opsetid("", 13)],
+        ir_version=8,
+    )
+    values = rng.uniform(-12.7, 12.7, (1, 1000)).astype(np.float32)
+    around_128 = open_session(model.SerializeToString(), 1, False).run(None, {"x": values})[0]
+    around_0 = open_session(signed(model).SerializeToString(), 1, False).run(None, {"x": values})[0]
+    assert [numpy_helper.to_array(tensor).dtype for tensor in model.graph.initializer] == [np.float32, np.int8]
+    assert np.array_equal(around_0, around_128) and len(np.unique(around_0)) > 200
