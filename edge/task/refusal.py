@@ -32,8 +32,26 @@ def require_spoken_of(plane: Plane, task: SegmentationTask) -> None:
         raise InputError(
             f"{plane.where}: holds {plane.holds}, but its task knows 8-bit values only; {paste(plane, task.normalize)}"
         )
+    beyond = _beyond_bytes(task)
+    if beyond and plane.values.dtype == np.uint8:
+        raise InputError(
+            f"{plane.where}: holds {plane.holds}, but its task reads values from {beyond[0]:g} to {beyond[1]:g}, which "
+            "8 bits do not hold; give the image with its own values, or set [task.intensity] as in training"
+        )
     if task.channels == "grey" and plane.channels == 3 and plane.values.dtype == np.float32:
         raise InputError(f'{plane.where}: holds float32 colours, which have no luma; add channels = "rgb" to [task]')
+
+
+def _beyond_bytes(task: SegmentationTask) -> tuple[float, float] | None:
+    """The task's own limits where 0 to 255 fill less than half of them, so that 8-bit values would be all but one.
+
+    A spread taken of the image itself makes up for its depth.
+    """
+    intensity = task.intensity
+    if intensity is None or intensity.limits is None or (task.normalize != "fixed" and intensity.scope != "set"):
+        return None
+    low, high = intensity.limits
+    return (low, high) if 2.0 * (min(high, 255.0) - max(low, 0.0)) < high - low else None
 
 
 def usual_range(low: float, high: float, bits: int | None = None) -> tuple[float, float]:

@@ -145,6 +145,11 @@ def test_rows_may_lie_apart(steps: Steps, dtype: str) -> None:
     [
         (SegmentationTask(SIZE), np.zeros((4, 4), np.uint16), "holds uint16 values, but its task knows 8-bit"),
         (SegmentationTask(SIZE), np.zeros((4, 4, 2), np.uint8), "has 2 channels"),
+        (
+            SegmentationTask(SIZE, scale=1.0, intensity=WINDOW),
+            np.zeros((4, 4), np.uint8),
+            "from -150 to 750, which 8 bits",
+        ),
         (SegmentationTask(SIZE, FOUR), np.zeros((4, 4, 3), np.uint8), r"names others \(4\)"),
         (SegmentationTask(SIZE, (0, 3)), np.zeros((4, 4, 3), np.uint8), "names others"),
         (SegmentationTask(SIZE, normalize="zscore"), np.full((4, 4), np.nan, np.float32), "NaN or infinite"),

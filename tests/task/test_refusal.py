@@ -42,3 +42,30 @@ def test_a_task_of_fixed_figures_is_told_the_range(values: NDArray[Any], bits: i
     task = SegmentationTask(size=(8, 8), channels="grey", classes=("blob",), activation="sigmoid")
     with pytest.raises(InputError, match=rf"\[task\.intensity\] range = \[{told}\]"):
         replace(task, mean=(0.5,), std=(0.25,)).preprocess(replace(as_plane(values), bits_stored=bits))
+
+
+@pytest.mark.parametrize(
+    ("intensity", "normalize", "refused"),
+    [
+        (Intensity(range=(0, 4095)), "fixed", "0 to 4095"),
+        (Intensity(range=(0, 1023)), "fixed", "0 to 1023"),
+        (Intensity(window=(-600, 1500)), "fixed", "-1350 to 150"),  # the lung in HU
+        (Intensity(range=(0, 4095), scope="set"), "zscore", "0 to 4095"),
+        (Intensity(range=(0, 255)), "fixed", None),
+        (Intensity(range=(0, 1)), "fixed", None),  # two levels
+        (Intensity(window=(40, 400)), "fixed", None),  # 0 to 240 of -160 to 240
+        (Intensity(range=(0, 4095)), "minmax", None),  # of the image itself, whatever its depth
+        (Intensity(range=(0, 4095)), "zscore", None),
+        (Intensity(percentile=(1, 99)), "fixed", None),
+    ],
+)
+def test_bytes_are_refused_by_a_task_of_wider_values_only(
+    intensity: Intensity, normalize: str, refused: str | None
+) -> None:
+    task = SegmentationTask(size=(8, 8), channels="grey", scale=1.0, normalize=normalize, intensity=intensity)
+    levels = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
+    if refused is not None:
+        with pytest.raises(InputError, match=f"holds uint8, 0…252, but its task reads values from {refused}, which"):
+            task.preprocess(levels)
+    else:
+        assert len(np.unique(task.preprocess(levels))) > 1

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <sstream>
 #include <string>
 
 #include "failure.hpp"
@@ -77,6 +78,18 @@ void require_channels(const ImageView& image, const Task& task) {
   }
 }
 
+/// Refuse bytes where 0 to 255 fill less than half of the task's own limits; a spread of the image makes up for it.
+void require_depth(const ImageView& image, const Task& task) {
+  if (image.dtype != Dtype::uint8 || !task.intensity || !task.intensity->limits) return;
+  if (task.normalize != Normalize::fixed && task.intensity->scope != Scope::set) return;
+  const auto [low, high] = *task.intensity->limits;
+  if (2.0 * (std::min(high, 255.0) - std::max(low, 0.0)) >= high - low) return;
+  std::ostringstream said;
+  said << "image: holds uint8 values, but its task reads values from " << low << " to " << high
+       << ", which 8 bits do not hold; give the image with its own values, or set [task.intensity] as in training";
+  fail_input(said.str());
+}
+
 }  // namespace
 
 ImageView checked(ImageView image, const Task& task) {
@@ -91,6 +104,7 @@ ImageView checked(ImageView image, const Task& task) {
     fail_input(std::string("image: holds ") + name_of(image.dtype) +
                " values, but its task knows 8-bit values only; add [task.intensity] with the range of its training");
   }
+  require_depth(image, task);
   const auto tight = static_cast<std::ptrdiff_t>(static_cast<std::size_t>(image.width) *
                                                  static_cast<std::size_t>(image.channels) * bytes_of(image.dtype));
   if (image.stride == 0) image.stride = tight;
