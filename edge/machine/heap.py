@@ -25,7 +25,14 @@ def uncollected() -> Iterator[None]:
 
 @contextmanager
 def settled() -> Iterator[None]:
-    """What is alive when the body begins is not looked at by any collection until it ends."""
+    """What is alive when the body begins is not looked at by any collection until it ends.
+
+    Where something is frozen already (by a server that will fork, by another such block), all is left as it is: one
+    call unfreezes everything.
+    """
+    if gc.get_freeze_count():
+        yield
+        return
     gc.collect()
     gc.freeze()
     try:
