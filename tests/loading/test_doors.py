@@ -146,6 +146,7 @@ FIXED = {
     "divisor": [0.2, 0.3, 0.4],
 }
 ZSCORE = {"_target_": "NormalizeIntensityd", "keys": "image"}
+HALVED = {"_target_": "ScaleIntensityd", "keys": "image", "minv": None, "maxv": None, "factor": -0.5}
 
 
 @pytest.mark.parametrize(
@@ -185,6 +186,10 @@ def test_a_bundles_scaling_is_monai_s(transforms: list[dict[str, Any]], channels
     [
         ([{"_target_": "ScaleIntensityd", "keys": "image", "minv": -1, "maxv": 1}], "ScaleIntensityd to -1 and 1"),
         ([{"_target_": "ScaleIntensityd", "keys": "image"}, FIXED], "ScaleIntensityd and then NormalizeIntensityd"),
+        ([RANGED, BYTES], "ScaleIntensityRanged and then ScaleIntensityRanged"),
+        ([RANGED, HALVED], "ScaleIntensityRanged and then ScaleIntensityd"),
+        ([FIXED, {**FIXED, "channel_wise": False}], "NormalizeIntensityd and then NormalizeIntensityd"),
+        ([RANGED, {**ZSCORE, "nonzero": True}], "ScaleIntensityRanged and then NormalizeIntensityd"),
         ([{**FIXED, "nonzero": True}], "NormalizeIntensityd with nonzero"),
         ([{"_target_": "Resized", "spatial_size": [32, 32], "size_mode": "longest"}], "size_mode longest"),
         ([{"_target_": "Resized", "keys": "image", "spatial_size": [32, -1]}], r"by area to \[32, -1\]"),

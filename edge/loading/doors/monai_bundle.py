@@ -168,11 +168,13 @@ def _preprocessing(config: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 def _then(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any] | None:
     """Two scalings as one, where the first takes nothing from the image; None where a task has no words for them."""
-    if "normalize" in first or "mean" not in first or "intensity" in second:
+    if "normalize" in first or "mean" not in first or "intensity" in second or "scale" in second:
         return None
     if "normalize" in second:  # what it takes from the image undoes a shift and a factor in front of it
         cut = {"intensity": first["intensity"]} if first.get("intensity") else {}
         return {**second, **cut} if second["normalize"] == "zscore" else None
+    if len(first["mean"]) > 1 or len(first["std"]) > 1:
+        return None
     (shift,), (factor,) = first["mean"], first["std"]
     means, deviations = [shift + factor * value for value in second["mean"]], [factor * v for v in second["std"]]
     return {**first, "mean": means, "std": deviations}
