@@ -152,6 +152,29 @@ def test_slopes_in_a_row_are_those_of_channels(tmp_path: Path) -> None:
     assert "1 PRelu (prelu, ...) have a slope for each channel" in model.notes[0] and "not proven" in model.notes[0]
 
 
+def test_slopes_in_a_row_are_those_of_channels_on_a_map_as_wide_as_it_has_channels_too(tmp_path: Path) -> None:
+    """A runtime takes the second, and gives each column a slope."""
+    slopes = {"first_slopes": RNG.uniform(-1, 1, 6), "square_slopes": RNG.uniform(-1, 1, 32)}
+    slopes = {name: values.astype(np.float32) for name, values in slopes.items()}
+    grow, shrink = (RNG.normal(size=shape).astype(np.float32) / 5 for shape in ((32, 6, 1, 1), (6, 32, 1, 1)))
+    nodes = [
+        oh.make_node("Neg", ["f"], ["g"], "neg"),
+        oh.make_node("PRelu", ["g", "first_slopes"], ["h"], "prelu"),
+        oh.make_node("Conv", ["h", "grow"], ["i"], "grow/Conv"),
+        oh.make_node("PRelu", ["i", "square_slopes"], ["j"], "square"),
+        oh.make_node("Conv", ["j", "shrink"], ["m"], "shrink/Conv"),
+    ]
+    right = between(*nodes, grow=grow, shrink=shrink, **{name: v[:, None, None] for name, v in slopes.items()})
+    model = load(between(*nodes, grow=grow, shrink=shrink, **slopes), tmp_path)
+    image = noise_batch(TASK)
+    np.testing.assert_allclose(reference(model).run(image), run(right, image)["output"], atol=1e-5)
+    alone = between(*nodes[:1], *nodes[2:], grow=grow, shrink=shrink, square_slopes=slopes["square_slopes"])
+    alone.graph.node[3].input[0] = "g"
+    kept = load(alone, tmp_path)
+    np.testing.assert_allclose(reference(kept).run(image), run(alone, image)["output"], atol=1e-5)
+    assert not kept.notes
+
+
 @pytest.mark.parametrize("side", [2, 4])
 def test_unpooling_by_indices_is_written_out(side: int, tmp_path: Path) -> None:
     """SegNet's decoder. Many windows of a ReLU are all zero: there the first place gets the value."""
