@@ -35,7 +35,7 @@ Array = NDArray[np.float32]
 
 TRIAL_IMAGES = 10
 """At most; of 64 images 7. With 4 the choice is a matter of luck: which kinds of image are among them."""
-HELD_OUT = 6
+HELD_OUT = 8
 _HELD_EVERY = 8
 _GROUP_BYTES = 256 << 20
 _UNKNOWN_BYTES = 32 << 20

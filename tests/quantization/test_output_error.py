@@ -1,0 +1,36 @@
+"""A gain in decibels counts where it is larger than the least that pays and than what so few images leave to chance."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edge.accuracy.sqnr import clipped_sqnr_db
+from edge.backends.onnxruntime import reference
+from edge.quantization.calibrate import calibrate
+from edge.quantization.output_error import OutputError, gains
+from edge.quantization.schemes import SCHEMES, plan_int8
+from edge.quantization.write import quantize
+from tests.fixtures.small_unet import images, small_unet
+
+
+@pytest.mark.parametrize(
+    ("kept", "tried", "better"),
+    [
+        ([20.0, 21.0, 22.0, 23.0], [21.0, 22.0, 23.1, 23.9], True),
+        ([20.0, 21.0, 22.0, 23.0], [20.2, 21.2, 22.2, 23.2], False),  # too little
+        ([20.0, 21.0, 22.0, 23.0], [19.0, 20.0, 21.0, 22.0], False),
+        ([18.7, 27.9, 25.6, 25.6], [27.1, 30.7, 18.5, 31.2], False),  # LANet: 2.5 dB here, -1.7 dB on the test images
+        ([20.0], [21.0], True),
+    ],
+)
+def test_a_gain_counts_beyond_the_least_and_beyond_chance(kept: list[float], tried: list[float], better: bool) -> None:
+    assert gains(np.array(tried), np.array(kept)) is better
+
+
+def test_every_image_has_its_own_decibels() -> None:
+    model, scheme, held = small_unet(), SCHEMES["tensorrt"], images(3, "val")
+    ranges = calibrate(model, images(4))
+    graph = quantize(model, ranges, plan_int8(model, scheme), scheme)
+    expected = [clipped_sqnr_db(reference(model).run(one), reference(graph).run(one), model.task) for one in held]
+    np.testing.assert_allclose(OutputError(model, scheme, held).db(ranges), expected, atol=0.5)
