@@ -95,7 +95,7 @@ def test_twelve_bits_under_a_task_of_eight_say_what_to_paste(tmp_path: Path) -> 
     data = write_slices(tmp_path / "set", counts=(2, 1, 2))
     network = disc_network().save(tmp_path / "net.onnx")
     said = run("check", network, "--data", data, code=2).stderr
-    assert "test00.png: holds uint16, 1" in said and "[task.intensity] range = [1" in said
+    assert "test00.png: holds uint16, 1" in said and "[task.intensity] range = [0, 4095]" in said
     assert len(said.strip().splitlines()) == 1
 
 
