@@ -33,7 +33,7 @@ STANDING_FOR: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Functions and classes without a guard of their own, by file: whoever calls them has to hold one."""
 METHODS: Mapping[str, tuple[str, ...]] = {
-    "edge/backends/openvino/runner.py": ("self._run", "_profiler.layers"),
+    "edge/backends/openvino/runner.py": ("self._run", "self._open", "opened", "_profiler.layers"),
     "edge/backends/session.py": ("self._run",),
     "edge/backends/tensorrt/runner.py": (
         "_runner.run", "_runner.time", "_runner.layer_times", "_runner.describe",
