@@ -13,7 +13,7 @@ from edge.errors import InputError
 from edge.graph.model import opset
 from edge.loading.normalize.edit import inferred
 from edge.loading.normalize.order import read_names
-from edge.loading.normalize.step import Change, Draft, Step, attribute, static_dims
+from edge.loading.normalize.step import Change, Draft, Step, attribute, value_dims
 
 _BY_ATTRIBUTE = 14
 """The first operator set that has the mode as an attribute; before, five outputs meant it."""
@@ -36,7 +36,7 @@ def _apply(draft: Draft) -> Change | None:
         return None
     proto = inferred(draft.copy())
     read = {name for node in proto.graph.node for name in read_names(node)} | {o.name for o in proto.graph.output}
-    ranks = {v.name: static_dims(v) for v in (*proto.graph.input, *proto.graph.value_info)}
+    ranks = value_dims(proto)
     written = []
     for node in proto.graph.node:
         dims = ranks.get(node.input[0]) if _trains(node) else None

@@ -11,8 +11,9 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
-from edge.loading.normalize.edit import array_of, fresh, inferred, node, put_in_place
-from edge.loading.normalize.step import Change, Draft, Step, attribute, static_dims
+from edge.loading.normalize.edit import array_of, inferred
+from edge.loading.normalize.replacement import Replacement
+from edge.loading.normalize.step import Change, Draft, Step, attribute, value_dims
 
 
 def _apply(draft: Draft) -> Change | None:
@@ -20,7 +21,7 @@ def _apply(draft: Draft) -> Change | None:
     if draft.task is None or not names:
         return None
     proto = inferred(draft.copy())
-    shapes = {value.name: static_dims(value) for value in (*proto.graph.input, *proto.graph.value_info)}
+    shapes = value_dims(proto)
     changed = False
     for one in [each for each in proto.graph.node if each.name in names]:
         dims, amounts = shapes.get(one.input[0]), _amounts(proto, one, shapes)
@@ -49,29 +50,19 @@ def _amounts(
 
 
 def _written_out(proto: onnx.ModelProto, one: onnx.NodeProto, amounts: list[tuple[int, int, int]]) -> None:
-    value, count = one.input[0], 0
-
-    def constant(number: int) -> str:
-        name = fresh(proto, f"{one.output[0]}_at")
-        proto.graph.initializer.append(onnx.numpy_helper.from_array(np.array([number], np.int64), name))
-        return name
-
-    def op(kind: str, inputs: list[str], **attributes: object) -> str:
-        nonlocal count
-        made = node(proto, kind, inputs, fresh(proto, f"{one.output[0]}_{kind.lower()}"), attributes)
-        proto.graph.node.append(made)  # so that the next name is another
-        count += 1
-        return str(made.output[0])
-
+    value, new = one.input[0], Replacement(proto, one)
     for axis, before, behind in amounts:
         parts = [value]
         if before:
-            ends = [constant(-before), constant(np.iinfo(np.int64).max), constant(axis)]
-            parts.insert(0, op("Slice", [value, *ends]))
+            parts.insert(0, _slice(new, value, -before, np.iinfo(np.int64).max, axis))
         if behind:
-            parts.append(op("Slice", [value, constant(0), constant(behind), constant(axis)]))
-        value = op("Concat", parts, axis=axis)
-    put_in_place(proto, one, count)
+            parts.append(_slice(new, value, 0, behind, axis))
+        value = new.op("Concat", parts, axis=axis)
+    new.put_in_place()
+
+
+def _slice(new: Replacement, value: str, start: int, end: int, axis: int) -> str:
+    return new.op("Slice", [value, *(new.constant([number]) for number in (start, end, axis))])
 
 
 STEP = Step("circular padding", _apply)

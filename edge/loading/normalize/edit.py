@@ -80,15 +80,6 @@ def set_output(proto: onnx.ModelProto, name: str, made: str, shape: Sequence[int
     drop_unread(proto)
 
 
-def put_in_place(proto: onnx.ModelProto, old: onnx.NodeProto, count: int) -> None:
-    """Move the last ``count`` nodes to where a node of one output stands; the last takes its output and name."""
-    nodes = list(proto.graph.node)
-    others, new = nodes[:-count], nodes[-count:]
-    at = next(index for index, one in enumerate(others) if old.output[0] in one.output)
-    new[-1].output[0], new[-1].name = old.output[0], old.name
-    _keep(proto.graph.node, [*others[:at], *new, *others[at + 1 :]])
-
-
 def cancel_transposes(proto: onnx.ModelProto) -> None:
     """Drop each Transpose that undoes the one in front of it, and that one where nothing else reads it."""
     made = makers(proto)
@@ -119,13 +110,13 @@ def drop_unread(proto: onnx.ModelProto) -> None:
         if not needed.isdisjoint(one.output):
             kept.append(one)
             needed |= read_names(one)
-    _keep(proto.graph.node, list(reversed(kept)))
-    _keep(proto.graph.initializer, [weight for weight in proto.graph.initializer if weight.name in needed])
-    _keep(proto.graph.value_info, [value for value in proto.graph.value_info if value.name in needed])
+    keep(proto.graph.node, list(reversed(kept)))
+    keep(proto.graph.initializer, [weight for weight in proto.graph.initializer if weight.name in needed])
+    keep(proto.graph.value_info, [value for value in proto.graph.value_info if value.name in needed])
 
 
-def _keep(field: Any, items: Sequence[Any]) -> None:
-    """Only these items of a repeated field."""
+def keep(field: Any, items: Sequence[Any]) -> None:
+    """Leave only these items of a repeated field."""
     copies = [type(item).FromString(item.SerializeToString()) for item in items]
     del field[:]
     field.extend(copies)

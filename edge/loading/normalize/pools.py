@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 
 from edge.loading.normalize.edit import fresh, inferred, node
-from edge.loading.normalize.step import Array, Change, Draft, Step, attribute, static_dims
+from edge.loading.normalize.step import Array, Change, Draft, Step, attribute, value_dims
 
 
 def _apply(draft: Draft) -> Change | None:
@@ -22,7 +22,7 @@ def _apply(draft: Draft) -> Change | None:
     if draft.task is None or not names:
         return None
     proto = inferred(draft.copy())
-    shapes = {value.name: static_dims(value) for value in (*proto.graph.input, *proto.graph.value_info)}
+    shapes = value_dims(proto)
     changed = False
     for one in [each for each in proto.graph.node if each.name in names]:
         dims = shapes.get(one.input[0])

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 
 from edge.loading.normalize.edit import array_of, fresh, inferred
-from edge.loading.normalize.step import Change, Draft, Step, static_dims
+from edge.loading.normalize.step import Change, Draft, Step, value_dims
 
 
 def _apply(draft: Draft) -> Change | None:
@@ -19,7 +19,7 @@ def _apply(draft: Draft) -> Change | None:
     if draft.task is None or not found:
         return None
     proto = inferred(draft.copy())
-    shapes = {value.name: static_dims(value) for value in (*proto.graph.input, *proto.graph.value_info)}
+    shapes = value_dims(proto)
     changed, certain = [], False
     for one in [each for each in proto.graph.node if each.op_type == "PRelu" and not each.domain]:
         dims, slopes = shapes.get(one.input[0]), array_of(proto, one.input[1])

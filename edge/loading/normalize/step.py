@@ -95,6 +95,11 @@ def static_dims(value: onnx.ValueInfoProto) -> tuple[int | None, ...] | None:
     return tuple(d.dim_value if d.HasField("dim_value") and d.dim_value > 0 else None for d in tensor.shape.dim)
 
 
+def value_dims(proto: onnx.ModelProto) -> dict[str, tuple[int | None, ...] | None]:
+    """:func:`static_dims` of every input and of every value whose shape was inferred."""
+    return {value.name: static_dims(value) for value in (*proto.graph.input, *proto.graph.value_info)}
+
+
 def attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:
     """Value of a node's attribute."""
     return next((onnx.helper.get_attribute_value(a) for a in node.attribute if a.name == name), default)

@@ -11,14 +11,13 @@ Of equal values the first place in reading order is taken, as ONNX Runtime and P
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import onnx
 
 from edge.errors import InputError
-from edge.loading.normalize.edit import drop_unread, fresh, inferred, makers, node, put_in_place
-from edge.loading.normalize.step import Change, Draft, Step, attribute, static_dims
+from edge.loading.normalize.edit import drop_unread, inferred, makers
+from edge.loading.normalize.replacement import Replacement
+from edge.loading.normalize.step import Change, Draft, Step, attribute, value_dims
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -47,22 +46,10 @@ def _written_out(draft: Draft, proto: onnx.ModelProto, unpool: onnx.NodeProto) -
             "or upsample instead"
         )
     side = int(attribute(pool, "kernel_shape")[0])
-    before, largest, values, made = pool.input[0], pool.output[0], unpool.input[0], unpool.output[0]
+    before, largest, values = pool.input[0], pool.output[0], unpool.input[0]
     height, width = shapes[before][2:]
-    count = 0
-
-    def constant(array: object) -> str:
-        name = fresh(proto, f"{made}_constant")
-        proto.graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(array), name))
-        return name
-
-    def op(kind: str, inputs: Sequence[str], **attributes: object) -> str:
-        nonlocal count
-        output = fresh(proto, f"{made}_{kind.lower()}")
-        proto.graph.node.append(node(proto, kind, inputs, output, attributes))  # so that the next name is another
-        count += 1
-        return output
-
+    new = Replacement(proto, unpool)
+    constant, op = new.constant, new.op
     zero, ends, axes, steps = constant(np.float32(0)), constant([height, width]), constant([2, 3]), constant([side] * 2)
     places, taken = list[str](), ""
     for row, column in np.ndindex(side, side):
@@ -72,7 +59,7 @@ def _written_out(draft: Draft, proto: onnx.ModelProto, unpool: onnx.NodeProto) -
         places.append(op("Where", [first, values, zero]))
     stacked = op("Concat", places, axis=1)
     op("DepthToSpace", [stacked], blocksize=side, mode="DCR")
-    put_in_place(proto, unpool, count)
+    new.put_in_place()
     return proto
 
 
@@ -94,7 +81,7 @@ def _tiles(pool: onnx.NodeProto, unpool: onnx.NodeProto, shapes: Shapes) -> bool
 
 
 def _shapes(proto: onnx.ModelProto) -> Shapes:
-    known = ((value.name, static_dims(value)) for value in (*proto.graph.input, *proto.graph.value_info))
+    known = value_dims(proto).items()
     return {name: dims for name, dims in known if dims is not None and None not in dims}  # type: ignore[misc]
 
 
