@@ -17,10 +17,12 @@ def drop_what_does_not_help(ranges: Ranges, output: OutputError) -> Ranges:
         output: on images that chose none of the steps.
     """
     best = _kept(ranges, signed=False, unsigned=False)
+    least = output.db(best)
     for signed, unsigned in ((False, True), (True, False), (True, True)):
         tried = _kept(ranges, signed, unsigned)
-        if gains(output.db(tried), output.db(best)):
-            best = tried
+        found = output.db(tried)
+        if gains(found, least):
+            best, least = tried, found
     return best
 
 
