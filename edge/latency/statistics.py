@@ -108,7 +108,7 @@ def summarize(
     Args:
         blocks: milliseconds, in order.
         warmup: untimed runs before.
-        conditions: recorded as they are.
+        conditions: recorded as they are; ``interleaved_with`` names what it was compared with already.
         warnings: what was seen from outside.
     """
     samples = np.concatenate(blocks)
@@ -116,7 +116,7 @@ def summarize(
     average = float(samples.mean())
     cov = float(samples.std() / average) if average > 0 else 0.0
     p50, p90, p95, p99 = (percentile(ordered, share) for share in (0.50, 0.90, 0.95, 0.99))
-    seen = (*_spread_warnings(samples, cov), *warnings)
+    seen = (*_spread_warnings(samples, cov, bool(conditions.get("interleaved_with"))), *warnings)
     return Measured(
         p50=p50,
         p90=p90,
@@ -170,12 +170,17 @@ def _paired_blocks(
     return list(a), list(b)
 
 
-def _spread_warnings(samples: Samples, cov: float) -> tuple[str, ...]:
+def _spread_warnings(samples: Samples, cov: float, compared: bool) -> tuple[str, ...]:
     warnings = []
     if cov > COV_LIMIT:
+        step = (
+            "give more --seconds, which narrow the ratio's interval"
+            if compared
+            else "compare engines by edge profile ENGINE --against ANOTHER"
+        )
         warnings.append(
             f"CoV {100 * cov:.1f} % is above {100 * COV_LIMIT:g} %: run times scatter; quiet the machine or fix its "
-            "clocks, and compare engines with --against"
+            f"clocks, and {step}"
         )
     if len(samples) >= _DRIFT_RUNS:
         third = len(samples) // 3

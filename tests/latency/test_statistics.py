@@ -37,6 +37,14 @@ def test_even_times_are_trustworthy_and_scattered_ones_are_not() -> None:
     assert len(scattered.warnings) == 1
 
 
+def test_scattered_times_name_a_step_that_was_not_taken_yet() -> None:
+    """An engine alone may be compared; one that was timed in turns has been."""
+    times = [np.tile([4.4, 3.6], 100)]
+    alone, paired = (summarize(times, 0, {"interleaved_with": others}).warnings[0] for others in ([], ["other"]))
+    assert "edge profile ENGINE --against ANOTHER" in alone
+    assert "--against" not in paired and "give more --seconds" in paired
+
+
 def test_drift_is_seen_even_where_the_spread_is_small() -> None:
     slower = summarize([np.linspace(10.0, 10.45, 300)], 0, {})
     assert slower.cov < 0.025
