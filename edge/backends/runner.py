@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Protocol
 
+from ..errors import InputError
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -61,6 +63,11 @@ def clocked(run: Callable[[NDArray[np.float32]], object], batch: NDArray[np.floa
     return Timing(1e3 * (time.perf_counter() - start))
 
 
+def closed() -> InputError:
+    """The error to raise where a runner is used after :meth:`Runner.close`."""
+    return InputError("the engine: was closed, which freed what runs it; load it again")
+
+
 class Runner(Protocol):
     """A loaded engine."""
 
@@ -81,7 +88,7 @@ class Runner(Protocol):
         ...
 
     def close(self) -> None:
-        """Free the device."""
+        """Free the device; a run after that raises :func:`closed`."""
         ...
 
 

@@ -18,7 +18,7 @@ from ..machine.cores import physical_cores
 from ..machine.machine import read_machine
 from ..safety.watchdog import native_call
 from .compiler import BoardCandidate, Built, Compiler, Identity
-from .runner import ConvCounts, Layer, Timing, clocked
+from .runner import ConvCounts, Layer, Timing, clocked, closed
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -50,7 +50,7 @@ class OnnxRuntimeRunner:
         where: str = "graph",
     ) -> None:
         self._where = where
-        self._session = session
+        self._session: onnxruntime.InferenceSession | None = session
         self._input = session.get_inputs()[0]
         self._output = output or session.get_outputs()[0].name
         self._threads = threads
@@ -61,14 +61,22 @@ class OnnxRuntimeRunner:
         the graph has a fixed batch of 1."""
         if len(batch) > 1 and self._input.shape[0] == 1:
             return np.concatenate([self.run(image[None]) for image in batch])
+        self._opened()
         with running(self._where):
             return self._run(batch)
 
     def _run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        return self._session.run([self._output], {self._input.name: batch})[0]
+        session = self._opened()
+        return session.run([self._output], {self._input.name: batch})[0]
+
+    def _opened(self) -> onnxruntime.InferenceSession:
+        if self._session is None:
+            raise closed()
+        return self._session
 
     def time(self, batch: NDArray[np.float32]) -> Timing:
         """One timed run, arrays in and out; what watches over it is not in the time."""
+        self._opened()
         with running(self._where):
             return clocked(self._run, batch)
 
@@ -86,7 +94,8 @@ class OnnxRuntimeRunner:
         }
 
     def close(self) -> None:
-        """Nothing to free before the session goes."""
+        """Free the session."""
+        self._session = None
 
 
 class OnnxRuntimeCompiler(Compiler):

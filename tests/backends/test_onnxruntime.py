@@ -35,6 +35,16 @@ def test_engine_round_trip(tmp_path: Path) -> None:
     assert runner.conditions()["graph_optimization"] == "all"
 
 
+def test_a_closed_runner_says_so() -> None:
+    runner, batch = reference(small_unet()), images(1)[0]
+    runner.run(batch)
+    runner.close()
+    runner.close()
+    for run in (runner.run, runner.time):
+        with pytest.raises(InputError, match=r"^the engine: was closed.*; load it again$"):
+            run(batch)
+
+
 def test_convolutions_are_counted_as_they_run() -> None:
     model = small_unet()
     scheme = SCHEMES["openvino-identical"]

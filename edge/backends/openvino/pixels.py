@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from edge.backends.openvino.faults import openvino_faults
 from edge.backends.openvino.network import compile_network, compiled_conditions
+from edge.backends.runner import closed
 from edge.errors import InputError
 from edge.task.task import SegmentationTask
 
@@ -56,7 +57,10 @@ class OpenVinoPixels:
 
         Raises:
             ValueError: pixels of another shape or type.
+            InputError: it was closed.
         """
+        if self._request is None:
+            raise closed()
         if pixels.shape != self._shape or pixels.dtype != np.uint8:
             raise ValueError(f"pixels are {pixels.dtype} {list(pixels.shape)}, not uint8 {list(self._shape)}")
         image = np.ascontiguousarray(pixels)[None]
@@ -67,7 +71,7 @@ class OpenVinoPixels:
     def conditions(self) -> dict[str, Any]:
         """Settings as the compiled model reports them."""
         if self._compiled is None:
-            raise RuntimeError("the engine is closed")
+            raise closed()
         return compiled_conditions(self._compiled)
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...errors import MachineError, machine_fault
 from ...machine.cores import physical_cores
-from ..runner import Layer, Timing, clocked
+from ..runner import Layer, Timing, clocked, closed
 from .faults import openvino_faults, reason
 from .network import DEVICE, LayerProfiler, compile_network, compiled_conditions, core
 
@@ -108,6 +108,8 @@ class OpenVinoRunner:
         return self
 
     def _open(self) -> tuple[openvino.InferRequest, openvino.ConstOutput]:
+        if self._network is None:
+            raise closed()
         if self._ready is None:
             self._compiled = compile_network(self._network, self._rest, self._threads)
             self._ready = self._compiled.create_infer_request(), self._compiled.output(self._output or 0)
@@ -137,14 +139,14 @@ class OpenVinoRunner:
         Profiling slows every layer a little, so this compiles apart, once, and never touches the engine that is timed.
         """
         with openvino_faults("the engine"):
+            if self._network is None:
+                raise closed()
             if self._profiler is None:
                 self._profiler = LayerProfiler(self._network, self._rest, self._threads)
             return self._profiler.layers()
 
     def conditions(self) -> dict[str, Any]:
         """Settings as the compiled model reports them, not as they were asked for."""
-        if self._network is None:
-            raise RuntimeError("the engine is closed")
         with openvino_faults("the engine"):
             self._open()
         return compiled_conditions(self._compiled)

@@ -17,7 +17,7 @@ import numpy as np
 from ...errors import InputError, MachineError
 from ...machine.cuda import Cuda
 from ...safety.watchdog import native_call
-from ..runner import Timing
+from ..runner import Timing, closed
 from .build import make_logger, make_object
 from .plan import PlanLayer, inspector_layers, plan_version
 
@@ -94,11 +94,21 @@ class TensorRtRunner:
     @property
     def memory(self) -> int:
         """Scratch memory of the engine on the device, bytes; 0 where this TensorRT does not say."""
+        self._require_open()
         for name in ("device_memory_size_v2", "device_memory_size"):
             size = getattr(self._engine, name, None)
             if size is not None:
                 return int(size)
         return 0
+
+    def _require_open(self) -> None:
+        """Refuse what would read or write memory that was freed.
+
+        Raises:
+            InputError: :meth:`close` was called.
+        """
+        if self._closed:
+            raise closed()
 
     def run(self, images: Mapping[str, Any]) -> dict[str, Any]:
         """One inference.
@@ -109,6 +119,7 @@ class TensorRtRunner:
         Returns:
             Output name to a fresh array.
         """
+        self._require_open()
         self._fill(images)
         cuda, stream = self._cuda, self._stream
         for buffer in self._inputs:
@@ -121,6 +132,7 @@ class TensorRtRunner:
 
     def time(self, images: Mapping[str, Any]) -> Timing:
         """One inference, timed; the numbers are in the pinned outputs and are not copied again."""
+        self._require_open()
         self._fill(images)
         cuda, stream, (first, second, third, fourth) = self._cuda, self._stream, self._events
         start = time.perf_counter()
@@ -140,11 +152,13 @@ class TensorRtRunner:
 
     def describe(self) -> tuple[PlanLayer, ...]:
         """The engine's layers as TensorRT's inspector tells them; empty where it is not understood."""
+        self._require_open()
         inspector = self._engine.create_engine_inspector()
         return inspector_layers(inspector.get_engine_information(self._trt.LayerInformationFormat.JSON))
 
     def layer_times(self) -> list[tuple[str, float]]:
         """Median milliseconds of each layer, in order. Profiling slows every layer, so this takes a context apart."""
+        self._require_open()
         trt, context = self._trt, self._new_context()
         times: dict[str, list[float]] = {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from edge.errors import InputError, MachineError
 from edge.graph.model import Model
 from edge.machine.cores import physical_cores
 from edge.targets.target import find_target
-from edge.task.noise import noise_batch
+from edge.task.noise import noise_batch, noise_pixels
 from tests.fixtures.discs import TASK, disc_network
 from tests.fixtures.doors import behind, discs, load, outputs, tensor
 from tests.fixtures.small_unet import images, small_unet
@@ -46,6 +47,24 @@ def test_fp32_engine_round_trip(tmp_path: Path) -> None:
     runner.run(batch[1:2])
     assert np.array_equal(first, outputs[:1])  # not a view that the next run overwrites
     runner.close()
+
+
+@pytest.mark.parametrize("ran", [False, True])
+def test_a_closed_runner_says_so(ran: bool, tmp_path: Path) -> None:
+    backend = OpenVino()
+    engine = backend.build(Candidate("fp32", "fp32", "fp32", disc_network()), CPU, tmp_path)
+    runner, pixels, batch = backend.load(engine), backend.load_pixels(engine), noise_batch(TASK)
+    if ran:
+        runner.run(batch)
+        runner.layers()
+    runner.close()
+    pixels.close()
+    for ask in (
+        partial(runner.run, batch), partial(runner.run, np.concatenate([batch] * 2)), partial(runner.time, batch),
+        runner.layers, runner.conditions, partial(pixels.run, noise_pixels(TASK)), pixels.conditions,
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=r"^the engine: was closed.*; load it again$"):
+            ask()
 
 
 def test_layers_are_executed_ones_with_times(tmp_path: Path) -> None:

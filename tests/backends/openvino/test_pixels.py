@@ -133,7 +133,7 @@ def test_the_result_outlives_the_next_run_and_the_conditions_are_said(tmp_path: 
     with pytest.raises(ValueError, match=r"uint8 \[32, 64, 3\], not uint8 \[64, 64, 3\]"):
         inside.run(one[:32])
     inside.close()
-    with pytest.raises(RuntimeError, match="closed"):
+    with pytest.raises(InputError, match="was closed"):
         inside.conditions()
 
 

@@ -104,6 +104,16 @@ def test_a_plan_never_brings_code_for_this_cpu(trt, plan, cuda, monkeypatch):
     assert allowed == [False]
 
 
+def test_a_closed_runner_touches_no_freed_memory(trt, plan, cuda):
+    runner, image = TensorRtRunner(trt, plan, cuda), {"x": np.zeros((1, 1, 2, 3), np.float32)}
+    runner.run(image)
+    runner.close()
+    for ask in (lambda: runner.run(image), lambda: runner.time(image), runner.describe, runner.layer_times,
+                lambda: runner.memory):  # fmt: skip
+        with pytest.raises(InputError, match=r"^the engine: was closed.*; load it again$"):
+            ask()
+
+
 def test_dynamic_inputs_are_refused(trt, cuda, library):
     before, log = library.double_live(), trt.Logger()
     builder = trt.Builder(log)
