@@ -17,14 +17,21 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def require_torch() -> None:
-    """Raise a MachineError that names the install line where PyTorch is missing."""
+def require_torch(*extras: str) -> None:
+    """Refuse a machine without PyTorch.
+
+    Args:
+        extras: what else the model needs of this package's extras, so that one install line names all.
+
+    Raises:
+        MachineError: names the install line.
+    """
     try:
         import torch  # noqa: F401
     except ImportError:
         raise MachineError(
             "PyTorch is not installed, and loading a network's Python needs it; "
-            "pip install 'segedge[torch]', or export the network to ONNX elsewhere"
+            f"pip install 'segedge[{','.join(('torch', *extras))}]', or export the network to ONNX elsewhere"
         ) from None
 
 

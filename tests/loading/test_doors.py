@@ -236,14 +236,18 @@ def test_plans_that_name_any_other_class_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("door", "module", "extra"),
-    [("smp", "segmentation_models_pytorch", "smp"), ("nnunet", "dynamic_network_architectures", "nnunet")],
+    [
+        ("smp", "segmentation_models_pytorch", "smp"),
+        ("nnunet", "dynamic_network_architectures", "nnunet"),
+        *((door, "torch", f"torch,{door}") for door in ("hf", "monai", "nnunet", "smp")),
+    ],
 )
 def test_a_missing_framework_names_its_install_line(
     door: str, module: str, extra: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     import sys
 
-    for name in [name for name in sys.modules if name.partition(".")[0] == module]:
+    for name in [name for name in sys.modules if name.partition(".")[0] == module != "torch"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MachineError, match=rf"pip install 'segedge\[{extra}\]'"):

@@ -31,7 +31,7 @@ def load(named: str, weights: Path | None, task: SegmentationTask | None) -> Mod
         InputError: no such folder, another kind of model, weights that are not safetensors.
         MachineError: transformers is not installed.
     """
-    require_torch()
+    require_torch("hf")
     folder = Path(named)
     if not folder.exists():
         raise InputError(

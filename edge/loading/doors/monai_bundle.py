@@ -29,7 +29,7 @@ def load(named: str, weights: Path | None, task: SegmentationTask | None) -> Mod
         InputError: no such bundle, a network that is not MONAI's or not 2-D, transforms that a task cannot say.
         MachineError: MONAI is not installed.
     """
-    require_torch()
+    require_torch("monai")
     nets = framework("monai.networks.nets", "monai")
     folder = Path(named)
     config = table(_config(folder), _WHAT)

@@ -28,7 +28,7 @@ def load(named: str, weights: Path | None, task: SegmentationTask | None) -> Mod
         InputError: no such folder, no 2-D configuration, labels or normalisation that a task cannot say.
         MachineError: the architectures are not installed.
     """
-    require_torch()
+    require_torch("nnunet")
     framework(f"{_PACKAGE}.architectures.unet", "nnunet")
     folder = _result(Path(named))
     plans, dataset = table(folder / "plans.json", _WHAT), table(folder / "dataset.json", _WHAT)

@@ -21,7 +21,7 @@ def load(named: str, weights: Path | None, task: SegmentationTask | None) -> Mod
         InputError: no task or weights, or no such architecture or encoder.
         MachineError: the library is not installed.
     """
-    require_torch()
+    require_torch("smp")
     library = framework(_PACKAGE, "smp")
     spec, folder = f"smp:{named}", Path(named)
     if task is None:
