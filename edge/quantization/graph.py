@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,13 @@ _MOVES = {
     "DepthToSpace", "Dropout", "Expand", "Flatten", "Gather", "GlobalMaxPool", "Identity", "MaxPool", "ReduceMax",
     "ReduceMin", "Reshape", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze",
 }  # fmt: skip
+# They mix or pick the rows and columns of a map.
+_ON_MAPS = {
+    "AveragePool", "Conv", "ConvTranspose", "DepthToSpace", "GlobalAveragePool", "GlobalMaxPool", "MaxPool", "Resize",
+    "SpaceToDepth",
+}  # fmt: skip
+# Behind them the last axis is another one.
+_REARRANGES = {"Einsum", "Flatten", "Gather", "Gemm", "MatMul", "Reshape", "Transpose"}
 _AVERAGES = {"AveragePool", "GlobalAveragePool", "ReduceMean", "ReduceSum"}
 _ALL_POSITIVE = {"Add", "Concat", "Div", "Max", "Mean", "Min", "Mul", "Sum"}
 
@@ -42,6 +49,8 @@ class NodeFacts:
             the shape is not known.
         squares: its first operand is a tensor times itself: it averages squares, as a variance does.
         last: no other Conv, ConvTranspose, MatMul or Gemm lies between it and the graph's output.
+        columns: what it counts as output channels are the columns of a map, which a convolution, a pooling or a resize
+            reads as such.
     """
 
     name: str
@@ -55,6 +64,7 @@ class NodeFacts:
     rows: int = 0
     squares: bool = False
     last: bool = False
+    columns: bool = False
 
     @property
     def depthwise(self) -> bool:
@@ -87,6 +97,7 @@ def node_facts(node: ir.Node) -> NodeFacts:
         rows=_positions(node) if convolution else _rows(node),
         squares=_is_square(node.inputs[0]),
         last=_is_last(node),
+        columns=node.op_type == "MatMul" and _makes_columns(node),
     )
 
 
@@ -211,6 +222,17 @@ def _is_square(value: ir.Value | None) -> bool:
 
 
 def _is_last(node: ir.Node) -> bool:
+    return all(reader.op_type not in MULTIPLIES for reader in _behind(node, MULTIPLIES))
+
+
+def _makes_columns(node: ir.Node) -> bool:
+    if len(_dims(node.outputs[0])) not in (0, 4):
+        return False
+    return any(reader.op_type in _ON_MAPS for reader in _behind(node, _ON_MAPS | _REARRANGES))
+
+
+def _behind(node: ir.Node, until: Collection[str]) -> Iterator[ir.Node]:
+    """Every node behind a node, but for those behind one of these types."""
     behind, seen = list(node.outputs), set[int]()
     while behind:
         value = behind.pop()
@@ -218,10 +240,9 @@ def _is_last(node: ir.Node) -> bool:
             continue
         seen.add(id(value))
         for reader, _ in value.uses():
-            if reader.op_type in MULTIPLIES:
-                return False
-            behind += reader.outputs
-    return True
+            yield reader
+            if reader.op_type not in until:
+                behind += reader.outputs
 
 
 def _dims(value: ir.Value | None) -> list[int]:

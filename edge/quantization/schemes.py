@@ -151,12 +151,17 @@ _SCALING = FloatRule(
     "it scales channels: it waits for memory, not for arithmetic",
 )
 
+# A resize written as products with its weights, or a linear layer along rows: OpenVINO takes the scales of the columns
+# for those of channels and moves them past what pools or resizes the map: MaxPool and a nearest Resize are refused,
+# AveragePool gives other numbers (2 dB; 2026.4).
+_COLUMNS = FloatRule(("MatMul",), lambda n: n.columns, "it mixes the columns of a map, taken for channels by OpenVINO")
+
 _SIGNED = (GridRule(always, "int8"),)
 
 _OPENVINO = Scheme(
     name="openvino",
     weight_axes=_AXES,
-    floats=(_COMPUTED_KERNEL, _WEIGHT_FIRST, _COMPUTED_SECOND, _ONE_ROW, _SQUARES, _SCALING, _MAPS),
+    floats=(_COMPUTED_KERNEL, _WEIGHT_FIRST, _COMPUTED_SECOND, _ONE_ROW, _SQUARES, _SCALING, _MAPS, _COLUMNS),
     grids=(
         GridRule(lambda t: t.nonnegative, "uint8"),
         GridRule(lambda t: t.transposed and not t.beside_concat, "int8"),
@@ -178,7 +183,7 @@ _SCHEMES = (
     Scheme(
         name="openvino-identical",
         weight_axes=_AXES,
-        floats=(_COMPUTED_KERNEL, _WEIGHT_FIRST, _COMPUTED_SECOND, _ONE_ROW, _SQUARES, _SCALING, _MAPS),
+        floats=(_COMPUTED_KERNEL, _WEIGHT_FIRST, _COMPUTED_SECOND, _ONE_ROW, _SQUARES, _SCALING, _MAPS, _COLUMNS),
         grids=(GridRule(lambda t: t.beside_concat, "uint8-128"), GridRule(always, "int8")),
     ),
     Scheme(

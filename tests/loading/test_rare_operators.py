@@ -13,6 +13,7 @@ import onnx.helper as oh
 import pytest
 from onnx import TensorProto
 
+import edge
 from edge.accuracy.sqnr import parity_db
 from edge.backends import find_backend
 from edge.backends.engine import Candidate
@@ -24,7 +25,7 @@ from edge.lowering import lower
 from edge.targets.target import find_target
 from edge.task.noise import noise_batch
 from edge.task.task import SegmentationTask
-from tests.fixtures.discs import TASK
+from tests.fixtures.discs import TASK, write_discs
 from tests.fixtures.doors import load
 
 RNG = np.random.default_rng(0)
@@ -100,6 +101,16 @@ def test_a_resize_that_a_compiler_forgets_becomes_two_products(case: str, tmp_pa
     }  # fmt: skip
     model = require_same_everywhere(between(RESIZES[case], ENLARGED, **given), tmp_path)
     assert [node.op_type for node in model.proto.graph.node].count("MatMul") == 2
+
+
+def test_a_resize_without_aliasing_and_a_nearest_one_behind_it_are_built_in_int8(tmp_path: Path) -> None:
+    load(between(RESIZES["antialias"], ENLARGED), tmp_path)
+    data = write_discs(tmp_path / "discs", {"train": 4, "val": 4, "test": 4})
+    model, task = tmp_path / "net.onnx", tmp_path / "task.toml"
+    built = edge.build(model, data, "cpu", "int8", tmp_path / "engine", task=task)
+    assert built.convs.int8 + built.convs.unknown > 0
+    with edge.load_engine(tmp_path / "engine") as engine:
+        assert engine.precision == "int8" and np.isfinite(engine.probabilities(np.zeros((32, 32, 3), np.uint8))).all()
 
 
 def test_a_resize_that_keeps_the_aspect_is_given_its_size(tmp_path: Path) -> None:

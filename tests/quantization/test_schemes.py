@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from edge.accuracy.sqnr import sqnr_db
+from edge.accuracy.sqnr import parity_db, sqnr_db
+from edge.backends import find_backend
+from edge.backends.engine import Candidate
 from edge.backends.onnxruntime import reference
 from edge.graph.model import Model
 from edge.quantization.calibrate import calibrate
 from edge.quantization.plan import FLOAT, INT8, PrecisionPlan
 from edge.quantization.schemes import SCHEMES, plan_int8
 from edge.quantization.write import quantize
+from edge.targets.target import find_target
 from tests.fixtures.discs import disc_network
 from tests.fixtures.graph_builder import Builder
 
@@ -139,3 +145,42 @@ def test_scaling_a_channel_stays_float(name: str) -> None:
     model, scaling = scaled()
     plan = plan_int8(model, SCHEMES[name])
     assert "it scales channels" in plan.reasons[scaling] and len(plan.int8) == 1
+
+
+def column_products(behind: str) -> tuple[Model, str]:
+    """A product with weights of a map's columns, each of its own size, and what mixes columns behind it."""
+    b = Builder(CHANNELS)
+    weights = b.rng.normal(size=(16, 16)) * np.exp(b.rng.normal(size=16))
+    made = b.op("MatMul", b.op("Relu", b.conv("x", CHANNELS, CHANNELS, 3)), b.weight(weights))
+    if behind == "nearest":
+        mixed = b.resize(made, 0.5, "nearest")
+    else:
+        mixed = b.op(behind, made, kernel_shape=[2, 2], strides=[2, 2])
+    model = b.model(b.conv(mixed, CHANNELS, 2, 3))
+    return model, next(n.name for n in model.proto.graph.node if n.output[0] == made)
+
+
+@pytest.mark.parametrize("name", ["openvino", "openvino-avx2", "openvino-identical"])
+@pytest.mark.parametrize("behind", ["nearest", "MaxPool", "AveragePool"])
+def test_openvino_computes_what_mixes_columns_behind_a_product(name: str, behind: str, tmp_path: Path) -> None:
+    """With the product in INT8 it refuses the first two, and gives other numbers for the third."""
+    model, product = column_products(behind)
+    images = [np.random.default_rng(seed).normal(size=(1, CHANNELS, 16, 16)).astype(np.float32) for seed in (1, 2)]
+    scheme = SCHEMES[name]
+    plan = plan_int8(model, scheme)
+    assert "the columns of a map" in plan.reasons[product] and len(plan.int8) == 2
+    rounded = quantize(model, calibrate(model, images), plan, scheme)
+    backend = find_backend("openvino")
+    engine = backend.build(Candidate("int8", "int8", "fp32", rounded), find_target("cpu"), tmp_path)
+    with closing(backend.load(engine)) as runner:
+        assert parity_db(reference(rounded).run(images[0]), runner.run(images[0])) > 30.0
+
+
+def test_a_linear_layer_of_channels_that_lie_last_runs_in_int8() -> None:
+    b = Builder(CHANNELS)
+    last = b.op("Transpose", "x", perm=[0, 2, 3, 1])
+    mixed = b.op("MatMul", last, b.random(CHANNELS, CHANNELS))
+    first = b.op("Transpose", b.op("Relu", mixed), perm=[0, 3, 1, 2])
+    model = b.model(b.conv(b.resize(first, 2.0, "nearest"), CHANNELS, 2, 3))
+    product = next(n.name for n in model.proto.graph.node if n.output[0] == mixed)
+    assert all(product in plan_int8(model, scheme).int8 for scheme in SCHEMES.values())
