@@ -25,6 +25,11 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "upsample": ("nearest", "bilinear"),
 }
 _UNIT_SCALE, _BEYOND_UNIT = 255.0, 2.0  # 8-bit levels over the first lie in [0, 1], far below the second
+_INSTEAD = {
+    "minmax": "leave them out, or, where training took both steps, have [task.intensity] bring values to [0, 1] by "
+    'percentile = [0, 100] and give normalize = "fixed"',
+    "zscore": "it takes both from the images, so leave them out",
+}
 _MOST_CLASSES = 256  # masks are uint8
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
@@ -86,11 +91,7 @@ def _require_scaling(task: SegmentationTask) -> None:
         raise InputError("task: scale, threshold and pad_value must be numbers; correct the task")
     if task.scale == 0 or 0 in task.std:
         raise InputError("task: scale and std must not be 0; correct the task")
-    if _is_of_levels(task):
-        raise InputError(
-            f"task: mean = {_shown(task.mean)} and std = {_shown(task.std)} are of grey levels, which scale = "
-            f"{task.scale:g} brings to [0, 1] before them; set scale = 1"
-        )
+    _require_figures(task)
     if not math.isfinite(task.pad_value):
         raise InputError("task: pad_value must be a finite number; correct the task")
     if task.in_levels and task.fit != "stretch" and not _is_level(task):
@@ -100,11 +101,33 @@ def _require_scaling(task: SegmentationTask) -> None:
         )
 
 
-def _is_of_levels(task: SegmentationTask) -> bool:
-    """Whether mean and std are those of 0 to 255 behind a scale to [0, 1]: all that there is becomes one value."""
-    if task.normalize != "fixed" or task.intensity is not None or task.scale < _UNIT_SCALE:
-        return False
-    return min(task.mean) > _BEYOND_UNIT and min(task.std) > _BEYOND_UNIT
+def _require_figures(task: SegmentationTask) -> None:
+    """Refuse a scale, a mean and a deviation that are not of the values in front of them."""
+    given = f"mean = {_shown(task.mean)} and std = {_shown(task.std)}"
+    if task.normalize != "fixed":
+        if any(task.mean) or set(task.std) != {1}:
+            raise InputError(
+                f'task: {given} are not used by normalize = "{task.normalize}"; {_INSTEAD[task.normalize]}'
+            )
+        return
+    to_unit = task.intensity is not None and task.intensity.to_unit
+    if to_unit and task.scale >= _UNIT_SCALE:
+        raise InputError(
+            f"task: scale = {task.scale:g} divides values that [task.intensity] brings to [0, 1] before it; "
+            "set scale = 1"
+        )
+    if min(task.mean) <= _BEYOND_UNIT:
+        return
+    if to_unit and task.scale >= 1.0:
+        raise InputError(
+            f"task: {given} are of the image's own values, which [task.intensity] brings to [0, 1] before them; give "
+            "those of [0, 1]"
+        )
+    if task.intensity is None and task.scale >= _UNIT_SCALE and min(task.std) > _BEYOND_UNIT:
+        raise InputError(
+            f"task: {given} are of grey levels, which scale = {task.scale:g} brings to [0, 1] before them; "
+            "set scale = 1"
+        )
 
 
 def _is_level(task: SegmentationTask) -> bool:
@@ -179,8 +202,6 @@ def _require_masks(task: SegmentationTask) -> None:
 
 
 def _require_intensity(task: SegmentationTask) -> None:
-    if task.normalize == "zscore" and (task.mean != (0.0,) or task.std != (1.0,)):
-        raise InputError("task: zscore takes mean and deviation from the images; leave mean and std out")
     intensity = task.intensity
     if intensity is None:
         return

@@ -8,9 +8,14 @@ import numpy as np
 
 from ..errors import InputError
 from .channels import depths, expected
+from .intensity import Intensity
+from .statistics import Statistics
 
 if TYPE_CHECKING:
+    from typing import Sequence
+
     from .plane import Plane
+    from .statistics import Pair
     from .task import SegmentationTask
 
 
@@ -42,16 +47,39 @@ def require_spoken_of(plane: Plane, task: SegmentationTask) -> None:
         raise InputError(f'{plane.where}: holds float32 colours, which have no luma; add channels = "rgb" to [task]')
 
 
-def _beyond_bytes(task: SegmentationTask) -> tuple[float, float] | None:
-    """The task's own limits where 0 to 255 fill less than half of them, so that 8-bit values would be all but one.
+def _beyond_bytes(task: SegmentationTask) -> Pair | None:
+    """An interval that the task reads of which 0 to 255 fill less than half: 8-bit values would be all but one there.
 
-    A spread taken of the image itself makes up for its depth.
+    Figures of 8-bit images never give one: of any mean and deviation within 0 to 255, two deviations either way lie in
+    there by half. Figures that are taken of the image itself make up for its depth.
     """
-    intensity = task.intensity
-    if intensity is None or intensity.limits is None or (task.normalize != "fixed" and intensity.scope != "set"):
-        return None
-    low, high = intensity.limits
-    return (low, high) if 2.0 * (min(high, 255.0) - max(low, 0.0)) < high - low else None
+    return next((one for one in _reads(task) if 2.0 * (min(one[1], 255.0) - max(one[0], 0.0)) < one[1] - one[0]), None)
+
+
+def _reads(task: SegmentationTask) -> Sequence[Pair]:
+    """Low and high of the values that the task expects, one pair or one per channel; none where the image says them."""
+    intensity = task.intensity or Intensity()
+    learned = intensity.learned or Statistics()
+    if task.normalize != "fixed" and intensity.scope != "set":
+        return ()
+    if intensity.limits is not None:
+        return (intensity.limits,)
+    if intensity.percentile is not None:
+        return learned.levels
+    if task.normalize == "minmax":
+        return learned.spread
+    if task.normalize == "zscore":
+        return [_around(mean, deviation) for mean, deviation in learned.spread]
+    if task.scale <= 2.0 * 255.0:  # figures of a framework that has its own idea of 8 bits
+        return ()
+    count = max(len(task.mean), len(task.std))
+    means, deviations = (v if len(v) == count else v * count for v in (task.mean, task.std))
+    spans = [_around(task.scale * mean, task.scale * abs(each)) for mean, each in zip(means, deviations)]
+    return [(max(low, 0.0), min(high, task.scale)) for low, high in spans]
+
+
+def _around(mean: float, deviation: float) -> Pair:
+    return mean - 2.0 * deviation, mean + 2.0 * deviation
 
 
 def usual_range(low: float, high: float, bits: int | None = None) -> tuple[float, float]:

@@ -46,7 +46,8 @@ def require_no_byte_outside(steps: Steps) -> None:
         ("letterbox", "crop", "tile"), ("uint8", "uint16"), ("bicubic", "nearest"), ((1, 1), (2, 1), (5, 3), (16, 90))
     ):
         intensity = Intensity(percentile=(1.0, 99.0)) if dtype == "uint16" else None
-        task = SegmentationTask((16, 24), ("a", "b"), resize, fit=fit, intensity=intensity)
+        scale = 255.0 if intensity is None else 1.0
+        task = SegmentationTask((16, 24), ("a", "b"), resize, scale=scale, fit=fit, intensity=intensity)
         pixels = np.random.default_rng(1).integers(0, 256, (height, width, 2)).astype(dtype)
         assert np.array_equal(steps.prepare(task, pixels), task.preprocess(pixels))
 

@@ -249,7 +249,7 @@ def test_info(run: Call, tmp_path: Path) -> None:
     (
         ((), 2, "segedge-run infer"),
         (("dance",), 2, "no such command"),
-        (("info", "/nonexistent"), 2, "is not an engine folder"),
+        (("info", "/nonexistent"), 2, "/nonexistent: no such engine; check the path"),
         (("bench", "ENGINE", "--seconds", "x"), 2, "give a number"),
         (("bench", "ENGINE", "--quick"), 2, "no such option"),
         (("infer", "ENGINE", "a.png"), 2, "--out"),

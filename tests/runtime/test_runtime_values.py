@@ -13,6 +13,7 @@ import pytest
 
 from edge.errors import InputError
 from edge.task.intensity import Intensity
+from edge.task.statistics import Statistics
 from edge.task.task import SegmentationTask
 from edge.task.tiles import Grid, Tile
 from tests.fixtures.runtime_kit import Steps
@@ -67,6 +68,28 @@ def images(dtype: str, channels: int) -> Iterator[np.ndarray]:
         if index % 10 == 9:
             values[:] = 5
         yield values
+
+
+def learned(normalize: str, intensity: Intensity, **figures: tuple[float, float]) -> SegmentationTask:
+    """A task of grey images with such figures of a set."""
+    taken = Statistics(**{name: (pair,) for name, pair in figures.items()})
+    return SegmentationTask(
+        SIZE, "grey", scale=1.0, normalize=normalize, intensity=replace(intensity, scope="set", learned=taken)
+    )
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        learned("minmax", Intensity(), spread=(0.0, 250.0)),
+        learned("zscore", Intensity(), spread=(30.0, 60.0)),
+        learned("fixed", Intensity(percentile=(1.0, 99.0)), levels=(3.0, 240.0)),
+        SegmentationTask(SIZE, "grey", scale=255.0, mean=(0.5,), std=(0.25,)),
+    ],
+)
+def test_bytes_are_taken_where_the_figures_are_those_of_bytes(steps: Steps, task: SegmentationTask) -> None:
+    image = np.random.default_rng(2).integers(0, 256, (30, 20)).astype(np.uint8)
+    assert np.array_equal(steps.prepare(task, image), task.preprocess(image))
 
 
 @pytest.mark.parametrize("fit", FITS)
@@ -133,8 +156,8 @@ def test_figures_of_a_set_travel_in_the_task(steps: Steps) -> None:
 
 @pytest.mark.parametrize("dtype", ("uint8", "uint16", "float32"))
 def test_rows_may_lie_apart(steps: Steps, dtype: str) -> None:
-    intensity = None if dtype == "uint8" else WINDOW
-    task = SegmentationTask(SIZE, FOUR, intensity=intensity, fit="letterbox")
+    intensity, scale = (None, 255.0) if dtype == "uint8" else (WINDOW, 1.0)
+    task = SegmentationTask(SIZE, FOUR, scale=scale, intensity=intensity, fit="letterbox")
     image = np.random.default_rng(1).integers(0, 255, (31, 17, 4)).astype(dtype)
     for gap in (1, 3, 8):
         assert np.array_equal(steps.prepare(task, image, gap), task.preprocess(image))
@@ -149,6 +172,26 @@ def test_rows_may_lie_apart(steps: Steps, dtype: str) -> None:
             SegmentationTask(SIZE, scale=1.0, intensity=WINDOW),
             np.zeros((4, 4), np.uint8),
             "from -150 to 750, which 8 bits",
+        ),
+        (
+            learned("minmax", Intensity(), spread=(0.0, 4095.0)),
+            np.zeros((4, 4), np.uint8),
+            "from 0 to 4095, which 8 bits",
+        ),
+        (
+            learned("zscore", Intensity(), spread=(1500.0, 600.0)),
+            np.zeros((4, 4), np.uint8),
+            "from 300 to 2700, which 8 bits",
+        ),
+        (
+            learned("fixed", Intensity(percentile=(1.0, 99.0)), levels=(90.0, 3000.0)),
+            np.zeros((4, 4), np.uint8),
+            "from 90 to 3000, which 8 bits",
+        ),
+        (
+            SegmentationTask(SIZE, "grey", scale=1023.0, mean=(0.5,), std=(0.25,), intensity=Intensity()),
+            np.zeros((4, 4), np.uint8),
+            "from 0 to 1023, which 8 bits",
         ),
         (SegmentationTask(SIZE, FOUR), np.zeros((4, 4, 3), np.uint8), r"names others \(4\)"),
         (SegmentationTask(SIZE, (0, 3)), np.zeros((4, 4, 3), np.uint8), "names others"),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edge.errors import InputError
 from edge.task.intensity import Intensity
 from edge.task.plane import as_plane
+from edge.task.statistics import Statistics
 from edge.task.task import SegmentationTask
 
 TWELVE_BIT = np.random.default_rng(0).integers(200, 3700, (8, 8)).astype(np.uint16)
@@ -57,6 +58,19 @@ def test_a_task_of_fixed_figures_is_told_the_range(values: NDArray[Any], bits: i
         (Intensity(range=(0, 4095)), "minmax", None),  # of the image itself, whatever its depth
         (Intensity(range=(0, 4095)), "zscore", None),
         (Intensity(percentile=(1, 99)), "fixed", None),
+        (Intensity(percentile=(1, 99), scope="set", learned=Statistics(((90, 3000),))), "fixed", "90 to 3000"),
+        (Intensity(percentile=(1, 99), scope="set", learned=Statistics(((3, 240),))), "fixed", None),
+        (
+            Intensity(percentile=(1, 99), scope="set", learned=Statistics(((9, 3000),), ((0, 1),))),
+            "minmax",
+            "9 to 3000",
+        ),
+        (Intensity(scope="set", learned=Statistics((), ((0, 4095),))), "minmax", "0 to 4095"),
+        (Intensity(scope="set", learned=Statistics((), ((0, 250),))), "minmax", None),
+        (Intensity(scope="set", learned=Statistics((), ((1500, 600),))), "zscore", "300 to 2700"),
+        (Intensity(scope="set", learned=Statistics((), ((-500, 300),))), "zscore", "-1100 to 100"),  # CT
+        (Intensity(scope="set", learned=Statistics((), ((30, 60),))), "zscore", None),
+        (Intensity(scope="set", learned=Statistics((), ((127.5, 127.5),))), "zscore", None),  # half black, half white
     ],
 )
 def test_bytes_are_refused_by_a_task_of_wider_values_only(
@@ -69,3 +83,28 @@ def test_bytes_are_refused_by_a_task_of_wider_values_only(
             task.preprocess(levels)
     else:
         assert len(np.unique(task.preprocess(levels))) > 1
+
+
+@pytest.mark.parametrize(
+    ("scale", "mean", "std", "refused"),
+    [
+        (65535.0, 0.0, 1.0, "0 to 65535"),
+        (1023.0, 0.485, 0.229, "27.621 to 964.689"),
+        (1000.0, 0.12, 0.05, None),  # figures of bytes behind a scale of one's own
+        (510.0, 0.0, 1.0, None),
+        (255.0, 0.5, 0.5, None),
+        (1.0, 127.5, 127.5, None),
+        (1.0, 0.0, 255.0, None),
+    ],
+)
+@pytest.mark.parametrize("intensity", [None, Intensity()])
+def test_bytes_are_refused_behind_a_scale_of_wider_values(
+    intensity: Intensity | None, scale: float, mean: float, std: float, refused: str | None
+) -> None:
+    task = SegmentationTask(size=(8, 8), channels="grey", scale=scale, mean=(mean,), std=(std,), intensity=intensity)
+    levels = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
+    if refused is not None:
+        with pytest.raises(InputError, match=f"its task reads values from {refused}, which 8 bits do not hold"):
+            task.preprocess(levels)
+    else:
+        assert len(np.unique(task.preprocess(levels))) == 64

@@ -97,7 +97,19 @@ def test_the_table_of_an_older_task_is_what_it_was() -> None:
         ("mask_values = { 85 = 2 }", "85 = 2 is no class"),
         ("mask_values = { red = 1 }", "neither a number nor #rrggbb"),
         ('ignore = "255"', "ignore = '255' must be"),
-        ('normalize = "zscore"\nmean = [0.5]', "zscore takes mean and deviation from the images"),
+        ('normalize = "zscore"\nmean = [0.5]', "are not used by normalize = .zscore.; it takes both from the images"),
+        ('normalize = "minmax"\nmean = [0.485]', "mean = .0.485. and std = .1.0. are not used by normalize = .minmax."),
+        ('normalize = "minmax"\nstd = [0.5]', "are not used by normalize = .minmax.; leave them out"),
+        ('normalize = "minmax"\nmean = [0.5]\n[intensity]\npercentile = [1, 99]', "are not used by normalize"),
+        (
+            "scale = 255\n[intensity]\nrange = [0, 4095]",
+            "scale = 255 divides values that .* brings to .0, 1. before",
+        ),
+        ("scale = 255\n[intensity]\npercentile = [1, 99]", "scale = 255 divides values that .* set scale = 1"),
+        (
+            "mean = [1500]\nstd = [600]\n[intensity]\nrange = [0, 4095]",
+            "of the image's own values.* give those of",
+        ),
         ('classes = ["a", "b"]', 'add labels = "overlapping"'),
         ('pad_value = nan\nfit = "crop"', "pad_value must be a finite number"),
     ],
@@ -128,3 +140,13 @@ def test_class_maps_and_ignored_pixels(read: Read) -> None:
         [[True, True]],
     ]
     assert counted(truth, both) is None
+
+
+def test_a_stretch_and_then_figures_are_said_by_percentiles(read: Read) -> None:
+    """What the refusal of a mean beside minmax tells to write computes both steps."""
+    task = read('size = [8, 8]\nchannels = "grey"\nmean = [0.4]\nstd = [0.2]\n[intensity]\npercentile = [0, 100]\n')
+    levels = np.random.default_rng(0).integers(20, 200, (8, 8)).astype(np.uint8)
+    stretched = (levels - levels.min()) / (int(levels.max()) - int(levels.min()))
+    np.testing.assert_allclose(task.preprocess(levels)[0], (stretched - 0.4) / 0.2, atol=1e-5)
+    same = read('size = [8, 8]\nnormalize = "minmax"\nmean = [0, 0, 0]\nstd = [1, 1, 1]\n')
+    assert same.normalize == "minmax", "figures that change nothing are as good as none"

@@ -118,6 +118,7 @@ void require_release(const EngineInfo& info, const std::string& package, const s
 EngineInfo read_manifest(const std::string& folder) {
   const std::string path = (fs::path(folder) / "engine.json").string();
   std::error_code ignored;
+  if (!fs::exists(folder, ignored)) fail_input(folder + ": no such engine; check the path, or make one with edge build");
   if (!fs::is_regular_file(path, ignored)) {
     fail_input(folder + ": is not an engine folder (no engine.json); build one with edge build");
   }

@@ -78,16 +78,37 @@ void require_channels(const ImageView& image, const Task& task) {
   }
 }
 
-/// Refuse bytes where 0 to 255 fill less than half of the task's own limits; a spread of the image makes up for it.
+/// Low and high of the values that the task expects, as edge/task/refusal.py has it; none where the image says them.
+std::vector<Pair> reads(const Task& task) {
+  const Intensity intensity = task.intensity.value_or(Intensity());
+  const auto around = [](double mean, double deviation) { return Pair{mean - 2.0 * deviation, mean + 2.0 * deviation}; };
+  if (task.normalize != Normalize::fixed && intensity.scope != Scope::set) return {};
+  if (intensity.limits) return {*intensity.limits};
+  if (intensity.percentile) return intensity.levels;
+  if (task.normalize == Normalize::minmax) return intensity.spread;
+  std::vector<Pair> pairs;
+  if (task.normalize == Normalize::zscore) {
+    for (const auto& [mean, deviation] : intensity.spread) pairs.push_back(around(mean, deviation));
+  } else if (task.scale > 2.0 * 255.0) {  // below that, figures of a framework that has its own idea of 8 bits
+    for (std::size_t c = 0; c < std::max(task.mean.size(), task.std.size()); ++c) {
+      const double mean = task.mean[task.mean.size() > 1 ? c : 0], deviation = task.std[task.std.size() > 1 ? c : 0];
+      const auto [low, high] = around(task.scale * mean, task.scale * std::abs(deviation));
+      pairs.emplace_back(std::max(low, 0.0), std::min(high, task.scale));
+    }
+  }
+  return pairs;
+}
+
+/// Refuse bytes where 0 to 255 fill less than half of what the task reads; figures of the image itself make up for it.
 void require_depth(const ImageView& image, const Task& task) {
-  if (image.dtype != Dtype::uint8 || !task.intensity || !task.intensity->limits) return;
-  if (task.normalize != Normalize::fixed && task.intensity->scope != Scope::set) return;
-  const auto [low, high] = *task.intensity->limits;
-  if (2.0 * (std::min(high, 255.0) - std::max(low, 0.0)) >= high - low) return;
-  std::ostringstream said;
-  said << "image: holds uint8 values, but its task reads values from " << low << " to " << high
-       << ", which 8 bits do not hold; give the image with its own values, or set [task.intensity] as in training";
-  fail_input(said.str());
+  if (image.dtype != Dtype::uint8) return;
+  for (const auto& [low, high] : reads(task)) {
+    if (2.0 * (std::min(high, 255.0) - std::max(low, 0.0)) >= high - low) continue;
+    std::ostringstream said;
+    said << "image: holds uint8 values, but its task reads values from " << low << " to " << high
+         << ", which 8 bits do not hold; give the image with its own values, or set [task.intensity] as in training";
+    fail_input(said.str());
+  }
 }
 
 }  // namespace

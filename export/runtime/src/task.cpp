@@ -13,6 +13,7 @@ namespace segedge {
 namespace {
 
 constexpr int largest_side = 1 << 15;
+constexpr double unit_scale = 255.0, beyond_unit = 2.0;  // 8-bit levels over the first lie in [0, 1]
 
 template <class Enum>
 struct Choice {
@@ -156,6 +157,38 @@ void require_intensity(const Task& task) {
           "its intensity is learned from a set, and no calibration has done so; deploy the model");
 }
 
+/// A scale, a mean and a deviation are of the values in front of them, as edge/task/checks.py has it.
+void require_figures(const Task& task) {
+  const auto all = [](const std::vector<double>& values, double wanted) {
+    return std::all_of(values.begin(), values.end(), [=](double v) { return v == wanted; });
+  };
+  if (task.normalize != Normalize::fixed) {
+    require(all(task.mean, 0.0) && all(task.std, 1.0),
+            "mean and std are not used by normalize = \"minmax\" or \"zscore\"; leave them out and deploy the model again");
+    return;
+  }
+  const bool to_unit = task.intensity && (task.intensity->limits || task.intensity->percentile);
+  require(!to_unit || task.scale < unit_scale,
+          "scale divides values that [task.intensity] brings to [0, 1] before it; set scale = 1 and deploy the model again");
+  const double mean = *std::min_element(task.mean.begin(), task.mean.end());
+  const double deviation = *std::min_element(task.std.begin(), task.std.end());
+  require(!to_unit || task.scale < 1.0 || mean <= beyond_unit,
+          "mean and std are of the image's own values, which [task.intensity] brings to [0, 1] before them; give those of "
+          "[0, 1] and deploy the model again");
+  require(task.intensity || task.scale < unit_scale || mean <= beyond_unit || deviation <= beyond_unit,
+          "mean and std are of grey levels, which scale brings to [0, 1] before them; set scale = 1 and deploy the model "
+          "again");
+}
+
+/// What padding holds is a grey level where the task's pixels are.
+void require_level(const Task& task) {
+  if (!task.in_levels() || task.fit == Fit::stretch) return;
+  const bool stretches = task.normalize == Normalize::minmax;
+  const double level = std::floor(task.pad_value * task.scale + 0.5);
+  require(stretches ? 0.0 <= task.pad_value && task.pad_value <= 1.0 : 0.0 <= level && level <= 255.0,
+          "pad_value is no grey level (it counts before mean and std, after scale or minmax); give one that is");
+}
+
 void require_sound(const Task& task) {
   const auto finite = [](const std::vector<double>& values) {
     return std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); });
@@ -169,6 +202,8 @@ void require_sound(const Task& task) {
           "mean, std, scale and pad_value must be finite");
   require(task.scale != 0.0 && std::find(task.std.begin(), task.std.end(), 0.0) == task.std.end(),
           "scale and std must not be 0; correct the task");
+  require_figures(task);
+  require_level(task);
   require(!task.classes.empty(), "classes is empty; name at least the foreground class");
   require(task.classes.size() <= 256, "more than 256 classes do not fit a mask of bytes");
   const bool one_wins = !task.overlapping && task.output != Output::labels;

@@ -87,11 +87,14 @@ bool has_openvino() {
 }  // namespace
 
 CASE(folders, missing_or_not_an_engine) {
-  for (const char* path : {"/nonexistent", "", "/tmp", "/dev/null"}) {
+  for (const auto& [path, said] : {std::pair{"/nonexistent", "/nonexistent: no such engine; check the path"},
+                                   std::pair{"", "no such engine"},
+                                   std::pair{"/tmp", "/tmp: is not an engine folder"},
+                                   std::pair{"/dev/null", "is not an engine folder"}}) {
     const auto engine = Engine::load(path);
     CHECK(!engine.ok());
     CHECK(engine.error().fault == Fault::input);
-    CHECK(check::contains(engine.error().message, "is not an engine folder"));
+    CHECK(check::contains(engine.error().message, said));
   }
 }
 

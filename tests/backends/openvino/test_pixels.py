@@ -29,7 +29,7 @@ from tests.fixtures.small_unet import ROOT, TASK, images, small_unet
 DSB2018 = ROOT / "calibration" / "dsb2018"
 TASKS = {
     "fixed": TASK,
-    "minmax": replace(TASK, normalize="minmax"),
+    "minmax": replace(TASK, normalize="minmax", mean=(0.0,), std=(1.0,)),
     "bgr": replace(TASK, channels="bgr", scale=127.5, mean=(1.0,), std=(0.7,)),
     "grey": replace(TASK, channels="grey", mean=(0.45,), std=(0.22,)),
     "probabilities": replace(TASK, output="probabilities", threshold=0.37),
@@ -96,8 +96,9 @@ def identity(task: SegmentationTask) -> Model:
 @pytest.mark.parametrize("normalize", ["fixed", "minmax"])
 def test_the_network_gets_the_tasks_own_numbers(normalize: str, level: int, tmp_path: Path) -> None:
     """A threshold that is one level's own value moves with the last bit of that value."""
-    task = replace(TASK, size=(1, 256), channels="grey", normalize=normalize, mean=(0.485,), std=(0.229,),
-                   activation="none")  # fmt: skip
+    task = replace(TASK, size=(1, 256), channels="grey", activation="none", mean=(0.485,), std=(0.229,))
+    if normalize == "minmax":
+        task = replace(task, normalize=normalize, mean=(0.0,), std=(1.0,))
     ramp = np.arange(256, dtype=np.uint8).reshape(1, 256, 1)
     task = replace(task, threshold=float(task.normalized(ramp)[0, 0, level]))
     shown = OpenVino().load_pixels(built(identity(task), tmp_path)).run(ramp)
