@@ -176,7 +176,7 @@ def _stepped(case: Case) -> Ranges:
     if case.again or case.dialect == "openvino":
         return case.ranges  # the calibration has decided
     held = case.calibration(8 * _HELD_EVERY)[_HELD_EVERY - 1 :: _HELD_EVERY]
-    return drop_what_does_not_help(case.ranges, OutputError(case.model, case.scheme, held))
+    return drop_what_does_not_help([case.ranges], OutputError(case.model, case.scheme, held))
 
 
 def _corrected(case: Case, ranges: Ranges) -> Model:

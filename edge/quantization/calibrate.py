@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +20,12 @@ from edge.errors import InputError
 from edge.graph.groups import in_groups
 from edge.graph.macs import static_shapes
 from edge.graph.model import MULTIPLIES, Model
-from edge.quantization.channels import ChannelSamples, channel_divisors
+from edge.quantization.channels import ChannelSamples, fitted_divisors, reached_divisors
 from edge.quantization.clip_sets import better_clips
 from edge.quantization.clip_trials import Trial, best_clips
 from edge.quantization.clipping import METHODS, mse
 from edge.quantization.graph import channel_axes, quantizable
-from edge.quantization.grid import grid_for
+from edge.quantization.grid import Grid, GridKind, grid_for
 from edge.quantization.histogram import Histogram
 from edge.quantization.output_error import OutputError
 from edge.quantization.ranges import COARSE, FINE, Clip, Convergence, Ranges, TensorRange
@@ -32,6 +33,8 @@ from edge.quantization.refine import drop_what_does_not_help
 from edge.quantization.schemes import Scheme
 
 Array = NDArray[np.float32]
+Divisors = Callable[[Grid], tuple[float, ...]]
+"""Of a tensor's channels on a grid."""
 
 TRIAL_IMAGES = 10
 """At most; of 64 images 7. With 4 the choice is a matter of luck: which kinds of image are among them."""
@@ -98,17 +101,22 @@ def calibrate(
         return learned
     output = OutputError(model, scheme, held.images)
     learned = better_clips(learned, output) if method is None else learned
-    stepped = {name: _per_channel(learned[name], sample.values()) for name, sample in samples.items()}
-    return drop_what_does_not_help(replace(learned, tensors={**learned.tensors, **stepped}), output)
+    fitted = {name: partial(fitted_divisors, sample.values()) for name, sample in samples.items()}
+    reached = {name: partial(reached_divisors, sample.extremes) for name, sample in samples.items()}
+    return drop_what_does_not_help([_with_steps(learned, divisors) for divisors in (fitted, reached)], output)
 
 
-def _per_channel(found: TensorRange, samples: Array) -> TensorRange:
-    """The same with a magnitude for each channel, on either grid."""
+def _with_steps(ranges: Ranges, divisors: Mapping[str, Divisors]) -> Ranges:
+    """The same with a magnitude for each channel of these tensors, on either grid."""
+    tensors = {name: _per_channel(ranges[name], chosen) for name, chosen in divisors.items()}
+    return replace(ranges, tensors={**ranges.tensors, **tensors})
 
-    def stepped(clip: Clip, kind: str) -> Clip:
+
+def _per_channel(found: TensorRange, divisors: Divisors) -> TensorRange:
+    def stepped(clip: Clip, kind: GridKind) -> Clip:
         if not clip.amax > 0:
             return clip
-        return replace(clip, channels=channel_divisors(samples, grid_for(kind, found.low, found.high, clip.amax)))
+        return replace(clip, channels=divisors(grid_for(kind, found.low, found.high, clip.amax)))
 
     return replace(found, coarse=stepped(found.coarse, "int8"), fine=stepped(found.fine, "uint8-range"))
 

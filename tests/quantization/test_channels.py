@@ -14,7 +14,7 @@ from edge.accuracy.sqnr import sqnr_db
 from edge.backends.onnxruntime import reference
 from edge.errors import InputError
 from edge.quantization.calibrate import calibrate
-from edge.quantization.channels import LEAST, MOST, ChannelSamples, channel_divisors
+from edge.quantization.channels import LEAST, LEAST_REACH, MOST, ChannelSamples, fitted_divisors, reached_divisors
 from edge.quantization.divide import divisors_of
 from edge.quantization.grid import grid_for
 from edge.quantization.placement import on_operands
@@ -27,11 +27,34 @@ from tests.fixtures.small_unet import images, small_litenext, small_unet
 def test_a_channel_of_small_values_gets_a_small_step() -> None:
     generator = np.random.default_rng(0)
     samples = generator.uniform(-1, 1, (3, 4000)).astype(np.float32) * np.array([[1.0], [0.5], [0.01]], np.float32)
-    divisors = channel_divisors(samples, grid_for("int8", -1.0, 1.0, 1.0))
+    divisors = fitted_divisors(samples, grid_for("int8", -1.0, 1.0, 1.0))
     assert divisors[0] == pytest.approx(1.0, abs=0.06)
     assert divisors[1] == pytest.approx(0.5, abs=0.04)
     assert divisors[2] == pytest.approx(LEAST, abs=0.05)
     assert all(0.95 * LEAST <= value <= 1.05 * MOST for value in divisors)
+
+
+def test_a_channel_reaches_the_end_of_its_grid_and_no_further() -> None:
+    extremes = np.array([[-1.0, -0.5, -0.01, -0.2], [0.3, 0.1, 0.02, 9.0]], np.float32)
+    assert reached_divisors(extremes, grid_for("int8", -1.0, 9.0, 1.0)) == pytest.approx((1.0, 0.5, LEAST_REACH, 1.0))
+    # from -0.5 to 8: the negative side of a lopsided tensor decides where a channel comes nearer to that end
+    lopsided = reached_divisors(extremes, grid_for("uint8-range", -0.5, 8.0, 8.0))
+    assert lopsided == pytest.approx((1.0, 1.0, LEAST_REACH, 1.0))
+    halves = np.array([[-0.3, 0.0], [1.0, 4.0]], np.float32)
+    assert reached_divisors(halves, grid_for("uint8-range", -0.5, 8.0, 8.0)) == pytest.approx((0.6, 0.5), rel=0.03)
+    assert reached_divisors(np.zeros((2, 0), np.float32), grid_for("int8", -1.0, 1.0, 1.0)) == ()
+
+
+@pytest.mark.parametrize("axis", [1, -1])
+def test_extremes_are_those_of_every_position(axis: int) -> None:
+    values = np.zeros((1, 4, 16, 64) if axis == 1 else (1, 16, 64, 4), np.float32)
+    samples = ChannelSamples(axis)
+    samples.offer(values)
+    for channel, value in enumerate((3.0, -2.0, 0.5)):  # each at one position, of another image
+        spoken = values.copy()
+        spoken[(0, channel, 7, 11) if axis == 1 else (0, 7, 11, channel)] = value
+        samples.offer(spoken)
+    assert samples.extremes.tolist() == [[0.0, -2.0, 0.0, 0.0], [3.0, 0.0, 0.5, 0.0]]
 
 
 def test_samples_are_bounded_and_repeat() -> None:
@@ -46,7 +69,7 @@ def test_samples_are_bounded_and_repeat() -> None:
 
 
 def test_nothing_is_chosen_without_samples() -> None:
-    assert channel_divisors(np.zeros((0, 0), np.float32), grid_for("int8", -1.0, 1.0, 1.0)) == ()
+    assert fitted_divisors(np.zeros((0, 0), np.float32), grid_for("int8", -1.0, 1.0, 1.0)) == ()
 
 
 def _halved(ranges: Ranges, channels: dict[str, int]) -> Ranges:
