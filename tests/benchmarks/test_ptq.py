@@ -11,6 +11,7 @@ import pytest
 from benchmarks import ptq
 from edge.accuracy.evaluate import evaluate
 from edge.backends.onnxruntime import reference
+from edge.errors import InputError
 from edge.files import read_json
 from edge.images.image_set import load_image_set
 from edge.quantization.calibrate import calibrate
@@ -74,6 +75,22 @@ def test_a_tool_that_fails_is_told_in_its_row(deployed: tuple[Path, Path], tmp_p
     row = ptq.measure(case, "aimet")
     assert "--python aimet=PATH" in row["error"]
     assert "--python aimet=PATH" in ptq.table([{"network": "n", "dialect": "d", "technique": "aimet", **row}])
+
+
+def test_a_graph_that_only_the_optimizer_refuses_is_run_as_written(
+    deployed: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = ptq.Case(deployed[0], "tensorrt", load_image_set(deployed[1]), tmp_path / "scratch", {})
+    expected, opened = ptq.measure(case, "plain"), ptq.open_session
+
+    def strict(graph: bytes, threads: int, optimize: bool, where: str) -> object:
+        if optimize:
+            raise InputError(f"{where}: ONNX Runtime refuses the graph")
+        return opened(graph, threads, optimize, where)
+
+    monkeypatch.setattr(ptq, "open_session", strict)
+    row = ptq.measure(case, "plain")
+    assert row["sqnr_db"] == pytest.approx(expected["sqnr_db"], abs=1.0)
 
 
 def test_a_graph_that_tensorrt_refuses_is_no_row_of_its_simulation(deployed: tuple[Path, Path], tmp_path: Path) -> None:
