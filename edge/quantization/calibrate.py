@@ -21,11 +21,12 @@ from edge.graph.groups import in_groups
 from edge.graph.macs import static_shapes
 from edge.graph.model import MULTIPLIES, Model
 from edge.quantization.channels import ChannelSamples, fitted_divisors, reached_divisors
-from edge.quantization.clip_sets import better_clips
+from edge.quantization.clip_sets import LEAST_SQUARES, better_clips
 from edge.quantization.clip_trials import Trial, best_clips
 from edge.quantization.clipping import METHODS, mse
 from edge.quantization.graph import channel_axes, quantizable
 from edge.quantization.grid import Grid, GridKind, grid_for
+from edge.quantization.grid_kinds import steps_in_use
 from edge.quantization.histogram import Histogram
 from edge.quantization.output_error import OutputError
 from edge.quantization.ranges import COARSE, FINE, Clip, Convergence, Ranges, TensorRange
@@ -40,7 +41,7 @@ TRIAL_IMAGES = 10
 """At most; of 64 images 7. With 4 the choice is a matter of luck: which kinds of image are among them."""
 HELD_OUT = 8
 _HELD_EVERY = 8
-_GROUP_BYTES = 256 << 20
+_GROUP_BYTES = 512 << 20  # each further group runs the network again
 _UNKNOWN_BYTES = 32 << 20
 
 
@@ -62,8 +63,9 @@ def calibrate(
             that disturbs its consumers' outputs least, or all of them least squares where that disturbs the network's
             output less (with ``scheme``).
         advance: called after each image (progress).
-        scheme: of the compiler that will run the graph: channels get steps of their own where images that did not take
-            part in choosing them show less error at the output. None gives each tensor one step.
+        scheme: of the compiler that will run the graph: methods are tried on the grid that each tensor gets there (the
+            other is clipped by least squares), and channels get steps of their own where images that did not take part
+            in choosing them show less error at the output. None tries both grids and gives each tensor one step.
 
     Returns:
         Ranges, the same for the same images in the same order.
@@ -94,9 +96,21 @@ def calibrate(
     if not images:
         raise InputError("calibration: no images; add some to the train split")
     convergence = snapshots.finish(images, histograms)
-    clips = _clips(model, histograms, kept.images, method)
-    ranges = {name: _tensor_range(histograms[name], clips[name, COARSE], clips[name, FINE]) for name in names}
-    learned = Ranges(ranges, images, model.sha256, convergence)
+    proposals = {(n, steps): _proposals(h, steps) for n, h in histograms.items() for steps in (COARSE, FINE)}
+    learned = Ranges(
+        {
+            name: _tensor_range(
+                h, *(_clip(proposals[name, steps], method or LEAST_SQUARES) for steps in (COARSE, FINE))
+            )
+            for name, h in histograms.items()
+        },
+        images,
+        model.sha256,
+        convergence,
+    )
+    if method is None:
+        used = None if scheme is None else steps_in_use(model, learned, scheme)
+        learned = _with_tried_clips(model, learned, used, kept.images)
     if scheme is None or not held.images:
         return learned
     output = OutputError(model, scheme, held.images)
@@ -121,27 +135,31 @@ def _per_channel(found: TensorRange, divisors: Divisors) -> TensorRange:
     return replace(found, coarse=stepped(found.coarse, "int8"), fine=stepped(found.fine, "uint8-range"))
 
 
-def _clips(
-    model: Model, histograms: Mapping[str, Histogram], images: Sequence[Array], method: str | None
-) -> dict[tuple[str, int], Clip]:
-    proposals = {
-        (name, steps): {key: propose(h, steps) for key, propose in METHODS.items()}
-        for name, h in histograms.items()
-        for steps in (COARSE, FINE)
-        if h.amax > 0
-    }
-    silent = {(n, s): Clip(0.0, "min-max") for n, h in histograms.items() if not h.amax > 0 for s in (COARSE, FINE)}
-    if method is not None:
-        return {**silent, **{key: Clip(p[method], method, p) for key, p in proposals.items()}}
+def _proposals(histogram: Histogram, steps: int) -> dict[str, float]:
+    """What each method proposes; nothing for a tensor of zeros."""
+    return {name: propose(histogram, steps) for name, propose in METHODS.items()} if histogram.amax > 0 else {}
+
+
+def _clip(proposals: Mapping[str, float], method: str) -> Clip:
+    return Clip(proposals[method], method, proposals) if proposals else Clip(0.0, "min-max")
+
+
+def _with_tried_clips(model: Model, ranges: Ranges, used: Mapping[str, int] | None, images: Sequence[Array]) -> Ranges:
+    """Each tensor clipped as serves its readers best, on the grid that it gets; on the other as it is.
+
+    Args:
+        used: tensor to the steps of its grid; None tries both grids of every tensor.
+    """
     trials = [
-        Trial(name, steps, histograms[name].low, histograms[name].high, proposal)
-        for (name, steps), proposal in proposals.items()
+        Trial(name, steps, found.low, found.high, found.clip(steps).candidates)
+        for name, found in ranges.tensors.items()
+        for steps in (COARSE, FINE)
+        if found.clip(steps).candidates and (used is None or used.get(name) == steps)
     ]
-    chosen = best_clips(model, trials, images)
-    return {
-        **silent,
-        **{(t.tensor, t.steps): Clip(t.proposals[m], m, t.proposals) for t, m in zip(trials, chosen, strict=True)},
-    }
+    tensors = dict(ranges.tensors)
+    for trial, method in zip(trials, best_clips(model, trials, images), strict=True):
+        tensors[trial.tensor] = tensors[trial.tensor].with_clip(trial.steps, _clip(trial.proposals, method))
+    return replace(ranges, tensors=tensors)
 
 
 def _tensor_range(histogram: Histogram, coarse: Clip, fine: Clip) -> TensorRange:

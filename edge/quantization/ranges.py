@@ -57,10 +57,13 @@ class TensorRange:
         """The clip for a grid with so many steps."""
         return self.coarse if steps <= COARSE else self.fine
 
+    def with_clip(self, steps: int, clip: Clip) -> TensorRange:
+        """The same with another clip for grids of so many steps."""
+        return replace(self, coarse=clip) if steps <= COARSE else replace(self, fine=clip)
+
     def uniform(self, steps: int) -> TensorRange:
         """The same with one magnitude for all channels on grids of so many steps."""
-        clip = replace(self.clip(steps), channels=())
-        return replace(self, coarse=clip) if steps <= COARSE else replace(self, fine=clip)
+        return self.with_clip(steps, replace(self.clip(steps), channels=()))
 
 
 @dataclass(frozen=True)

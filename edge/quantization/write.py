@@ -8,7 +8,7 @@ activation its own magnitude, the channel is divided in front of the pair and th
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container
 from dataclasses import replace
 
 import numpy as np
@@ -21,14 +21,14 @@ from edge.graph.editor import add_weight
 from edge.graph.model import Model
 from edge.graph.native import in_opset
 from edge.quantization.divide import along, carried, divisors_of, weight_factors
-from edge.quantization.graph import activations, constant, weight_axis
-from edge.quantization.grid import Grid, GridKind, grid_for, quantize_weight
-from edge.quantization.placement import Placement, on_operands, on_sources
+from edge.quantization.graph import constant, weight_axis
+from edge.quantization.grid import Grid, grid_for, quantize_weight
+from edge.quantization.grid_kinds import STEPS, grid_kind, placements
+from edge.quantization.placement import Placement, on_operands
 from edge.quantization.plan import PrecisionPlan
 from edge.quantization.ranges import Ranges
-from edge.quantization.schemes import Scheme, tensor_facts
+from edge.quantization.schemes import Scheme
 
-_STEPS: Mapping[GridKind, int] = {"int8": 127, "uint8-128": 127, "uint8": 255, "uint8-range": 255}
 _PER_CHANNEL_OPSET = 13
 
 
@@ -54,8 +54,7 @@ def quantize(model: Model, ranges: Ranges, plan: PrecisionPlan, scheme: Scheme) 
     if unknown:
         raise InputError(f"plan: no node {unknown[0]!r} in {model.name}; make the plan for this very graph again")
     int8 = [node for node in graph.graph if node.name in plan.int8]
-    operands = list({value.name: value for node in int8 for value in activations(node)}.values())
-    for placement in on_sources(operands, plan.int8) if scheme.shared else on_operands(operands):
+    for placement in placements(graph.graph, plan.int8, scheme):
         writer.round_activations(placement, plan.int8)
     for node in int8:
         writer.round_weights(node)
@@ -124,7 +123,8 @@ class _Writer:
 
     def _divisors(self, placement: Placement, int8: Container[str]) -> dict[str, NDArray[np.float32]]:
         """Divisor by source name, ready to broadcast; the weights that read the operands are multiplied on the way."""
-        clips = [self._ranges[str(value.name)].clip(_STEPS[self._kind(placement)]) for value in placement.operands]
+        steps = STEPS[grid_kind(placement, self._ranges, self._scheme, self._task)]
+        clips = [self._ranges[str(value.name)].clip(steps) for value in placement.operands]
         found = divisors_of(placement, clips, int8, self._scheme)
         for operand in placement.operands if found else ():
             for node in dict.fromkeys(node for node, _ in operand.uses() if (node.name or "") in int8):
@@ -160,13 +160,10 @@ class _Writer:
             "DequantizeLinear", inputs, axis or 0, f"{name}_dequantized", ir.DataType.FLOAT, ir.Shape(weight.shape)
         )
 
-    def _kind(self, placement: Placement) -> GridKind:
-        found = [self._ranges[str(value.name)] for value in placement.operands]
-        return self._scheme.grid(tensor_facts((*placement.operands, *placement.sources), found, self._task))
-
     def _grid(self, placement: Placement) -> Grid:
-        found, kind = [self._ranges[str(value.name)] for value in placement.operands], self._kind(placement)
-        amax = max(r.clip(_STEPS[kind]).amax for r in found)
+        found = [self._ranges[str(value.name)] for value in placement.operands]
+        kind = grid_kind(placement, self._ranges, self._scheme, self._task)
+        amax = max(r.clip(STEPS[kind]).amax for r in found)
         return grid_for(kind, min(r.low for r in found), max(r.high for r in found), amax)
 
     def _constant(self, name: str, array: NDArray[np.generic]) -> ir.Value:
