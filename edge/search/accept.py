@@ -17,6 +17,7 @@ from edge.search.shares import blocks, estimated_harms, shared_out
 from edge.search.state import SearchState
 
 _LITTLE = 1.15  # expected times this close may turn out either way round: both plans go on
+_CLEARLY = 1.05  # expected times this far apart over two float precisions: the slower one is left out
 _WORTH_TRYING = 0.05  # of what a plan saves: what a group beyond the front must add
 _ROOMY = 0.5  # of what a bar allows: a plan with less room,
 _LIKELY = 0.95  # or less likely to pass on other images, gets safer siblings,
@@ -38,7 +39,7 @@ class Accepted:
 def beaten(state: SearchState, rest: str, accepted: Sequence[Accepted]) -> bool:
     """Whether a plan with room to spare is expected to be clearly faster than any over this float precision."""
     roomy = [state.expected_ms(row.rest, row.chosen) for row in accepted if _is_roomy(row.judged)]
-    beaten = bool(roomy) and _LITTLE * min(roomy) < state.least_expected_ms(rest)
+    beaten = bool(roomy) and _CLEARLY * min(roomy) < state.least_expected_ms(rest)
     if beaten:
         state.say(f"{rest}: INT8 over it is expected to be slower than what passes already")
     return beaten
