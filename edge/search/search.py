@@ -29,7 +29,7 @@ from collections.abc import Container, Iterator, Sequence
 
 from edge.errors import InputError
 from edge.quantization.plan import PrecisionPlan
-from edge.search.accept import Accepted, accept, beaten, spares
+from edge.search.accept import CLEARLY, Accepted, accept, beaten, spares
 from edge.search.deadline import Deadline
 from edge.search.gains import measure_gains
 from edge.search.plan_measurements import NOTHING, Chosen, PlanMeasurements
@@ -61,8 +61,8 @@ def run_search(
         progress: see :data:`~edge.search.state.Progress`.
         timing_seconds: that timing one engine takes, besides building it.
         profile_seconds: that profiling one is expected to take, before one was.
-        passed: float precisions over which INT8 everywhere has passed its verdict; where it pays everywhere too, no
-            plan is faster, and none is looked for.
+        passed: float precisions over which INT8 everywhere has passed its verdict; a plan is looked for there only
+            where it is expected to be clearly faster.
     """
     state = SearchState(book, deadline, progress, timing_seconds)
     plans = [(rest, chosen) for rest in rests for chosen in (NOTHING, book.everything)]
@@ -71,7 +71,9 @@ def run_search(
         return _finish(state, [], [])
     book.profile(plans)
     state.profile_seconds = (state.now() - state.started) / max(1, len(plans))
-    usable = [rest for rest in rests if measure_gains(state, rest) and not (rest in passed and _ends(state, rest))]
+    gained = [rest for rest in rests if measure_gains(state, rest)]
+    settled = {rest: book.total_ms(rest, book.everything) for rest in gained if _is_settled(state, rest, passed)}
+    usable = [rest for rest in gained if not (rest in settled and _ends(state, rest))]
     start = state.now()
     if usable and state.left() > 0 and not book.judged_before(usable):
         book.evaluate_reference()
@@ -81,16 +83,25 @@ def run_search(
     for rest in sorted(usable, key=state.least_expected_ms):
         if not state.affords(state.judge_seconds):
             state.say(f"{rest}: {OUT_OF_TIME} before a plan over it was judged")
-        elif not any(row.judged.passed for row in accepted) or not beaten(state, rest, accepted):
-            accepted += accept(state, rest)
+        elif not beaten(state, rest, accepted, settled.values()):
+            accepted += accept(state, rest, rest in settled)
     return _finish(state, usable, accepted)
 
 
+def _is_settled(state: SearchState, rest: str, passed: Container[str]) -> bool:
+    """Whether INT8 everywhere over a float precision has passed its verdict, and its time is known."""
+    return rest in passed and state.book.refused(rest, state.book.everything) is None
+
+
 def _ends(state: SearchState, rest: str) -> bool:
-    """Whether INT8 everywhere is the fastest plan over a float precision; says so."""
-    ends = len(state.paying(rest)) == len(state.book.groups)
+    """Whether no plan over a float precision is expected to be clearly faster than INT8 everywhere; says so.
+
+    A profile flatters plans that leave groups float, since it does not see what converting between them takes.
+    """
+    everything = state.book.total_ms(rest, state.book.everything)
+    ends = everything <= CLEARLY * state.least_expected_ms(rest)
     if ends:
-        state.say(f"{rest}: INT8 everywhere has passed already, and no other plan over it would be faster")
+        state.say(f"{rest}: INT8 everywhere has passed already, and no other plan over it would be clearly faster")
     return ends
 
 

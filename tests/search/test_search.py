@@ -33,7 +33,10 @@ def test_what_int8_everywhere_has_won_is_not_searched() -> None:
     bench = known_bench(allowed=1000.0)
     found = search_on(bench, passed=("fp32",))
     assert (found.plans, found.evaluations, bench.calls.count("outputs")) == ((), 0, 0)
-    assert found.log[-1] == "fp32: INT8 everywhere has passed already, and no other plan over it would be faster"
+    ended = "fp32: INT8 everywhere has passed already, and no other plan over it would be clearly faster"
+    assert found.log[-1] == ended
+    bench.int8_ms[every_group()[3]] = 3.4  # all of it 2 % slower than without that group
+    assert search_on(bench, passed=("fp32",)).plans == ()
     bench.int8_ms[every_group()[3]] = 30.0
     (plan,) = search_on(bench, passed=("fp32",)).plans
     assert plan.name == "mixed", "a plan that leaves the slow group float is faster"
@@ -72,12 +75,32 @@ def test_plans_over_both_floats_are_sorted_by_time() -> None:
 def test_a_float_precision_that_is_beaten_with_room_to_spare_is_not_asked() -> None:
     bench = known_bench(allowed=1000.0)
     for group in every_group()[:6]:
-        bench.int8_ms[group] = 2.5
+        bench.int8_ms[group] = 2.9
     found = search_on(bench, ("fp32", "bf16"))
     assert [plan.name for plan in found.plans] == ["mixed-bf16"] and found.evaluations == 1
     assert any(line.startswith("fp32: INT8 over it is expected to be slower") for line in found.log)
     near = replace(bench, allowed=1.5 * (len(every_group()) - 6))  # a third of the room is left
+    for group in every_group()[:6]:
+        near.int8_ms[group] = 2.1
     assert {plan.rest for plan in search_on(near, ("fp32", "bf16")).plans} == {"fp32", "bf16"}
+
+
+def test_int8_everywhere_that_has_passed_beats_another_float_precision() -> None:
+    bench = known_bench(allowed=1000.0)
+    for group in every_group()[:6]:
+        bench.int8_ms[group] = 2.5  # pays over FP32, not over BF16
+    found = search_on(bench, ("fp32", "bf16"), passed=("bf16",))
+    assert [plan.name for plan in found.plans] == ["mixed-bf16"] and found.evaluations == 1
+
+
+def test_most_groups_go_on_where_all_pass_near_a_bar() -> None:
+    bench = known_bench(allowed=1.5 * len(every_group()))  # a third of the room is left
+    bench.int8_ms[every_group()[3]] = 3.4
+    names = {plan.name: int8_groups(plan) for plan in search_on(bench).plans}
+    assert names["int8"] == set(every_group())
+    assert names["mixed-most"] < names["int8"] and len(names["mixed-most"]) >= 2
+    roomy = replace(bench, allowed=1000.0)
+    assert "mixed-most" not in {plan.name for plan in search_on(roomy).plans}
 
 
 def test_nothing_gained_is_no_plan() -> None:
