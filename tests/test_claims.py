@@ -76,6 +76,7 @@ def _claims(name: str, text: str) -> Iterator[str]:
         ("h100", "TensorRT 8.5 to 11 on an NVIDIA GPU"),
     ],
 )
+@pytest.mark.slow
 def test_a_deployment_for_a_device_that_is_not_here_claims_nothing_of_it(
     target: str, part: str, tmp_path: Path
 ) -> None:

@@ -102,6 +102,7 @@ def test_a_broken_layer_is_blamed_and_those_after_it_are_not() -> None:
     assert by_name(rows)["head/Conv"].own_db > 100
 
 
+@pytest.mark.slow
 def test_tensors_are_compared_in_groups_with_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
     other = spoiled(small_unet(), "encoder.1.0/Conv", 0.5)
     whole = attribute(small_unet(), other, images(2))

@@ -13,6 +13,7 @@ from edge.api.run import Run
 from tests.fixtures.discs import TASK, disc_network
 
 
+@pytest.mark.slow
 def test_masks_are_those_of_the_command(run: Run, place: Path, arrays: list[tuple]) -> None:
     image = np.asarray(Image.fromarray(arrays[-1][0]).resize((75, 51)))
     Image.fromarray(image).save(place / "odd.png")

@@ -16,6 +16,7 @@ from tests.fixtures.discs import disc_network
 LONGEST = 200
 
 
+@pytest.mark.slow
 def test_every_result_says_itself_in_a_line(run: Run, arrays: list[tuple], tmp_path: Path) -> None:
     model = disc_network()
     ranges = edge.calibrate(model, arrays)

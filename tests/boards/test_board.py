@@ -211,6 +211,7 @@ def test_a_board_that_lacks_something_is_one_sentence(machine: SshBoard, script:
             kept.rename(package)
 
 
+@pytest.mark.slow
 def test_a_board_without_a_compiler_is_one_sentence(machine: SshBoard) -> None:
     python = machine.python / "python3"
     before = python.read_text()

@@ -69,6 +69,7 @@ def built(
     return obtain(compiler, compiler.identity(), manifest, candidate, bundle, folder, work, seal, 256 << 20, say)
 
 
+@pytest.mark.slow
 def test_the_bundle_says_what_it_is_for(bundle):
     _, manifest, folder = bundle
     wanted = {"kind": "jetson", "module": "jetson-orin-nano-8gb", "jetpack": "6.2", "tensorrt": "10.3.0"}

@@ -31,6 +31,7 @@ LINE = f"{sys.executable} -m edge.cli.app targets"
     ],
     ids=["head", "closed", "no-stderr", "latin-1", "ascii"],
 )
+@pytest.mark.slow
 def test_a_strange_stdout_is_no_bug(shell: str) -> None:
     done = subprocess.run(["bash", "-c", shell], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode(errors="replace")
@@ -38,6 +39,7 @@ def test_a_strange_stdout_is_no_bug(shell: str) -> None:
 
 @pytest.mark.parametrize("words", [["targets", "--json"], ["targets"], ["--help"], ["--version"]], ids=" ".join)
 @pytest.mark.parametrize("unbuffered", [False, True])
+@pytest.mark.slow
 def test_a_reader_that_has_gone_changes_no_exit_code(words: list[str], unbuffered: bool) -> None:
     assert read_by_nobody(words, unbuffered) == (0, b"")
 

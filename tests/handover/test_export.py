@@ -62,6 +62,7 @@ def test_the_openvino_repository_gives_the_engine_s_masks(run: Run, tmp_path: Pa
         assert np.array_equal(served, engine.segment(image)) and served.any()
 
 
+@pytest.mark.slow
 def test_the_float_network_is_served_by_onnx_runtime(run: Run, tmp_path: Path) -> None:
     import onnxruntime
 

@@ -86,6 +86,7 @@ def test_slices_of_air_are_nobodys(tmp_path: Path) -> None:
     require_disjoint(purposes(images))
 
 
+@pytest.mark.slow
 def test_the_command_names_copies_and_the_report_counts_them(tmp_path: Path) -> None:
     data = write_discs(tmp_path / "discs", {"train": 4, "val": 2, "test": 4})
     lines = (data / "manifest.csv").read_text().splitlines()

@@ -23,6 +23,7 @@ SLOW = Peaks({"fp32": 1e9, "fp16": 2e9, "int8": 4e9}, 1e15, "made up")
 NARROW = Peaks({"fp32": 1e18, "fp16": 1e18, "int8": 1e18}, 1e9, "made up")
 
 
+@pytest.mark.slow
 def test_a_target_without_memory_limits_takes_its_arithmetic() -> None:
     found = estimate(small_unet(), find_target(ORIN), "fp32", SLOW)
     assert sum(layer.macs for layer in found.layers) == count_macs(small_unet())

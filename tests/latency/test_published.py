@@ -42,6 +42,7 @@ def test_the_interval_holds_nine_of_ten_that_were_left_out() -> None:
     assert "not in int8" in beyond.caution and "none is of jetson-orin-nx-8gb" in beyond.caution
 
 
+@pytest.mark.slow
 def test_an_estimate_is_printed_with_its_interval(tmp_path: Path) -> None:
     disc_network().save(tmp_path / "discs.onnx")
     command = [sys.executable, "-m", "edge.cli.app", "estimate", "discs.onnx", "--target", "jetson-xavier-nx"]

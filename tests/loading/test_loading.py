@@ -97,6 +97,7 @@ def test_another_checkpoint_brings_its_options(folder: Path) -> None:
         load_model(f"{folder}@narrow")
 
 
+@pytest.mark.slow
 def test_two_folders_never_collide(folder: Path) -> None:
     other = folder.parent / "other"
     shutil.copytree(folder, other)

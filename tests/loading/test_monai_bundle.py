@@ -50,6 +50,7 @@ def bundle(folder: Path, config: dict[str, Any]) -> Any:
     return network
 
 
+@pytest.mark.slow
 def test_a_monai_bundle(tmp_path: Path) -> None:
     pytest.importorskip("monai")
     network = bundle(tmp_path / "spleen", BUNDLE)
@@ -141,6 +142,7 @@ HALVED = {"_target_": "ScaleIntensityd", "keys": "image", "minv": None, "maxv": 
     ],
     ids=["beyond", "clipped", "no b", "bytes", "bytes to -1", "then zscore", "each channel", "together", "label"],
 )
+@pytest.mark.slow
 def test_a_bundles_scaling_is_monai_s(transforms: list[dict[str, Any]], channels: int, tmp_path: Path) -> None:
     pytest.importorskip("monai")
     size = {

@@ -122,6 +122,7 @@ def test_a_deployment_of_a_quantized_file(strip: bool, tmp_path: Path) -> None:
         ("estimate", ("--target", "jetson-orin-nano-8gb")),
     ],
 )
+@pytest.mark.slow
 def test_a_stage_that_needs_a_float_model_says_how_to_get_one(
     command: str, rest: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -65,6 +65,7 @@ def test_finds_every_network() -> None:
 
 
 @pytest.mark.parametrize(("name", "options", "parameters", "macs", "shape"), PUBLISHED)
+@pytest.mark.slow
 def test_matches_the_paper(
     name: str, options: dict[str, Any], parameters: int, macs: float | None, shape: tuple[int, int, int]
 ) -> None:

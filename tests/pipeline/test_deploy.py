@@ -52,6 +52,7 @@ def run(request_: Request) -> Path:
     return run_deploy(request_, NullProgress())[1]
 
 
+@pytest.mark.slow
 def test_a_run_holds_what_the_readme_names(run: Path) -> None:
     for name in ("report.json", "report.html", "source.onnx", "ranges.json", "plan.json", "reference.npz"):
         assert (run / name).is_file(), name

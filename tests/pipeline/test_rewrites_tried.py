@@ -33,6 +33,7 @@ def pyramid() -> onnx.ModelProto:
     return proto
 
 
+@pytest.mark.slow
 def test_two_runs_of_the_command_try_the_same_rewrites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = write_discs(tmp_path / "set", {"train": 3, "val": 3, "test": 20})
     onnx.save(pyramid(), tmp_path / "net.onnx")

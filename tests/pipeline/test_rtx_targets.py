@@ -41,6 +41,7 @@ def edge(*words: object) -> int:
 
 
 @pytest.mark.parametrize("target", SM)
+@pytest.mark.slow
 def test_engine_folders_are_built_and_audited_and_refused_where_no_gpu_is(
     target: str, place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

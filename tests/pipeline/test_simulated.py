@@ -39,6 +39,7 @@ def deployed(place: Path) -> tuple[Report, Path]:
     return run_deploy(request, NullProgress())
 
 
+@pytest.mark.slow
 def test_a_mixed_plan_passes_where_int8_everywhere_fails(deployed: tuple[Report, Path]) -> None:
     report, run = deployed
     assert (report.status, report.chosen) == ("unconfirmed", None)

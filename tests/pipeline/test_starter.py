@@ -43,6 +43,7 @@ def write_network(path: Path, shape: list[object], maps: int, end: str | None = 
     return path
 
 
+@pytest.mark.slow
 def test_the_user_s_own_command(tmp_path: Path) -> None:
     network = write_network(tmp_path / "net.onnx", [1, 3, 64, 96], 1)
     data = write_discs(tmp_path / "set", {"train": 4, "val": 2, "test": 2})

@@ -48,6 +48,7 @@ def packed(cpu_run, tmp_path_factory):
     return pack(cpu_run, find_target("cpu"), None, True, tmp_path_factory.mktemp("packed") / "tiny.tar.gz")
 
 
+@pytest.mark.slow
 def test_verifies_an_archive_and_merges_its_report(packed, cpu_run, tmp_path):
     said = []
     report, out = verify(packed, tmp_path / "edge-box", seconds=0.05, min_runs=5, say=said.append)
@@ -121,6 +122,7 @@ def test_the_bundle_s_run_folder_may_be_a_link(packed, tmp_path):
         assert verify(folder, folder / "run", seconds=0.05, min_runs=5)[0].status == "passed"
 
 
+@pytest.mark.slow
 def test_an_engine_from_a_device_is_checked_by_its_graph(packed, tmp_path):
     from edge.search.build import compiled_graph
 
@@ -164,6 +166,7 @@ def test_goes_on_after_a_power_cut(packed, tmp_path, monkeypatch):
     assert not [line for line in said if "interruption" in line or line.endswith(": building")]
 
 
+@pytest.mark.slow
 def test_nothing_counts_that_this_board_did_not_write_here(packed, tmp_path, monkeypatch):
     """A forged check, and one of a folder that was copied from elsewhere, are as good as none; so are their engines."""
     folder, work, said = tmp_path / "b", tmp_path / "work", []
@@ -218,6 +221,7 @@ def test_half_written_state_is_not_trusted(finished, tmp_path):
         (({"graph": "0" * 64}, {"typed": True}), ("built from another graph", "built from another graph")),
     ],
 )
+@pytest.mark.slow
 def test_engines_of_another_compiler_device_or_graph_are_built_again(finished, tmp_path, changes, words):
     work = finished / "work"
     seal = Seal(work)

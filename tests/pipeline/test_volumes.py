@@ -65,6 +65,7 @@ def run(place: Path) -> Path:
     return place / "run"
 
 
+@pytest.mark.slow
 def test_a_deployment_scores_slices_and_cases_in_millimetres(run: Path) -> None:
     report = json.loads((run / "report.json").read_text())
     assert report["data"]["evaluation"]["images"] == 3 * DEPTH
@@ -127,6 +128,7 @@ def test_calibration_and_a_bundle_take_them_too(place: Path, run: Path, tmp_path
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_a_patient_in_two_splits_is_refused_by_the_command(place: Path) -> None:
     rows = (place / "nifti/manifest.csv").read_text().splitlines()
     patients = ["a", "b", "c", "d", "e", "a"]
@@ -145,6 +147,7 @@ def test_a_patient_in_two_splits_is_refused_by_the_command(place: Path) -> None:
     assert "8 of 24 images of the verdict are of patients or volumes" in notes
 
 
+@pytest.mark.slow
 def test_the_committed_checkpoint_scores_cardiac_volumes_per_case(tmp_path: Path) -> None:
     """Sunnybrook's slices, stacked by patient and written as NIfTI, give the scores that the pictures give."""
     from edge.accuracy.compare import compare

@@ -31,6 +31,7 @@ def test_extremes_are_those_of_the_data() -> None:
     assert ranges.images == 3
 
 
+@pytest.mark.slow
 def test_it_is_deterministic_and_reads_an_iterator_once(tmp_path: Path) -> None:
     model, seen = small_litenext(), 0
 

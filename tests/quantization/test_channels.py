@@ -85,6 +85,7 @@ def _halved(ranges: Ranges, channels: dict[str, int]) -> Ranges:
 
 @pytest.mark.parametrize("scheme", ["openvino", "openvino-identical", "tensorrt"])
 @pytest.mark.parametrize("network", [small_unet, small_litenext])
+@pytest.mark.slow
 def test_a_divided_graph_means_the_same(network: object, scheme: str) -> None:
     from edge.backends.onnxruntime import Intermediates
 
@@ -118,6 +119,7 @@ def test_what_divided_channels_lose_is_told_of_layers_that_both_graphs_have() ->
     }
 
 
+@pytest.mark.slow
 def test_steps_are_kept_only_where_held_out_images_gain(tmp_path: Path) -> None:
     model, scheme = small_litenext(), SCHEMES["openvino"]
     assert not any(

@@ -64,6 +64,7 @@ def _parity(name: str, scheme: str) -> tuple[float, np.ndarray]:
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("scheme", ["openvino", "openvino-identical"])
+@pytest.mark.slow
 def test_openvino_computes_what_the_graph_says(name: str, scheme: str) -> None:
     assert _parity(name, scheme)[0] >= 30.0
 

@@ -416,6 +416,7 @@ needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this
 @needs_browser
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("kind", ["run", "merged"])
+@pytest.mark.slow
 def test_a_browser_reports_no_error_no_request_and_no_sideways_scroll(
     kind: str, dark: bool, text: str, merged: str, tmp_path: Path
 ):

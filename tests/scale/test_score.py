@@ -56,6 +56,7 @@ def test_a_fault_on_a_worker_is_its_sentence(place: Path, scheduler: str) -> Non
     assert (near.returncode, far.returncode) == (2, 2) and "test05.png" in near.stderr and far.stderr == near.stderr
 
 
+@pytest.mark.slow
 def test_what_comes_back_does_not_grow_with_the_images(place: Path) -> None:
     images = load_image_set(place / "discs").split("test")
     (chunk,) = chunks(images, frozenset())

@@ -51,6 +51,7 @@ def decibels(graph: Model, name: str) -> float:
 
 
 @pytest.mark.parametrize(("name", "jetpack"), EVERY)
+@pytest.mark.slow
 def test_each_graph_is_one_its_tensorrt_takes_and_computes_the_same(name: str, jetpack: str) -> None:
     model, ranges, _ = source(name)
     target = find_target("jetson-agx-orin-64gb" if jetpack != "7.1" else "jetson-agx-thor")

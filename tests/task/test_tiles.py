@@ -21,6 +21,7 @@ def network(batch: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("shape", [(64, 48), (65, 131), (20, 200), (9, 11), (150, 149), (64, 10)])
 @pytest.mark.parametrize("blend", ["gaussian", "mean"])
 @pytest.mark.parametrize("overlap", [0.0, 0.25, 0.5, 0.99])
+@pytest.mark.slow
 def test_blending_is_monai_s(shape: tuple[int, int], blend: str, overlap: float) -> None:
     import torch
     from monai.inferers import SlidingWindowInferer

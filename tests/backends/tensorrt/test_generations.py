@@ -74,6 +74,7 @@ def test_every_recorded_version_is_tried() -> None:
 
 @pytest.mark.parametrize("pycuda", [False, True], ids=["cudart", "pycuda"])
 @pytest.mark.parametrize("version", EACH)
+@pytest.mark.slow
 def test_engines_compute_what_their_graphs_do(version: str, pycuda: bool) -> None:
     with installed(version, pycuda=pycuda) as (trt, gpu):
         cuda, live = open_cuda(), gpu.live

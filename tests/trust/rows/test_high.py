@@ -31,6 +31,7 @@ def _rebound(engine: Path, old: str, new: str) -> None:
     (engine / "engine.json").write_bytes(bind((head + '"binding": "' + BLANK + tail[64:]).encode()))
 
 
+@pytest.mark.slow
 def test_row_1_a_mask_never_replaces_its_image(tool: Path, engine: Path, picture: Path) -> None:
     before = picture.read_bytes()
     done = infer(tool, engine, picture, "--out", picture.parent)
@@ -67,6 +68,7 @@ _EDITS = (
 
 
 @pytest.mark.parametrize(("old", "new", "again", "code", "said"), _EDITS, ids=[edit[1] for edit in _EDITS])
+@pytest.mark.slow
 def test_row_3_whatever_changes_a_mask_is_bound(
     old: str, new: str, again: bool, code: int, said: str, tool: Path, engine: Path, picture: Path
 ) -> None:

@@ -58,6 +58,7 @@ def test_row_15_odd_documents_names_and_commands_are_sentences(tmp_path: Path) -
         run.option("--data")
 
 
+@pytest.mark.slow
 def test_row_16_a_narrow_or_closed_stdout_is_no_bug() -> None:
     line = f"{sys.executable} -m edge.cli.app targets"
     for shell in (f"PYTHONIOENCODING=ascii {line} | cat", f"{line} >&-"):
@@ -67,6 +68,7 @@ def test_row_16_a_narrow_or_closed_stdout_is_no_bug() -> None:
         assert read_by_nobody(words) == (0, b"")
 
 
+@pytest.mark.slow
 def test_row_17_the_runtime_refuses_as_python_does(tool: Path, engine: Path, picture: Path) -> None:
     out, bad = picture.parent / "out", picture.parent / "b.png"
     done = infer(tool, engine, picture.parent, "--out", out)
