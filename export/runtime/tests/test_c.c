@@ -16,7 +16,7 @@ int main(void) {
   segedge_engine* engine = NULL;
   check(segedge_load("/nonexistent", 0, &engine) == SEGEDGE_INPUT, "a missing folder");
   check(engine == NULL, "no engine after a failure");
-  check(strstr(segedge_error(), "is not an engine folder") != NULL, "its sentence");
+  check(strstr(segedge_error(), "no such engine") != NULL, "its sentence");
   check(segedge_load(NULL, 0, &engine) == SEGEDGE_INPUT, "no folder");
   check(segedge_load(SEGEDGE_TINY, 0, NULL) == SEGEDGE_INPUT, "no place for the engine");
   check(segedge_classes(NULL) == 0 && segedge_class_name(NULL, 0) == NULL, "no engine has no classes");
