@@ -83,7 +83,7 @@ def _most(state: SearchState, rest: str, whole: GateResult) -> list[Accepted]:
     if not chosen or not state.affords(state.judge_seconds):
         return []
     judged = state.judge(rest, chosen)
-    better = judged.passed and (judged.chance, judged.slack) > (whole.chance, whole.slack)
+    better = judged.passed and judged.sqnr_db >= whole.sqnr_db  # the chances of two plans near a bar are a toss-up
     return [Accepted(f"{state.name(rest, chosen)}-most", rest, chosen, judged)] if better else []
 
 
