@@ -70,7 +70,7 @@ lint: $(STAMP)
 test: lint runtime
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
-test-fast: lint
+test-fast: $(STAMP)
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
 
 sbom: $(STAMP)
