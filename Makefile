@@ -17,7 +17,7 @@ help:
 	@echo "make demo     deploy models/unet on this machine, write out/demo/report.html"
 	@echo "make demo-hard  the same with models/litenext, where INT8 gains little and the report says why"
 	@echo "make test     lint, types, tests"
-	@echo "make test-fast  lint, types, and the tests that are quick"
+	@echo "make test-fast  the tests that are quick"
 	@echo "make lint     ruff and mypy"
 	@echo "make runtime  build the C++ runtime and run its tests"
 	@echo "make py38     a board's tests and a whole bundle on the oldest Python of a board, where there is a Python 3.8"
