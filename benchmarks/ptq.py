@@ -130,12 +130,15 @@ class Case:
         """A graph under the dialect's runtime."""
         if self.dialect == "openvino":
             return run_openvino(self.setting, path, "f32")
-        threads = self.setting.threads
         try:
-            session = open_session(path.read_bytes(), threads, optimize=True, where=str(path))
+            return self._runner(path, optimize=True).run
         except InputError:  # its optimizer fails on AIMET's LiteNeXt, which it runs as written
-            session = open_session(path.read_bytes(), threads, optimize=False, where=str(path))
-        return OnnxRuntimeRunner(session, self.setting.output, threads, optimize=True).run
+            return self._runner(path, optimize=False).run
+
+    def _runner(self, path: Path, optimize: bool) -> OnnxRuntimeRunner:
+        threads = self.setting.threads
+        session = open_session(path.read_bytes(), threads, optimize, where=str(path))
+        return OnnxRuntimeRunner(session, self.setting.output, threads, optimize)
 
     @cached_property
     def setting(self) -> Setting:

@@ -6,6 +6,7 @@ import json
 import time
 from collections import Counter
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Iterator
@@ -61,12 +62,11 @@ class OnnxRuntimeRunner:
         the graph has a fixed batch of 1."""
         if len(batch) > 1 and self._input.shape[0] == 1:
             return np.concatenate([self.run(image[None]) for image in batch])
-        self._opened()
-        with running(self._where):
-            return self._run(batch)
-
-    def _run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         session = self._opened()
+        with running(self._where):
+            return self._run(session, batch)
+
+    def _run(self, session: onnxruntime.InferenceSession, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         return session.run([self._output], {self._input.name: batch})[0]
 
     def _opened(self) -> onnxruntime.InferenceSession:
@@ -76,9 +76,9 @@ class OnnxRuntimeRunner:
 
     def time(self, batch: NDArray[np.float32]) -> Timing:
         """One timed run, arrays in and out; what watches over it is not in the time."""
-        self._opened()
+        session = self._opened()
         with running(self._where):
-            return clocked(self._run, batch)
+            return clocked(partial(self._run, session), batch)
 
     def layers(self) -> tuple[Layer, ...]:
         """Empty: ONNX Runtime names no precision for its kernels."""

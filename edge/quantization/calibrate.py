@@ -96,18 +96,8 @@ def calibrate(
     if not images:
         raise InputError("calibration: no images; add some to the train split")
     convergence = snapshots.finish(images, histograms)
-    proposals = {(n, steps): _proposals(h, steps) for n, h in histograms.items() for steps in (COARSE, FINE)}
-    learned = Ranges(
-        {
-            name: _tensor_range(
-                h, *(_clip(proposals[name, steps], method or LEAST_SQUARES) for steps in (COARSE, FINE))
-            )
-            for name, h in histograms.items()
-        },
-        images,
-        model.sha256,
-        convergence,
-    )
+    ranges = {name: _tensor_range(histogram, method or LEAST_SQUARES) for name, histogram in histograms.items()}
+    learned = Ranges(ranges, images, model.sha256, convergence)
     if method is None:
         used = None if scheme is None else steps_in_use(model, learned, scheme)
         learned = _with_tried_clips(model, learned, used, kept.images)
@@ -135,15 +125,6 @@ def _per_channel(found: TensorRange, divisors: Divisors) -> TensorRange:
     return replace(found, coarse=stepped(found.coarse, "int8"), fine=stepped(found.fine, "uint8-range"))
 
 
-def _proposals(histogram: Histogram, steps: int) -> dict[str, float]:
-    """What each method proposes; nothing for a tensor of zeros."""
-    return {name: propose(histogram, steps) for name, propose in METHODS.items()} if histogram.amax > 0 else {}
-
-
-def _clip(proposals: Mapping[str, float], method: str) -> Clip:
-    return Clip(proposals[method], method, proposals) if proposals else Clip(0.0, "min-max")
-
-
 def _with_tried_clips(model: Model, ranges: Ranges, used: Mapping[str, int] | None, images: Sequence[Array]) -> Ranges:
     """Each tensor clipped as serves its readers best, on the grid that it gets; on the other as it is.
 
@@ -158,13 +139,23 @@ def _with_tried_clips(model: Model, ranges: Ranges, used: Mapping[str, int] | No
     ]
     tensors = dict(ranges.tensors)
     for trial, method in zip(trials, best_clips(model, trials, images), strict=True):
-        tensors[trial.tensor] = tensors[trial.tensor].with_clip(trial.steps, _clip(trial.proposals, method))
+        found = tensors[trial.tensor]
+        tensors[trial.tensor] = found.with_clip(trial.steps, found.clip(trial.steps).by(method))
     return replace(ranges, tensors=tensors)
 
 
-def _tensor_range(histogram: Histogram, coarse: Clip, fine: Clip) -> TensorRange:
+def _tensor_range(histogram: Histogram, method: str) -> TensorRange:
+    """What was seen of a tensor, clipped where a method proposes."""
+    coarse, fine = (_clip(histogram, steps, method) for steps in (COARSE, FINE))
     total = histogram.total
     return TensorRange(histogram.low, histogram.high, total, histogram.zeros / total, coarse, fine)
+
+
+def _clip(histogram: Histogram, steps: int, method: str) -> Clip:
+    if not histogram.amax > 0:
+        return Clip(0.0, "min-max")
+    proposals = {name: propose(histogram, steps) for name, propose in METHODS.items()}
+    return Clip(proposals[method], method, proposals)
 
 
 def _update(histograms: Mapping[str, Histogram], values: Mapping[str, Array], images: int) -> None:

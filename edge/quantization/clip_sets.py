@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edge.quantization.output_error import OutputError, gains
-from edge.quantization.ranges import Clip, Ranges, TensorRange
+from edge.quantization.ranges import Ranges, TensorRange
 
 LEAST_SQUARES = "mse"
 
@@ -29,10 +29,7 @@ def better_clips(ranges: Ranges, output: OutputError) -> Ranges:
 def clipped_by(ranges: Ranges, method: str) -> Ranges:
     """Every tensor clipped where one method proposes; a tensor of zeros as it is."""
 
-    def clip(old: Clip) -> Clip:
-        return replace(old, amax=old.candidates[method], method=method) if method in old.candidates else old
-
     def tensor(old: TensorRange) -> TensorRange:
-        return replace(old, coarse=clip(old.coarse), fine=clip(old.fine))
+        return replace(old, coarse=old.coarse.by(method), fine=old.fine.by(method))
 
     return replace(ranges, tensors={name: tensor(found) for name, found in ranges.tensors.items()})

@@ -33,6 +33,10 @@ class Clip:
     candidates: Mapping[str, float] = field(default_factory=dict)
     channels: tuple[float, ...] = ()
 
+    def by(self, method: str) -> Clip:
+        """The same where another method proposes; as it is where that proposes nothing."""
+        return replace(self, amax=self.candidates[method], method=method) if method in self.candidates else self
+
 
 @dataclass(frozen=True)
 class TensorRange:

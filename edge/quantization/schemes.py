@@ -180,11 +180,11 @@ _SCHEMES = (
         weight_steps=63,
         note="This CPU adds products of 8 bits in 16 (no VNNI), so INT8 weights have 7 bits",
     ),
-    Scheme(
+    replace(
+        _OPENVINO,
         name="openvino-identical",
-        weight_axes=_AXES,
-        floats=(_COMPUTED_KERNEL, _WEIGHT_FIRST, _COMPUTED_SECOND, _ONE_ROW, _SQUARES, _SCALING, _MAPS, _COLUMNS),
-        grids=(GridRule(lambda t: t.beside_concat, "uint8-128"), GridRule(always, "int8")),
+        grids=(GridRule(lambda t: t.beside_concat, "uint8-128"), *_SIGNED),
+        shared=False,
     ),
     Scheme(
         name="tensorrt",

@@ -79,7 +79,8 @@ def _most(state: SearchState, rest: str, whole: GateResult) -> list[Accepted]:
     if _is_roomy(whole) or not state.affords(2 * state.judge_seconds):
         return []
     harms = shared_out(state.book.everything, _noise_of(whole), state.book.own_noise())
-    chosen = _quietest({group: harms[group] for group in state.book.groups}, _MOST)
+    quietest_first = sorted(state.book.groups, key=lambda group: harms[group].noise)
+    chosen = _quieter(harms, state.book.everything, quietest_first, _MOST)
     if not chosen or not state.affords(state.judge_seconds):
         return []
     judged = state.judge(rest, chosen)
@@ -105,7 +106,7 @@ def spares(state: SearchState, rest: str, of: Accepted | None) -> Iterator[Accep
     front = _front(state, rest, [group for group in state.book.groups if group in chosen])
     seen = {chosen}
     for name, share in _SPARES.items():
-        quieter = _quieter(state, chosen, front, share)
+        quieter = _quieter(state.harms, chosen, front, share)
         if quieter and quieter not in seen:
             seen.add(quieter)
             yield Accepted(f"{state.name(rest, quieter)}-{name}", rest, quieter, judged)
@@ -168,7 +169,7 @@ def _safer(state: SearchState, rest: str, chosen: Chosen, judged: GateResult, fr
     """Quieter siblings of a plan, until one is far enough from the bars."""
     found, last = list[Accepted](), judged
     for name, share in _QUIETER.items():
-        quieter = _quieter(state, chosen, front, share)
+        quieter = _quieter(state.harms, chosen, front, share)
         if _is_roomy(last) or not quieter or not state.affords(state.judge_seconds):
             break
         sibling = state.judge(rest, quieter)
@@ -206,26 +207,14 @@ def _extend(state: SearchState, rest: str, chosen: Chosen, judged: GateResult) -
     return chosen, judged
 
 
-def _quieter(state: SearchState, chosen: Chosen, front: Sequence[Group], share: float) -> Chosen:
+def _quieter(harms: Mapping[Group, Harm], chosen: Chosen, front: Sequence[Group], share: float) -> Chosen:
     """The best part of a plan that adds no more than a share of its noise, and what was not measured."""
-    kept = {group for group in chosen if group not in state.harms}
-    noise, allowed = 0.0, share * sum(state.harms[group].noise for group in chosen - kept)
+    kept = {group for group in chosen if group not in harms}
+    noise, allowed = 0.0, share * sum(harms[group].noise for group in chosen - kept)
     for group in front:
-        if group in chosen and noise + state.harms[group].noise <= allowed:
+        if group in chosen and noise + harms[group].noise <= allowed:
             kept.add(group)
-            noise += state.harms[group].noise
-    return frozenset(kept)
-
-
-def _quietest(harms: Mapping[Group, Harm], share: float) -> Chosen:
-    """As many groups as together add no more than a share of the noise of all."""
-    allowed = share * sum(harm.noise for harm in harms.values())
-    kept: set[Group] = set()
-    for group in sorted(harms, key=lambda group: harms[group].noise):
-        allowed -= harms[group].noise
-        if allowed < 0:
-            break
-        kept.add(group)
+            noise += harms[group].noise
     return frozenset(kept)
 
 
