@@ -72,8 +72,11 @@ def run_search(
     book.profile(plans)
     state.profile_seconds = (state.now() - state.started) / max(1, len(plans))
     gained = [rest for rest in rests if measure_gains(state, rest)]
-    settled = {rest: book.total_ms(rest, book.everything) for rest in gained if _is_settled(state, rest, passed)}
-    usable = [rest for rest in gained if not (rest in settled and _ends(state, rest))]
+    settled = {rest: _settle(state, rest) for rest in gained if _is_settled(state, rest, passed)}
+    ended = [rest for rest, everything in settled.items() if _ends(state, rest, everything)]
+    for rest in ended:
+        state.say(f"{rest}: INT8 everywhere has passed already, and no other plan over it would be clearly faster")
+    usable = [rest for rest in gained if rest not in ended]
     start = state.now()
     if usable and state.left() > 0 and not book.judged_before(usable):
         book.evaluate_reference()
@@ -93,16 +96,38 @@ def _is_settled(state: SearchState, rest: str, passed: Container[str]) -> bool:
     return rest in passed and state.book.refused(rest, state.book.everything) is None
 
 
-def _ends(state: SearchState, rest: str) -> bool:
-    """Whether no plan over a float precision is expected to be clearly faster than INT8 everywhere; says so.
+def _settle(state: SearchState, rest: str) -> float:
+    """Milliseconds of INT8 everywhere over a float precision, by its layers and by what no layer's time shows.
 
-    A profile flatters plans that leave groups float, since it does not see what converting between them takes.
+    A profile does not see what converting between precisions takes. Where by the profile no other plan would be clearly
+    faster, the engines' own times tell whether that is so, and how much each group has to save to be worth it.
     """
     everything = state.book.total_ms(rest, state.book.everything)
-    ends = everything <= CLEARLY * state.least_expected_ms(rest)
-    if ends:
-        state.say(f"{rest}: INT8 everywhere has passed already, and no other plan over it would be clearly faster")
-    return ends
+    if not _ends(state, rest, everything):
+        return everything
+    unseen = _unseen_ms(state, rest)
+    if unseen:
+        state.least_ms[rest] = max(state.least_ms[rest], unseen / len(state.book.groups))
+        state.say(f"{rest}: INT8 everywhere is no faster as a whole, by {unseen:.2f} ms that no layer's time shows")
+    return everything + unseen
+
+
+def _ends(state: SearchState, rest: str, everything: float) -> bool:
+    """Whether no plan over a float precision is expected to be clearly faster than INT8 everywhere."""
+    return everything <= CLEARLY * state.least_expected_ms(rest)
+
+
+def _unseen_ms(state: SearchState, rest: str) -> float:
+    """What INT8 everywhere takes longer than its layers do, where it is not worthwhile against the float engine; 0
+    where it is, or cannot be timed."""
+    if not state.book.measured or not state.affords(state.timing(2)):
+        return 0.0
+    plans = ((rest, NOTHING), (rest, state.book.everything))
+    floating, everything = state.book.milliseconds(plans)
+    if floating is None or everything is None or everything <= _WORTHWHILE * floating:
+        return 0.0
+    summed_float, summed = (state.book.total_ms(*plan) for plan in plans)
+    return max(0.0, everything / floating * summed_float - summed)
 
 
 def _finish(state: SearchState, rests: Sequence[str], accepted: Sequence[Accepted]) -> SearchResult:

@@ -43,6 +43,16 @@ def test_what_int8_everywhere_has_won_is_not_searched() -> None:
     assert [plan.name for plan in search_on(known_bench(allowed=1000.0), passed=("bf16",)).plans] == ["int8"]
 
 
+def test_int8_everywhere_that_has_passed_but_is_slower_as_a_whole_is_searched() -> None:
+    bench = replace(known_bench(allowed=1000.0, int8_ms=2.8), unseen_ms=0.5)
+    for group in every_group()[:2]:
+        bench.int8_ms[group] = 1.0
+    found = search_on(bench, passed=("fp32",))
+    (plan,) = found.plans
+    assert int8_groups(plan) == set(every_group()[:2]), "all others save less than what no profile shows"
+    assert any(line.startswith("fp32: INT8 everywhere is no faster as a whole") for line in found.log)
+
+
 def test_groups_that_do_not_gain_stay_float_and_say_by_how_much() -> None:
     bench = known_bench(allowed=1000.0)
     slow = every_group()[3]
