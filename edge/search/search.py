@@ -39,8 +39,9 @@ from edge.search.sensitivity import Group
 from edge.search.state import OUT_OF_TIME, Progress, SearchState
 
 _WORTHWHILE = 0.98  # of the float engine's time: what a plan must come to as a whole
-_LEAST_CHANCE = 0.01
+_PLAIN = 0.65  # of it, layer by layer: no conversion between precisions takes the rest
 _CLEAR = 0.85  # of it: a plan that is expected to take less need not be timed to be kept
+_LEAST_CHANCE = 0.01
 
 
 def run_search(
@@ -123,10 +124,12 @@ def _unseen_ms(state: SearchState, rest: str) -> float:
     if not state.book.measured or not state.affords(state.timing(2)):
         return 0.0
     plans = ((rest, NOTHING), (rest, state.book.everything))
+    summed_float, summed = (state.book.total_ms(*plan) for plan in plans)
+    if summed <= _PLAIN * summed_float:
+        return 0.0
     floating, everything = state.book.milliseconds(plans)
     if floating is None or everything is None or everything <= _WORTHWHILE * floating:
         return 0.0
-    summed_float, summed = (state.book.total_ms(*plan) for plan in plans)
     return max(0.0, everything / floating * summed_float - summed)
 
 
