@@ -124,8 +124,9 @@ class Case:
         pixels, masks = self._pixels(index, task), self.mask_pixels(index, task)
         if masks[0].turned != pixels.turned:
             raise InputError(
-                f"{self.masks[0]}: has the EXIF orientation {masks[0].turned}, but its image {self.images[0].name} has "
-                f"{pixels.turned}, so one would be turned and the other not; save both upright, or both as taken"
+                f"{self.masks[0]}: has the EXIF orientation {_orientation(masks[0])}, but its image "
+                f"{self.images[0].name} has {_orientation(pixels)}, so one would be turned and the other not; save both "
+                "upright, or both as taken"
             )
         plane, labels = self._plane(pixels, index, name, task), self._labels(masks, task)
         if labels.shape[-2:] != plane.shape:
@@ -246,6 +247,11 @@ def _require_same_place(image: Stack, other: Stack) -> int:
             f"has {other.depth} planes, but its image {image.path.name} has {image.depth}; make them match"
         )
     return 0
+
+
+def _orientation(pixels: Pixels) -> str:
+    """The EXIF orientation as it is told: 1 is also what a file without any is read as."""
+    return "1 or none" if pixels.turned == 1 else str(pixels.turned)
 
 
 def _require_same_size(one: Pixels, other: Pixels) -> None:

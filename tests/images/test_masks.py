@@ -201,7 +201,7 @@ def test_a_pair_that_is_turned_otherwise_is_refused(tmp_path: Path, of_image: in
         exif[0x0112] = orientation
         Image.fromarray(square).save(tmp_path / name, exif=exif)
         paths.append(tmp_path / name)
-    with pytest.raises(InputError, match=rf"m\.png: has the EXIF orientation {of_mask}, but its image"):
+    with pytest.raises(InputError, match=rf"m\.png: has the EXIF orientation {of_mask}( or none)?, but its image"):
         Case("x", (paths[0],), (paths[1],)).pair(0, "x", BINARY)
 
 

@@ -188,5 +188,5 @@ def test_a_pair_turned_otherwise_is_told_before_any_time_is_spent(tmp_path: Path
     square.save(tmp_path / "a.png", exif=exif)
     square.save(tmp_path / "m.png")
     images = manifest(tmp_path, "a.png,m.png,test")
-    with pytest.raises(InputError, match=r"m\.png: has the EXIF orientation 1, but its image a\.png has 3"):
+    with pytest.raises(InputError, match=r"m\.png: has the EXIF orientation 1 or none, but its image a\.png has 3"):
         require_sound_masks([images], SegmentationTask(size=(8, 8)))
