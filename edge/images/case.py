@@ -125,8 +125,8 @@ class Case:
         if masks[0].turned != pixels.turned:
             raise InputError(
                 f"{self.masks[0]}: has the EXIF orientation {_orientation(masks[0])}, but its image "
-                f"{self.images[0].name} has {_orientation(pixels)}, so one would be turned and the other not; save both "
-                "upright, or both as taken"
+                f"{self.images[0].name} has {_orientation(pixels)}, so one would be turned and the other not; save "
+                "both upright, or both as taken"
             )
         plane, labels = self._plane(pixels, index, name, task), self._labels(masks, task)
         if labels.shape[-2:] != plane.shape:
