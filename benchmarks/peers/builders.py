@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,19 @@ from benchmarks.peers import quantized
 from benchmarks.peers.setting import Setting
 
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What OpenVINO runs for a contestant.
+
+    Attributes:
+        path: ONNX or IR.
+        precision: of what is not INT8, in OpenVINO's word: f32 or bf16.
+    """
+
+    path: Path
+    precision: str
 
 
 def ours(setting: Setting) -> Run:
@@ -48,56 +62,75 @@ def onnxruntime_int8(setting: Setting) -> Run:
     return run_onnxruntime(setting, quantized.by_onnxruntime(setting))
 
 
-def openvino_fp32(setting: Setting) -> Run:
-    return run_openvino(setting, setting.source, "f32")
+def openvino_fp32(setting: Setting) -> Graph:
+    return Graph(setting.source, "f32")
 
 
-def openvino_bf16(setting: Setting) -> Run:
-    return run_openvino(setting, setting.source, "bf16")
+def openvino_bf16(setting: Setting) -> Graph:
+    return Graph(setting.source, "bf16")
 
 
-def nncf_int8_fp32(setting: Setting) -> Run:
-    return run_openvino(setting, quantized.by_nncf(setting, "MIXED"), "f32")
+def nncf_int8_fp32(setting: Setting) -> Graph:
+    return Graph(quantized.by_nncf(setting, "MIXED"), "f32")
 
 
-def nncf_int8_bf16(setting: Setting) -> Run:
-    return run_openvino(setting, quantized.by_nncf(setting, "MIXED"), "bf16")
+def nncf_int8_bf16(setting: Setting) -> Graph:
+    return Graph(quantized.by_nncf(setting, "MIXED"), "bf16")
 
 
-def nncf_performance(setting: Setting) -> Run:
-    return run_openvino(setting, quantized.by_nncf(setting, "PERFORMANCE"), _smallest_float())
+def nncf_performance(setting: Setting) -> Graph:
+    return Graph(quantized.by_nncf(setting, "PERFORMANCE"), _smallest_float())
 
 
-def nncf_accuracy_control(setting: Setting) -> Run:
+def nncf_accuracy_control(setting: Setting) -> Graph:
     """NNCF's own search for which layers to leave float, told to lose at most 0.001 of Dice on val."""
-    return run_openvino(setting, quantized.under_control(setting), _smallest_float())
+    return Graph(quantized.under_control(setting), _smallest_float())
 
 
-def modelopt(setting: Setting) -> Run:
+def modelopt(setting: Setting) -> Graph:
     """NVIDIA ModelOpt's Q/DQ graph, run by OpenVINO. ModelOpt has its own environment."""
-    return run_openvino(setting, quantized.elsewhere(setting, "modelopt"), _smallest_float())
+    return Graph(quantized.elsewhere(setting, "modelopt"), _smallest_float())
 
 
-def aimet(setting: Setting) -> Run:
+def aimet(setting: Setting) -> Graph:
     """Qualcomm AIMET's Q/DQ graph, run by OpenVINO. AIMET has its own environment."""
-    return run_openvino(setting, quantized.elsewhere(setting, "aimet"), _smallest_float())
+    return Graph(quantized.elsewhere(setting, "aimet"), _smallest_float())
 
 
-# In the order in which they are built: accuracy control last, since it takes what time there is.
-PEERS: Mapping[str, Callable[[Setting], Run]] = {
-    "torch": torch_eager,
-    "torch-compile": torch_compile,
-    "onnxruntime-fp32": onnxruntime_fp32,
-    "onnxruntime-int8": onnxruntime_int8,
+# Accuracy control last, since it takes what time there is.
+OPENVINO_GRAPHS: Mapping[str, Callable[[Setting], Graph]] = {
     "openvino-fp32": openvino_fp32,
     "openvino-bf16": openvino_bf16,
     "nncf-int8": nncf_int8_fp32,
     "nncf-int8-bf16": nncf_int8_bf16,
     "modelopt-int8": modelopt,
     "aimet-int8": aimet,
+    "nncf-performance": nncf_performance,
     "nncf-accuracy-control": nncf_accuracy_control,
 }
-BUILDERS: Mapping[str, Callable[[Setting], Run]] = {"ours": ours, "nncf-performance": nncf_performance, **PEERS}
+"""The graph of each contestant that OpenVINO runs."""
+
+
+def _under_openvino(graph: Callable[[Setting], Graph]) -> Callable[[Setting], Run]:
+    def build(setting: Setting) -> Run:
+        made = graph(setting)
+        return run_openvino(setting, made.path, made.precision)
+
+    return build
+
+
+BUILDERS: Mapping[str, Callable[[Setting], Run]] = {
+    "ours": ours,
+    "torch": torch_eager,
+    "torch-compile": torch_compile,
+    "onnxruntime-fp32": onnxruntime_fp32,
+    "onnxruntime-int8": onnxruntime_int8,
+    **{name: _under_openvino(graph) for name, graph in OPENVINO_GRAPHS.items()},
+}
+# In the order in which they are built; NNCF's other preset takes part where it is asked for by name.
+PEERS: Mapping[str, Callable[[Setting], Run]] = {
+    name: build for name, build in BUILDERS.items() if name not in ("ours", "nncf-performance")
+}
 
 # Environments that ``--python`` can name, and the builders whose whole worker runs there.
 ENVIRONMENTS: Mapping[str, tuple[str, ...]] = {
@@ -157,8 +190,7 @@ def run_openvino(setting: Setting, path: Path, precision: str) -> Run:
     import openvino
 
     core = openvino.Core()
-    if precision == "bf16" and not _computes_bf16(core):
-        raise RuntimeError("this CPU does not compute in BF16")
+    require_precision(core, precision)
     # Without the hint a CPU with BF16 computes in BF16 under the name of FP32.
     properties = {
         "INFERENCE_PRECISION_HINT": precision,
@@ -175,6 +207,16 @@ def run_openvino(setting: Setting, path: Path, precision: str) -> Run:
         return request.get_tensor(output).data
 
     return run
+
+
+def require_precision(core: Any, precision: str) -> None:
+    """Refuse what OpenVINO would silently run in another precision.
+
+    Raises:
+        RuntimeError: this CPU does not compute in BF16.
+    """
+    if precision == "bf16" and not _computes_bf16(core):
+        raise RuntimeError("this CPU does not compute in BF16")
 
 
 def _computes_bf16(core: Any) -> bool:
