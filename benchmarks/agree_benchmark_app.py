@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -74,27 +75,32 @@ def main() -> int:
 
 
 def benchmark_app(engine: Engine, threads: int, seconds: int) -> float:
-    """Median latency in milliseconds: one synchronous request, one stream, the engine's own precision.
+    """Median latency in milliseconds: one synchronous request, one stream, the engine's own precision."""
+    settings = ("-api", "sync", "-hint", "none", "-nstreams", "1", "-nthreads", str(threads))
+    with tempfile.TemporaryDirectory() as folder:
+        report = ("-report_type", "no_counters", "-report_folder", folder)
+        told = app_output(engine.folder / engine.artefact, HINTS[engine.rest], seconds, (*settings, *report))
+    match = re.search(r"Median:\s+([0-9.]+) (ms|us)", told)
+    if match is None:
+        raise SystemExit(f"benchmark_app gave no median:\n{told}")
+    return float(match[1]) / (1000.0 if match[2] == "us" else 1.0)
+
+
+def app_output(graph: Path, precision: str, seconds: int, settings: Sequence[str]) -> str:
+    """What ``benchmark_app`` prints of a graph on the CPU, float32 in.
 
     Left alone the tool gives an image input 8-bit integers and puts a conversion into the graph: not the same work.
+
+    Args:
+        graph: ONNX or IR.
+        precision: of what is not INT8, in OpenVINO's word.
+        seconds: that it keeps the graph busy.
+        settings: further options.
     """
     tool = shutil.which("benchmark_app") or str(Path(sys.executable).with_name("benchmark_app"))
-    with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(
-            [
-                *(tool, "-m", str(engine.folder / engine.artefact), "-d", "CPU", "-api", "sync", "-hint", "none"),
-                *("-nstreams", "1", "-nthreads", str(threads), "-infer_precision", HINTS[engine.rest]),
-                *("-ip", "f32"),
-                *("-t", str(seconds), "-report_type", "no_counters", "-report_folder", folder),
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    match = re.search(r"Median:\s+([0-9.]+) (ms|us)", done.stdout)
-    if match is None:
-        raise SystemExit(f"benchmark_app gave no median:\n{done.stdout}{done.stderr}")
-    return float(match[1]) / (1000.0 if match[2] == "us" else 1.0)
+    fixed = ("-m", str(graph), "-d", "CPU", "-infer_precision", precision, "-ip", "f32", "-t", str(seconds))
+    done = subprocess.run([tool, *fixed, *settings], capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ class Deployment:
     def folder(self, model: Path) -> Path:
         """The run folder of a model folder, deployed now if need be."""
         run = self.runs / model.name
-        if not (self.reuse and _holds(run, model)):
+        if not (self.reuse and holds(run, model)):
             request = Request(
                 model=str(model),
                 data=self.data,
@@ -49,7 +49,7 @@ class Deployment:
         return run.resolve()
 
 
-def _holds(run: Path, model: Path) -> bool:
+def holds(run: Path, model: Path) -> bool:
     """Whether a run is of these very weights: a peer that runs them in PyTorch would be compared with others."""
     report = run / "report.json"
     return report.is_file() and read_json(report)["model"]["sha256"] == load_model(str(model), None, None).sha256

@@ -14,12 +14,13 @@ from edge.files import read_json
 NETWORKS = ("unet", "litenext", "lanet", "lightawnet", "drrmsan")
 
 
-def comparison_parser(module: str, description: str | None) -> argparse.ArgumentParser:
-    """Options that say which networks are compared, on what and with which effort.
+def shared_parser(module: str, description: str | None, rounds: int) -> argparse.ArgumentParser:
+    """Options that say which networks are compared, with whom and on what.
 
     Args:
         module: as ``python -m`` runs it.
         description: for ``--help``.
+        rounds: by default.
     """
     parser = argparse.ArgumentParser(prog=f"python -m {module}", description=description)
     parser.add_argument("--out", type=Path, required=True)
@@ -28,10 +29,21 @@ def comparison_parser(module: str, description: str | None) -> argparse.Argument
     parser.add_argument("--models", type=Path, default=Path("models"))
     parser.add_argument("--data", type=Path, default=Path("calibration/dsb2018"))
     parser.add_argument("--runs", type=Path, default=Path("out/peers"), help="run folders and workers' files")
-    parser.add_argument("--reuse", action="store_true", help="take run folders and peers' graphs that hold")
     parser.add_argument("--peers", type=peer_names, default=list(PEERS), metavar="A,B", help="those that take part")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--rounds", type=int, default=30, help="timed blocks of each engine")
+    parser.add_argument("--rounds", type=int, default=rounds, help="how often each engine is timed, in turn")
+    return parser
+
+
+def comparison_parser(module: str, description: str | None) -> argparse.ArgumentParser:
+    """Options of a comparison that deploys and makes peers' graphs.
+
+    Args:
+        module: as ``python -m`` runs it.
+        description: for ``--help``.
+    """
+    parser = shared_parser(module, description, rounds=30)
+    parser.add_argument("--reuse", action="store_true", help="take run folders and peers' graphs that hold")
     parser.add_argument("--calibration-images", type=int, default=64)
     parser.add_argument("--budget", type=float, default=300.0, help="seconds of the precision search, at most")
     add_pythons(parser, ENVIRONMENTS)

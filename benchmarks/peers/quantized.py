@@ -89,8 +89,8 @@ def elsewhere(setting: Setting, name: str, suffix: str = "onnx", variant: str = 
     Raises:
         RuntimeError: no such Python was given, or the script failed.
     """
-    python = setting.pythons.get(name)
-    if python is None:
+    python = setting.pythons.get(name, "")
+    if setting.make and not python:
         needs = f"benchmarks/peers/requirements-{name}.txt"
         raise RuntimeError(f"needs an environment with {needs}; name it with --python {name}=PATH")
 
@@ -112,11 +112,18 @@ def elsewhere(setting: Setting, name: str, suffix: str = "onnx", variant: str = 
 
 
 def _kept(setting: Setting, name: str, make: Callable[[Path], None]) -> Path:
-    """A file in the worker's folder: made now, or an earlier run's of the same source and images."""
+    """A file in the worker's folder: made now, or an earlier run's of the same source and images.
+
+    Raises:
+        RuntimeError: there is none, and the setting wants none made.
+    """
     path = setting.scratch / name
     stamp = path.with_suffix(".of")
-    files = [sha256_file(file) for file in (setting.source, setting.calibration)]
+    inputs = (setting.source, setting.calibration)
+    files = [sha256_file(file) for file in inputs if file.is_file()]
     if not (setting.reuse and stamp.is_file() and stamp.read_text(encoding="utf-8").split() == files):
+        if not setting.make:
+            raise RuntimeError(f"no {name} of this network; python -m benchmarks.peers makes it")
         stamp.unlink(missing_ok=True)
         make(path)
         stamp.write_text("\n".join(files), encoding="utf-8")

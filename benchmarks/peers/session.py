@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import select
 import subprocess
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from benchmarks.peers.builders import interpreter
@@ -19,26 +17,27 @@ class Session:
     """A worker process.
 
     Args:
-        setting: what it builds; its chatter goes to ``log.txt`` in its scratch folder.
+        setting: what it builds; its chatter goes to a log in its scratch folder.
+        worker: module of ``benchmarks.peers`` that it runs.
 
     Attributes:
         error: why it is lost; None while it is not.
         build_seconds: that its builder took, imports included; None until it is ready.
     """
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: Setting, worker: str = "worker") -> None:
         self.error: str | None = None
         self.build_seconds: float | None = None
-        self.log = setting.scratch / "log.txt"
+        self.log = setting.scratch / ("log.txt" if worker == "worker" else f"{worker}-log.txt")
         self._stream = self.log.open("w")
         self._process = subprocess.Popen(
-            [interpreter(setting), "-m", "benchmarks.peers.worker"],
+            [interpreter(setting), "-m", f"benchmarks.peers.{worker}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stream,
             text=True,
         )
-        self._send({key: str(v) if isinstance(v, Path) else v for key, v in asdict(setting).items()})
+        self._send(setting.to_table())
 
     def ready(self, seconds: float) -> bool:
         """Wait until it is built; False, with :attr:`error`, where it crashed or took too long."""
