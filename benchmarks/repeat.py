@@ -24,7 +24,7 @@ from edge.machine.environment import environment
 from edge.pipeline.deploy import run_deploy
 from edge.pipeline.progress import NullProgress
 from edge.pipeline.session import CALIBRATION_IMAGES, Request
-from edge.report import Report
+from edge.report.results import Report
 
 SCHEMA = "edge.repeat/1"
 
