@@ -45,13 +45,13 @@ def ours(setting: Setting) -> Run:
 def torch_eager(setting: Setting) -> Run:
     import torch
 
-    return _torch_run(_torch_network(setting), torch)
+    return run_torch(_torch_network(setting), torch)
 
 
 def torch_compile(setting: Setting) -> Run:
     import torch
 
-    return _torch_run(torch.compile(_torch_network(setting)), torch)
+    return run_torch(torch.compile(_torch_network(setting)), torch)
 
 
 def onnxruntime_fp32(setting: Setting) -> Run:
@@ -166,10 +166,16 @@ def _torch_network(setting: Setting) -> Any:
     return network.eval()
 
 
-def _torch_run(network: Any, torch: Any) -> Run:
+def run_torch(network: Any, torch: Any) -> Run:
+    """A network under PyTorch; maps smaller than the image are enlarged, as loading does it for everybody else."""
+
     def run(batch: NDArray[np.float32]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            return network(torch.from_numpy(batch)).numpy()
+            maps = network(torch.from_numpy(batch))
+            if maps.shape[-2:] != batch.shape[-2:]:
+                size = batch.shape[-2:]
+                maps = torch.nn.functional.interpolate(maps, size=size, mode="bilinear", align_corners=False)
+            return maps.numpy()
 
     return run
 
