@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import onnx_ir as ir
 
-from edge.graph.editor import Editor, Shape, text
+from edge.graph.editor import Editor, Shape, integer, text
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,22 @@ def read_upsample(editor: Editor, node: ir.Node | None) -> Upsample | None:
     return Upsample(node, node.inputs[0], node.outputs[0], before, after)
 
 
+def half_pixel_factor(editor: Editor, up: Upsample) -> int | None:
+    """The whole factor by which a bilinear resize with half-pixel coordinates enlarges both sides; None for others."""
+    node, factor = up.node, up.after[2] // up.before[2]
+    if text(node, "mode", "nearest") != "linear" or integer(node, "antialias", 0):
+        return None
+    if text(node, "coordinate_transformation_mode", "half_pixel") not in ("half_pixel", "pytorch_half_pixel"):
+        return None
+    if factor < 2 or up.after[2:] != (up.before[2] * factor, up.before[3] * factor):
+        return None
+    # Coordinates follow the scale where there is one, not the size that it was rounded to.
+    scales = editor.array(node.inputs[2]) if len(node.inputs) > 2 else None
+    return factor if scales is None or np.isin(scales, (1, factor)).all() else None
+
+
 def resize_like(editor: Editor, like: Upsample, x: ir.Value, channels: int, hint: str) -> ir.Value:
     """Append the same resize for another map of the same height and width."""
-    import numpy as np
-
     shape = (like.after[0], channels, *like.after[2:])
     attributes = {name: attribute for name, attribute in like.node.attributes.items() if name != "axes"}
     plain = {name: attribute.value for name, attribute in attributes.items()}

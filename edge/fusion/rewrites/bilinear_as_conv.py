@@ -17,8 +17,8 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from edge.fusion.conv import base
-from edge.fusion.rewrites._resize import read_upsample
-from edge.graph.editor import Editor, text
+from edge.fusion.rewrites._resize import half_pixel_factor, read_upsample
+from edge.graph.editor import Editor
 from edge.graph.rewrite import rewrite
 
 _FEW = 4
@@ -26,14 +26,10 @@ _FEW = 4
 
 def _apply(editor: Editor, node: ir.Node) -> bool:
     up = read_upsample(editor, node)
-    if up is None or not up.grows or up.before[1] > _FEW or text(node, "mode", "nearest") != "linear":
-        return False
-    if text(node, "coordinate_transformation_mode", "half_pixel") not in ("half_pixel", "pytorch_half_pixel"):
+    factor = half_pixel_factor(editor, up) if up is not None else None
+    if up is None or factor is None or up.before[1] > _FEW or min(up.before[2:]) < 2:
         return False
     channels, height, width = up.before[1:]
-    factor = up.after[2] // height
-    if (height * factor, width * factor) != up.after[2:] or factor < 2 or min(height, width) < 2:
-        return False
     hint = base(node)
     margins = editor.weight(np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64), f"{hint}.margins")
     padded = editor.op(
