@@ -135,12 +135,26 @@ def rewritten(model: Model, names: Sequence[str]) -> tuple[Model, tuple[str, ...
     editor = Editor(graph)
     editor.sweep_up()
     applied: dict[str, int] = {}
-    for _ in range(_MOST_ROUNDS):
-        found = {name: _exhaust(editor, name) for name in ordered(names)}
-        if not any(found.values()):
-            break
-        applied.update({name: times for name, times in found.items() if times})
+    for stage in _stages(ordered(names)):
+        for _ in range(_MOST_ROUNDS):
+            found = {name: _exhaust(editor, name) for name in stage}
+            if not any(found.values()):
+                break
+            applied.update({name: times for name, times in found.items() if times})
     return model.with_ir(graph), tuple(applied)
+
+
+def applies(model: Model, name: str) -> bool:
+    """Whether a rewrite finds anything in a graph as it is."""
+    editor = Editor(model.to_ir())
+    editor.sweep_up()
+    return REWRITES[name].sweep(editor) > 0
+
+
+def _stages(names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """What is run to a fixed point, one after another: another form of a node waits until nobody wants the node."""
+    first = tuple(name for name in names if REWRITES[name].when != "alternative")
+    return (names,) if first == names else (first, names)
 
 
 def _exhaust(editor: Editor, name: str) -> int:
@@ -198,11 +212,12 @@ class _Fusion:
         self._size = _size(proto)
         self._open()
 
-    def run(self, names: Sequence[str]) -> _Fusion:
+    def run(self, names: tuple[str, ...]) -> _Fusion:
         """Apply rewrites in turn until none finds anything more."""
-        for _ in range(_MOST_ROUNDS):
-            if not sum(self.step(name) for name in names):
-                break
+        for stage in _stages(names):
+            for _ in range(_MOST_ROUNDS):
+                if not sum(self.step(name) for name in stage):
+                    break
         return self
 
     def step(self, name: str) -> int:

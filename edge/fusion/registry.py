@@ -11,7 +11,7 @@ from edge.graph.rewrite import Rewrite
 Kind = Literal["safe", "optional", "alternative"]
 """``safe`` never adds work and runs by default everywhere; ``optional`` pays on some targets only, so it runs where a
 measurement or a target's table asks for it; ``alternative`` is another form that is no better to begin with, tried on
-top of the fastest set."""
+top of all others once they find nothing more."""
 
 _ORDER = (
     "clean",

@@ -2,11 +2,11 @@
 
 Rewrites interact: one may pay only because another then applies, or because of the layout the compiler picks for the
 whole. So sets are tried, not rewrites: everything that applies (each rewrite proposes only where its own cost model
-sees a gain) and the always-safe ones, then everything but one, the safe ones and one, and what lies between. Which
-sets, and in which order, the graph alone decides (:func:`sets_to_try`), so two runs try the same ones; time that runs
-out cuts the end of the list, which is said. What wins is measured once more beside the source and the always-safe set;
-a set that slows is undone. Where something else than what is timed will ship (INT8), the sets that came near the
-winner are told apart in that instead, and time is kept for it.
+sees a gain) and the always-safe ones, everything and another exact form of what is left, then everything but one, the
+safe ones and one, and what lies between. Which sets, and in which order, the graph alone decides (:func:`sets_to_try`),
+so two runs try the same ones; time that runs out cuts the end of the list, which is said. What wins is measured once
+more beside the source and the always-safe set; a set that slows is undone. Where something else than what is timed will
+ship (INT8), the sets that came near the winner are told apart in that instead, and time is kept for it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.fusion.driver import Fused, fuse, rewritten, safe_rewrites
+from edge.fusion.driver import Fused, applies, fuse, rewritten, safe_rewrites
 from edge.fusion.registry import REWRITES
 from edge.graph.model import Model
 from edge.search.deadline import Deadline
@@ -76,7 +76,7 @@ def sets_to_try(full: Names, safe: Names, alternatives: Sequence[str]) -> list[N
     Args:
         full: the safe rewrites and the optional ones that apply.
         safe: those that never add work.
-        alternatives: other exact forms, each tried on top of the full and of the safe set.
+        alternatives: other exact forms that apply to the full set's graph, each tried on top of that.
     """
     optional = [name for name in full if name not in safe]
     sizes = [*range(len(optional), -1, -1)] if len(optional) <= _FEW else [len(optional) - 1, 1]
@@ -84,7 +84,7 @@ def sets_to_try(full: Names, safe: Names, alternatives: Sequence[str]) -> list[N
     kept += [frozenset(some) for size in sizes for some in combinations(optional, size)]
     kept += [frozenset(optional[at:]) for at in range(2, len(optional) - 1)]  # the first ones out, one after another
     sets = [_ordered((*safe, *some)) for some in dict.fromkeys(kept)]
-    on_top = [_ordered((*base, name)) for name in alternatives for base in (full, safe)]
+    on_top = [_ordered((*full, name)) for name in alternatives]
     return list(dict.fromkeys((*sets[:2], *on_top, *sets[2:])))
 
 
@@ -113,7 +113,7 @@ class _Search:
         safe = _ordered(safe_rewrites())
         everything = _ordered((*safe, *(n for n, r in REWRITES.items() if r.when == "optional")))
         full = _ordered((*safe, *self._applied(everything)))
-        planned = sets_to_try(full, safe, [n for n, r in REWRITES.items() if r.when == "alternative"])
+        planned = sets_to_try(full, safe, self._alternatives(everything))
         ends = planned[:2]
         self._measure(ends)
         if not math.isfinite(min(map(self._ratio, ends))):
@@ -217,6 +217,11 @@ class _Search:
         self.models[names], applied = rewritten(self.model, names)
         self.seconds_to_write = max(self.seconds_to_write, self.deadline.clock() - start)
         return applied
+
+    def _alternatives(self, names: Names) -> list[str]:
+        """Other forms that would change a set's graph: most networks have none, which saves writing those."""
+        forms = [name for name, rewrite in REWRITES.items() if rewrite.when == "alternative"]
+        return [name for name in forms if applies(self._graph(names), name)]
 
     def table(self) -> tuple[tuple[Names, float], ...]:
         """Every set measured with its milliseconds, fastest first; the empty set is the source."""

@@ -8,7 +8,7 @@
 Algebra: ``(Σ_k a_k W_k) x = [W_1 … W_K] [a_1 x; …; a_K x]``.
 
 Pays where a compiler wants constant weights (INT8, TensorRT's tactics) more than it minds K times the multiplications:
-another exact form, not a better one, so it is tried on top of the fastest set and kept where it measures faster.
+another exact form, not a better one, so it is tried on top of all others and kept where it measures faster.
 """
 
 from __future__ import annotations
