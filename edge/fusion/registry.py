@@ -41,6 +41,7 @@ _ORDER = (
     "odd_widths_in_blocks",
     "split_packed_projection",
     "dynamic_conv_by_inputs",
+    "bilinear_as_blur",
 )
 
 

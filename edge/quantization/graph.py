@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from edge.graph.editor import integer, text
+from edge.graph.editor import integer, ints, text
 from edge.graph.model import MULTIPLIES, Model
 from edge.task.task import SegmentationTask
 
@@ -31,7 +31,7 @@ _ON_MAPS = {
 # Behind them the last axis is another one.
 _REARRANGES = {"Einsum", "Flatten", "Gather", "Gemm", "MatMul", "Reshape", "Transpose"}
 _AVERAGES = {"AveragePool", "GlobalAveragePool", "ReduceMean", "ReduceSum"}
-_ALL_POSITIVE = {"Add", "Concat", "Div", "Max", "Mean", "Min", "Mul", "Sum"}
+_ALL_POSITIVE = {"Add", "Concat", "Conv", "Div", "Max", "Mean", "Min", "Mul", "Sum"}
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class NodeFacts:
             the shape is not known.
         squares: its first operand is a tensor times itself: it averages squares, as a variance does.
         last: no other Conv, ConvTranspose, MatMul or Gemm lies between it and the graph's output.
+        blends: a convolution of stride 1 whose filters blend neighbours: no weight below 0, and they sum to 1.
         columns: what it counts as output channels are the columns of a map, which a convolution, a pooling or a resize
             reads as such.
     """
@@ -64,6 +65,7 @@ class NodeFacts:
     rows: int = 0
     squares: bool = False
     last: bool = False
+    blends: bool = False
     columns: bool = False
 
     @property
@@ -97,6 +99,7 @@ def node_facts(node: ir.Node) -> NodeFacts:
         rows=_positions(node) if convolution else _rows(node),
         squares=_is_square(node.inputs[0]),
         last=_is_last(node),
+        blends=node.op_type == "Conv" and weight is not None and _blends(weight, ints(node, "strides", (1, 1))),
         columns=node.op_type == "MatMul" and _makes_columns(node),
     )
 
@@ -223,6 +226,11 @@ def _is_square(value: ir.Value | None) -> bool:
 
 def _is_last(node: ir.Node) -> bool:
     return all(reader.op_type not in MULTIPLIES for reader in _behind(node, MULTIPLIES))
+
+
+def _blends(weight: NDArray[np.float32], strides: Sequence[int]) -> bool:
+    sums = weight.reshape(len(weight), -1).sum(axis=1)
+    return set(strides) == {1} and bool((weight >= 0).all()) and np.allclose(sums, 1.0, rtol=0, atol=1e-6)
 
 
 def _makes_columns(node: ir.Node) -> bool:

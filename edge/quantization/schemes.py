@@ -142,6 +142,12 @@ _MAPS = FloatRule(
     "it resizes the maps, so that it would round the logits",
 )
 
+# An upsampling inside the network, written as a convolution of each channel by itself: as a Resize it rounds nothing,
+# and rounding for it costs decibels (engines of LightAWNet in INT8 over BF16: 40.6 dB with, 42.9 dB without).
+_BLENDING = FloatRule(
+    ("Conv",), lambda n: n.in_channels == n.groups and n.blends, "it interpolates each channel, as a float resize does"
+)
+
 # A kernel of one weight for one channel scales it. OpenVINO makes it a Multiply and moves the scale of its INT8 input
 # past a normalisation behind it, whose epsilon stays what it was: 130 dB in the graph, 48 dB in the engine
 # (2026.4; UNETR's skip of a grey image).
@@ -161,7 +167,17 @@ _SIGNED = (GridRule(always, "int8"),)
 _OPENVINO = Scheme(
     name="openvino",
     weight_axes=_AXES,
-    floats=(_COMPUTED_KERNEL, _WEIGHT_FIRST, _COMPUTED_SECOND, _ONE_ROW, _SQUARES, _SCALING, _MAPS, _COLUMNS),
+    floats=(
+        _COMPUTED_KERNEL,
+        _WEIGHT_FIRST,
+        _COMPUTED_SECOND,
+        _ONE_ROW,
+        _SQUARES,
+        _SCALING,
+        _MAPS,
+        _BLENDING,
+        _COLUMNS,
+    ),
     grids=(
         GridRule(lambda t: t.nonnegative, "uint8"),
         GridRule(lambda t: t.transposed and not t.beside_concat, "int8"),

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from edge.accuracy.sqnr import parity_db
+from edge.backends import find_backend
+from edge.backends.engine import Candidate
+from edge.backends.onnxruntime import reference
+from edge.fusion.driver import rewritten
+from edge.targets.target import find_target
 from tests.fixtures.graph_builder import Builder, fused, ops, times
 
 
@@ -57,6 +66,84 @@ def test_bilinear_upsample_of_few_channels_is_a_convolution(channels: int, scale
     b = Builder(3)
     result = fused(b, b.resize(b.conv("x", 3, channels), scale), "bilinear-as-conv")
     assert ops(result) == ["Conv", "Pad", "Conv", "DepthToSpace"]
+
+
+def _upsampled(b: Builder, channels: int, scales: list[float], **attributes: object) -> str:
+    return b.op("Resize", b.conv("x", 3, channels), "", b.weight(scales), **{"mode": "linear", **attributes})
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 16])
+@pytest.mark.parametrize("channels", [16, 21])
+@pytest.mark.parametrize("place", ["half_pixel", "pytorch_half_pixel"])
+def test_bilinear_upsample_by_two_of_many_channels_is_a_blurred_copy(size: int, channels: int, place: str) -> None:
+    b = Builder(3, size=size)
+    result = fused(b, _upsampled(b, channels, [1, 1, 2, 2], coordinate_transformation_mode=place), "bilinear-as-blur")
+    assert ops(result) == ["Conv", "Resize", "Pad", "Conv"] and times(result, "bilinear-as-blur") == 1
+    resize = result.model.proto.graph.node[1]
+    rule = {a.name: a.s for a in resize.attribute}
+    assert rule == {"mode": b"nearest", "coordinate_transformation_mode": b"asymmetric", "nearest_mode": b"floor"}
+    kernel = next(
+        np.array(t.float_data or np.frombuffer(t.raw_data, np.float32)).reshape(t.dims)
+        for t in result.model.proto.graph.initializer
+        if list(t.dims) == [channels, 1, 3, 3]
+    )
+    assert (kernel == np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]]) / 16).all()
+
+
+@pytest.mark.parametrize(
+    ("channels", "scales", "attributes"),
+    [
+        (16, [1, 1, 2, 2], {"coordinate_transformation_mode": "align_corners"}),
+        (16, [1, 1, 2, 2], {"coordinate_transformation_mode": "asymmetric"}),
+        (16, [1, 1, 2, 2], {"antialias": 1}),
+        (16, [1, 1, 2, 2], {"mode": "nearest"}),
+        (16, [1, 1, 2, 2], {"mode": "cubic"}),
+        (16, [1, 1, 3, 3], {}),
+        (16, [1, 1, 4, 4], {}),
+        (16, [1, 1, 1, 2], {}),
+        (16, [1, 1, 2, 3], {}),
+        (16, [1, 1, 2.1, 2.1], {}),  # 5 pixels become 10 too, at other coordinates
+        (4, [1, 1, 2, 2], {}),
+    ],
+)
+def test_other_upsamples_are_no_blurred_copy(channels: int, scales: list[float], attributes: dict[str, object]) -> None:
+    b = Builder(3, size=5)
+    result = fused(b, _upsampled(b, channels, scales, **attributes), "bilinear-as-blur")
+    assert ops(result) == ["Conv", "Resize"]
+
+
+def test_an_upsample_whose_size_was_rounded_is_no_convolution() -> None:
+    b = Builder(3, size=5)
+    assert ops(fused(b, _upsampled(b, 2, [1, 1, 2.1, 2.1]), "bilinear-as-conv")) == ["Conv", "Resize"]
+
+
+def _decoder(b: Builder) -> str:
+    """Upsamples of 16 and of 2 channels, beside skips, one in front of a narrowing convolution."""
+    low = b.op("Relu", b.conv("x", 3, 24, 3, stride=4, pad=1))
+    mid, high = b.op("Relu", b.conv("x", 3, 24, 3, stride=2)), b.op("Relu", b.conv("x", 3, 24, 3))
+    joined = b.op("Add", b.resize(b.op("Add", b.resize(low, 2), mid), 2), high)
+    return b.resize(b.conv(b.op("Relu", b.conv(joined, 24, 16)), 16, 2, 3), 2)
+
+
+def test_an_upsample_is_blurred_only_after_the_others_have_done_with_it() -> None:
+    """Moving a convolution below both resizes takes several rounds, in which they must still be there."""
+    b, others = Builder(3), ("pointwise-through-add", "pointwise-below-resize", "bilinear-as-conv")
+    y = _decoder(b)
+    without, result = fused(b, y, *others), fused(b, y, *others, "bilinear-as-blur")
+    assert [times(result, name) for name in others] == [times(without, name) for name in others] == [2, 2, 1]
+    assert times(result, "bilinear-as-blur") == 2
+    both, applied = rewritten(b.model(y), (*others, "bilinear-as-blur"))
+    assert both.sha256 == result.model.sha256 and set(applied) == {a.rewrite for a in result.applied}
+
+
+@pytest.mark.parametrize("size", [1, 5])
+def test_openvino_computes_the_blurred_copy(size: int, tmp_path: Path) -> None:
+    b = Builder(3, size=size)
+    model = fused(b, b.conv(_upsampled(b, 20, [1, 1, 2, 2]), 20, 2, 3), "bilinear-as-blur").model
+    backend, image = find_backend("openvino"), b.inputs()[0]
+    engine = backend.build(Candidate("fp32", "fp32", "fp32", model), find_target("cpu"), tmp_path)
+    with closing(backend.load(engine)) as runner:
+        assert parity_db(reference(model).run(image), runner.run(image)) > 100.0
 
 
 def test_transposed_convolution_is_a_pointwise_one() -> None:

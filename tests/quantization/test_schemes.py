@@ -12,8 +12,10 @@ from edge.accuracy.sqnr import parity_db, sqnr_db
 from edge.backends import find_backend
 from edge.backends.engine import Candidate
 from edge.backends.onnxruntime import reference
+from edge.fusion.driver import rewritten
 from edge.graph.model import Model
 from edge.quantization.calibrate import calibrate
+from edge.quantization.graph import is_nonnegative
 from edge.quantization.plan import FLOAT, INT8, PrecisionPlan
 from edge.quantization.schemes import SCHEMES, plan_int8
 from edge.quantization.write import quantize
@@ -119,6 +121,52 @@ def test_upsampling_the_maps_stays_float_and_rounding_them_would_cost_most(name:
         exact, np.concatenate([reference(quantize(model, ranges, alone, scheme)).run(image) for image in images])
     )
     assert cost < 50.0
+
+
+def blurred() -> tuple[Model, str]:
+    """A network with an upsample inside, written as a nearest one and a blur; the blur's name."""
+    b = Builder(CHANNELS)
+    grown = b.resize(b.op("LeakyRelu", b.conv("x", CHANNELS, CHANNELS, 3)), 2)
+    model = b.model(b.conv(b.op("LeakyRelu", b.conv(grown, CHANNELS, CHANNELS, 3)), CHANNELS, 2, 3))
+    written, _ = rewritten(model, ["bilinear-as-blur"])
+    nodes = {n.output[0]: n for n in written.proto.graph.node}
+    return written, next(
+        n.name for n in nodes.values() if n.op_type == "Conv" and nodes.get(n.input[0], n).op_type == "Pad"
+    )
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_a_blur_inside_stays_float_and_rounding_for_it_would_cost_decibels(name: str) -> None:
+    model, blur = blurred()
+    images = [np.random.default_rng(seed).normal(size=(1, CHANNELS, 16, 16)).astype(np.float32) for seed in (1, 2)]
+    scheme = SCHEMES[name]
+    ranges, plan = calibrate(model, images), plan_int8(model, scheme)
+    assert ("depthwise" if name == "tensorrt" else "interpolates") in plan.reasons[blur] and len(plan.int8) == 3
+    exact = np.concatenate([reference(model).run(image) for image in images])
+    kept, lost = (
+        sqnr_db(exact, np.concatenate([reference(quantize(model, ranges, p, scheme)).run(image) for image in images]))
+        for p in (plan, PrecisionPlan({**plan.nodes, blur: INT8}))
+    )
+    assert kept > lost + 0.5, (kept, lost)
+
+
+def test_a_depthwise_convolution_that_was_learned_runs_in_int8_in_openvino() -> None:
+    """As does a fixed one that makes the map smaller."""
+    b = Builder(CHANNELS)
+    kernel = b.weight(np.full((CHANNELS, 1, 3, 3), 1 / 9))
+    pooled = b.op("Conv", b.conv("x", CHANNELS, CHANNELS, 3, group=CHANNELS), kernel, group=CHANNELS, strides=[2, 2])
+    model = b.model(b.conv(pooled, CHANNELS, 2, 3))
+    assert len(plan_int8(model, SCHEMES["openvino"]).int8) == 3
+
+
+def test_an_average_of_what_is_never_negative_is_not_either() -> None:
+    b = Builder(CHANNELS)
+    up = b.resize(b.op("Relu", b.conv("x", CHANNELS, CHANNELS, 3)), 2)
+    shifted = b.op("Conv", up, b.random(CHANNELS, CHANNELS, 1, 1, low=0.0), b.random(CHANNELS))
+    model, _ = rewritten(b.model(b.conv(b.op("Add", up, shifted), CHANNELS, 2, 3)), ["bilinear-as-blur"])
+    readers = {node.op_type: node for node in model.to_ir().graph}
+    average, sum_ = readers["Add"].inputs
+    assert is_nonnegative(average, model.task) and not is_nonnegative(sum_, model.task)
 
 
 def test_inputs_below_zero_are_kept_even_where_the_task_has_none() -> None:

@@ -75,6 +75,32 @@ def test_an_alternative_form_is_kept_only_where_it_is_faster() -> None:
     assert not slow.applied and "MatMul" in _ops(slow.model)
 
 
+def _decoder(b: Builder, channels: int) -> Model:
+    """A graph with an optional rewrite, and an upsample that has another form where it has 16 channels."""
+    grown = b.op("Relu", b.resize(b.conv("x", 3, channels, 3, stride=2), 2))
+    return b.model(b.conv(b.op("Concat", grown, "x", axis=1), channels + 3, 2))
+
+
+def test_another_form_is_one_more_set_and_only_where_it_applies() -> None:
+    tried = {}
+    for channels in (8, 16):
+        b = Builder(3)
+        tried[channels] = choose(_decoder(b, channels), b.inputs(), lambda m: [1.0] * len(m), _long()).tried
+    alternatives = {name for name, rewrite in REWRITES.items() if rewrite.when == "alternative"}
+    assert not any(alternatives & set(names) for names in tried[8])
+    assert [names for names in tried[16] if not alternatives & set(names)] == list(tried[8])
+    assert len(tried[16]) == len(tried[8]) + 1
+    assert tried[16][2] == (*tried[16][0], "bilinear-as-blur"), "behind everything and the safe ones"
+
+
+def test_a_blurred_copy_is_kept_only_where_it_is_faster() -> None:
+    b = Builder(3)
+    model = _decoder(b, 16)
+    fast = choose(model, b.inputs(), lambda models: [4.0 if "Pad" in _ops(m) else 5.0 for m in models], _long())
+    slow = choose(model, b.inputs(), lambda models: [6.0 if "Pad" in _ops(m) else 5.0 for m in models], _long())
+    assert "bilinear-as-blur" in [a.rewrite for a in fast.applied] and "Pad" not in _ops(slow.model)
+
+
 def test_out_of_time_no_further_graph_is_even_written(monkeypatch: pytest.MonkeyPatch) -> None:
     b = Builder(3)
     model, written = b.model(_head(b)), []
