@@ -41,7 +41,7 @@ def compare(arguments: argparse.Namespace) -> None:
         share = left / (len(runs) - index)
         _say(f"{name}: {share / 60:.1f} minutes")
         networks[name] = _network(name, run, arguments, time.monotonic() + 0.7 * share)
-        _write(arguments.out, networks)
+        _write(arguments.out, networks, arguments.reuse)
         row = networks[name]
         if row["ratio"] is not None:
             low, high = row["ratio_ci95"]
@@ -51,7 +51,8 @@ def compare(arguments: argparse.Namespace) -> None:
             )
     if not networks:
         sys.exit("no network could be compared")
-    _say(f"geometric mean {_write(arguments.out, networks)}, {(time.monotonic() - start) / 60:.0f} minutes")
+    mean = _write(arguments.out, networks, arguments.reuse)
+    _say(f"geometric mean {mean}, {(time.monotonic() - start) / 60:.0f} minutes")
 
 
 def _deployed(arguments: argparse.Namespace) -> dict[str, Path]:
@@ -86,10 +87,12 @@ def _network(name: str, run: Path, arguments: argparse.Namespace, deadline: floa
     )
 
 
-def _write(path: Path, networks: dict[str, Any]) -> float | None:
+def _write(path: Path, networks: dict[str, Any], reuse: bool) -> float | None:
+    """The results file; ``reuse`` in it says that build seconds may be those of taking a graph that was there."""
     ratios = [row["ratio"] for row in networks.values() if row["ratio"]]
     mean = math.exp(sum(map(math.log, ratios)) / len(ratios)) if ratios else None
-    write_json(path, {"networks": networks, "geomean_ratio": mean, "environment": environment()})
+    table = {"networks": networks, "geomean_ratio": mean, "reuse": reuse, "environment": environment()}
+    write_json(path, table)
     return mean
 
 

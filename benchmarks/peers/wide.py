@@ -91,22 +91,29 @@ class Wide:
         plan: of its run folder, peers and rounds.
         seconds: of each run of ``benchmark_app``.
         latency: the network's entry in the results of ``benchmarks.peers``; empty where there is none.
+        reused: that run took graphs which were there, so it does not know what making them takes.
     """
 
     plan: Plan
     seconds: int
     latency: Mapping[str, Any]
+    reused: bool = False
 
 
 def main() -> None:
     arguments = _parse()
-    known = read_json(arguments.latency)["networks"] if arguments.latency else {}
+    latency: Mapping[str, Any] = read_json(arguments.latency) if arguments.latency else {"networks": {}}
     networks = kept_networks(arguments)
     for name in arguments.networks:
         _say(name)
         try:
             networks[name] = compare_widely(
-                Wide(_plan(name, arguments), arguments.seconds, known.get(name, {"peers": {}}))
+                Wide(
+                    _plan(name, arguments),
+                    arguments.seconds,
+                    latency["networks"].get(name, {"peers": {}}),
+                    reused=latency.get("reuse", False),
+                )
             )
         except EdgeError as error:
             _say(f"  left out: {error}")
@@ -137,7 +144,7 @@ def compare_widely(wide: Wide) -> dict[str, Any]:
         ours = replace(setting(plan, model, OURS, name), peer=route, pictures=pictures)
         there, lost = _finished({peer: replace(setting(plan, model, peer), pictures=pictures) for peer in plan.peers})
         found, batching = _measured(wide, engine, ours, there)
-    found["build_seconds"] = _builds(report, wide.latency, plan.peers)
+    found["build_seconds"] = builds(report, wide.latency, wide.reused, plan.peers)
     passing = {peer for peer, row in wide.latency["peers"].items() if row["passed"]}
     return {
         "ours": name,
@@ -308,12 +315,23 @@ def _fresh(told: Setting) -> Found:
         return {"load_seconds": session.build_seconds, "peak_mb": answer["peak_mb"]}
 
 
-def _builds(report: Mapping[str, Any], latency: Mapping[str, Any], peers: Sequence[str]) -> dict[str, Series]:
-    """Seconds that making each took; peers' are known only from ``--latency``."""
+def builds(
+    report: Mapping[str, Any], latency: Mapping[str, Any], reused: bool, peers: Sequence[str]
+) -> dict[str, Series]:
+    """Seconds that making each took.
+
+    Args:
+        report: of our run.
+        latency, reused: as of :class:`Wide`; a run that took graphs which were there does not know what peers took.
+        peers: by name.
+    """
     found = {OURS: Series((sum(report["timings"].values()),))}
     for peer in peers:
         seconds = latency["peers"].get(peer, {}).get("build_seconds")
-        found[peer] = Series(error="not in --latency") if seconds is None else Series((seconds,))
+        if reused:
+            found[peer] = Series(error="not run: its graph was there already")
+        else:
+            found[peer] = Series(error="not in --latency") if seconds is None else Series((seconds,))
     return found
 
 

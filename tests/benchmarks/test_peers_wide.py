@@ -194,3 +194,13 @@ def test_what_openvino_runs_is_told_apart_from_running_it() -> None:
     assert list(PEERS)[-1] == "nncf-accuracy-control", "it takes what time there is"
     assert set(OPENVINO_GRAPHS) - set(PEERS) == {"nncf-performance"}
     assert set(OPENVINO_GRAPHS) < set(BUILDERS)
+
+
+@pytest.mark.parametrize(
+    ("reused", "value", "error"), [(False, 7.5, None), (True, None, "not run: its graph was there already")]
+)
+def test_taking_a_graph_that_was_there_is_no_build(reused: bool, value: float | None, error: str | None) -> None:
+    latency = {"peers": {"nncf-int8": {"build_seconds": 7.5}}}
+    found = wide.builds({"timings": TIMINGS}, latency, reused, ["nncf-int8"])
+    assert found["ours"].value == 3.0
+    assert (found["nncf-int8"].value, found["nncf-int8"].error) == (value, error)
