@@ -15,14 +15,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.peers.worker import block
 from edge.backends import find_backend
 from edge.backends.engine import Engine, read_engine
 from edge.backends.runner import Runner
@@ -36,7 +37,6 @@ from edge.machine.environment import environment
 
 _BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 1}
 _MIXED = "int8"  # no slower than all of it in INT8
-_WARM_UP = 3
 
 
 @dataclass(frozen=True)
@@ -79,14 +79,7 @@ def block_ms(one: Contestant, seconds: float) -> float:
     """Median milliseconds of one image, of as many as so many seconds hold."""
     task = one.engine.task
     image = np.random.default_rng(0).random((1, task.in_channels, *task.size), dtype=np.float32)
-    for _ in range(_WARM_UP):
-        one.runner.run(image)
-    times, end = list[float](), time.perf_counter() + seconds
-    while not times or time.perf_counter() < end:
-        start = time.perf_counter()
-        one.runner.run(image)
-        times.append(1e3 * (time.perf_counter() - start))
-    return float(np.median(times))
+    return float(np.median(block(partial(one.runner.run, image), seconds)))
 
 
 def summary(rows: Sequence[dict[str, float]]) -> dict[str, float]:

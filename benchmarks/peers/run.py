@@ -188,6 +188,12 @@ def _inputs(model: Model, images: ImageSet) -> NDArray[np.float32]:
     return np.stack([model.task.preprocess(sample.pixels()) for sample in images])
 
 
+def turned(names: Sequence[str], turn: int) -> list[str]:
+    """The order of a round: each begins with another one."""
+    start = turn % max(1, len(names))
+    return [*names[start:], *names[:start]]
+
+
 def _time(plan: Plan, sessions: Mapping[str, Session]) -> dict[str, list[NDArray[np.float64]]]:
     """Blocks of milliseconds, one of each engine in every round, the order turned from round to round."""
     blocks: dict[str, list[NDArray[np.float64]]] = {name: [] for name in sessions}
@@ -195,8 +201,7 @@ def _time(plan: Plan, sessions: Mapping[str, Session]) -> dict[str, list[NDArray
     for name in alive:  # warm up
         sessions[name].ask(_BUILD_SECONDS, {"do": "time", "seconds": 0.5})
     for turn in range(max(plan.rounds, _FEWEST_ROUNDS)):
-        start = turn % max(1, len(alive))
-        for name in [*alive[start:], *alive[:start]]:
+        for name in turned(alive, turn):
             answer = sessions[name].ask(_EVALUATE_SECONDS, {"do": "time", "seconds": _BLOCK_SECONDS})
             if answer is not None:
                 blocks[name].append(np.array(answer["ms"]))

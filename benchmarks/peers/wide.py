@@ -37,7 +37,7 @@ from benchmarks.peers import quantized
 from benchmarks.peers.arguments import kept_networks, shared_parser
 from benchmarks.peers.builders import OPENVINO_GRAPHS, Graph, require_precision
 from benchmarks.peers.mask_worker import OURS_IN_ENGINE
-from benchmarks.peers.run import OURS, Plan, our_engine, setting
+from benchmarks.peers.run import OURS, Plan, our_engine, setting, turned
 from benchmarks.peers.session import Session
 from benchmarks.peers.setting import IMAGES, TASK, Setting
 from benchmarks.peers.standing import MEASURES, Series, standing, table
@@ -229,10 +229,8 @@ def _measured(
 def in_turn(rounds: int, steps: Mapping[str, Step]) -> dict[str, Rounds]:
     """Take the step of every contestant once a round, the order turned from round to round."""
     found = {name: Rounds() for name in steps}
-    names = list(steps)
     for turn in range(rounds):
-        start = turn % len(names)
-        for name in [*names[start:], *names[:start]]:
+        for name in turned(list(steps), turn):
             if found[name].error is None:
                 try:
                     found[name].found.append(steps[name]())

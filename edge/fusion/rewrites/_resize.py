@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from edge.graph.editor import Editor, Shape, integer, text
 
@@ -72,6 +73,39 @@ def resize_like(editor: Editor, like: Upsample, x: ir.Value, channels: int, hint
     else:
         inputs = [x, None, None, editor.weight(np.asarray(shape, np.int64), f"{hint}.sizes")]
     return editor.op("Resize", inputs, plain, shape=shape, hint=hint)
+
+
+def filter_neighbours(editor: Editor, x: ir.Value, shape: Shape, filters: NDArray[np.float64], hint: str) -> ir.Value:
+    """Append 3x3 filters of each channel by itself, over a map whose edge is repeated.
+
+    Args:
+        editor: of the graph.
+        x, shape: the map, ``[batch, channels, height, width]``.
+        filters: ``[filters of a channel, 3, 3]``, the same for every channel.
+        hint: for names.
+
+    Returns:
+        ``[batch, channels * filters, height, width]``, all of a channel's filters together.
+    """
+    batch, channels, height, width = shape
+    margins = editor.weight(np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64), f"{hint}.margins")
+    padded = editor.op(
+        "Pad",
+        [x, margins],
+        {"mode": "edge"},
+        shape=(batch, channels, height + 2, width + 2),
+        hint=f"{hint}.edge",
+    )
+    weight = editor.weight(np.tile(filters[:, None], (channels, 1, 1, 1)), f"{hint}.weight")
+    attributes = {
+        "kernel_shape": [3, 3],
+        "pads": [0, 0, 0, 0],
+        "strides": [1, 1],
+        "dilations": [1, 1],
+        "group": channels,
+    }
+    filtered = (batch, channels * len(filters), height, width)
+    return editor.op("Conv", [padded, weight], attributes, shape=filtered, hint=hint)
 
 
 def same_resize(one: Upsample, two: Upsample, editor: Editor) -> bool:

@@ -20,7 +20,7 @@ import onnx_ir as ir
 
 from edge.fusion.conv import base
 from edge.fusion.rewrites._lanes import LANES
-from edge.fusion.rewrites._resize import half_pixel_factor, read_upsample
+from edge.fusion.rewrites._resize import filter_neighbours, half_pixel_factor, read_upsample
 from edge.graph.editor import Editor
 from edge.graph.rewrite import rewrite
 
@@ -31,7 +31,6 @@ def _apply(editor: Editor, node: ir.Node) -> bool:
     up = read_upsample(editor, node)
     if up is None or up.before[1] < LANES or half_pixel_factor(editor, up) != 2:
         return False
-    batch, channels, height, width = up.after
     hint = base(node)
     # Copies of 2×2 by the rule that every compiler reads alike.
     doubled = editor.op(
@@ -41,24 +40,8 @@ def _apply(editor: Editor, node: ir.Node) -> bool:
         shape=up.after,
         hint=f"{hint}.nearest",
     )
-    margins = editor.weight(np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64), f"{hint}.margins")
-    padded = editor.op(
-        "Pad",
-        [doubled, margins],
-        {"mode": "edge"},
-        shape=(batch, channels, height + 2, width + 2),
-        hint=f"{hint}.edge",
-    )
-    kernel = np.outer(_BINOMIAL, _BINOMIAL)[None, None]
-    weight = editor.weight(np.tile(kernel, (channels, 1, 1, 1)), f"{hint}.weight")
-    attributes = {
-        "kernel_shape": [3, 3],
-        "pads": [0, 0, 0, 0],
-        "strides": [1, 1],
-        "dilations": [1, 1],
-        "group": channels,
-    }
-    editor.replace(up.y, editor.op("Conv", [padded, weight], attributes, shape=up.after, hint=hint))
+    kernel = np.outer(_BINOMIAL, _BINOMIAL)
+    editor.replace(up.y, filter_neighbours(editor, doubled, up.after, kernel[None], hint))
     return True
 
 

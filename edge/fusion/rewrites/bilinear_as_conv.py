@@ -17,7 +17,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from edge.fusion.conv import base
-from edge.fusion.rewrites._resize import half_pixel_factor, read_upsample
+from edge.fusion.rewrites._resize import filter_neighbours, half_pixel_factor, read_upsample
 from edge.graph.editor import Editor
 from edge.graph.rewrite import rewrite
 
@@ -29,28 +29,10 @@ def _apply(editor: Editor, node: ir.Node) -> bool:
     factor = half_pixel_factor(editor, up) if up is not None else None
     if up is None or factor is None or up.before[1] > _FEW or min(up.before[2:]) < 2:
         return False
-    channels, height, width = up.before[1:]
     hint = base(node)
-    margins = editor.weight(np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64), f"{hint}.margins")
-    padded = editor.op(
-        "Pad",
-        [up.x, margins],
-        {"mode": "edge"},
-        shape=(up.before[0], channels, height + 2, width + 2),
-        hint=f"{hint}.edge",
-    )
     rows = _weights(factor)
-    filters = np.einsum("pa,qb->pqab", rows, rows).reshape(factor**2, 1, 3, 3)
-    small = (up.before[0], channels * factor**2, height, width)
-    weight = editor.weight(np.tile(filters, (channels, 1, 1, 1)), f"{hint}.weight")
-    attributes = {
-        "kernel_shape": [3, 3],
-        "pads": [0, 0, 0, 0],
-        "strides": [1, 1],
-        "dilations": [1, 1],
-        "group": channels,
-    }
-    phases = editor.op("Conv", [padded, weight], attributes, shape=small, hint=hint)
+    filters = np.einsum("pa,qb->pqab", rows, rows).reshape(factor**2, 3, 3)
+    phases = filter_neighbours(editor, up.x, up.before, filters, hint)
     spread = editor.op(
         "DepthToSpace", [phases], {"blocksize": factor, "mode": "CRD"}, shape=up.after, hint=f"{hint}.spread"
     )
