@@ -22,6 +22,7 @@ from edge.latency.timing import timed_seconds
 from edge.pipeline.effort import find_effort
 from edge.pipeline.explain import explained, planned
 from edge.pipeline.session import Advance, Job
+from edge.search.authored import float_graph
 from edge.search.bench import Array, Effort, PixelRoute, Pixels, Refusal
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def _attribute(job: Job, asked: Sequence[MeasuredEngine], fused: Fused) -> dict[
     found = {}
     with job.clock.stage("attribute", len(quantized)) as advance:
         for digest, graph in quantized.items():
-            found[digest] = attribute(fused.model, graph, inputs)
+            found[digest] = attribute(float_graph(graph, job.model, fused.model), graph, inputs)
             advance()
     return {one.engine.name: found[digest] for one in asked if (digest := one.candidate.plain.sha256) in found}
 

@@ -34,6 +34,17 @@ def with_authored(found: CandidateSet, bench: Bench, model: Model, precisions: S
     return CandidateSet((*found.candidates, *more.candidates), (*found.refusals, *more.refusals))
 
 
+def float_graph(graph: Model, model: Model, fused: Model) -> Model:
+    """The float graph that a quantized one computes, layer by layer: ours are written from the model as it was fused.
+
+    Args:
+        graph: quantized; the author's own has no author beside it.
+        model: as it was loaded, stripped or not.
+        fused: the same after its rewrites, which may fill channels up or move values to other tensors.
+    """
+    return fused if (graph.author is None) == (model.author is None) else model
+
+
 def _written(bench: Bench, model: Model, stem: str, precisions: Sequence[str]) -> CandidateSet:
     if reason := bench.refusal("int8"):
         return CandidateSet((), (Refusal(stem, "int8", reason),))

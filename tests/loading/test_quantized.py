@@ -13,13 +13,16 @@ from typer.testing import CliRunner
 from edge.backends.onnxruntime import reference
 from edge.cli.app import app
 from edge.errors import InputError
+from edge.fusion.driver import Fused, rewritten
 from edge.graph.model import Model
 from edge.loading.quantized import announced, dequantized, on_products
+from edge.pipeline import deploy
 from edge.quantization.calibrate import calibrate
 from edge.quantization.schemes import find_scheme, plan_int8
 from edge.quantization.write import quantize
 from edge.report.store import read_report
 from edge.task.noise import noise_batch
+from tests.fixtures.command import edge
 from tests.fixtures.discs import TASK, disc_network, write_discs
 
 
@@ -112,6 +115,29 @@ def test_a_deployment_of_a_quantized_file(strip: bool, tmp_path: Path) -> None:
         # A file that has 8-bit weights saturates a little on x86 without VNNI.
         assert rows["int8"].gate.passed and rows["int8"].accuracy.agreement > 0.95
         assert any("--dequantize strips it" in note for note in report.notes)
+
+
+@pytest.mark.slow
+def test_losses_of_the_author_s_graph_are_against_what_it_was_stripped_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which rewrites are chosen depends on the machine; some widen a layer that the author's graph has as well."""
+    write_discs(tmp_path / "set", {"train": 4, "val": 4, "test": 20})
+    authored().save(tmp_path / "int8.onnx")
+
+    def widened(model: Model, *rest: object) -> Fused:
+        fused = rewritten(model, ("odd-widths-in-blocks",))[0]
+        assert fused.proto != model.proto
+        return Fused(fused, (), 0.0)
+
+    monkeypatch.setattr(deploy, "fuse_for_target", widened)
+    words = ("--data", "set", "--out", "run", "--precisions", "fp32,int8", "--gate", "none", "--explain")
+    said = edge("deploy", "int8.onnx", "--dequantize", *words, "--seconds", 0.1, folder=tmp_path)
+    assert said.returncode == 0, said.stderr
+    rows = {row.name: row for row in read_report(tmp_path / "run").engines}
+    for name in ("int8", "int8-author"):
+        assert {layer.name for layer in rows[name].lost} == {n.name for n in disc_network().proto.graph.node}
+        assert min(layer.own_db for layer in rows[name].lost) > 20.0
 
 
 @pytest.mark.parametrize(
