@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.arm.programs import cross_build
@@ -27,6 +28,15 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def same_numbers(request: pytest.FixtureRequest) -> None:
+    """Each test draws from where its file's generators began: which tests ran before it, or where, changes nothing."""
+    names = vars(request.module).items() if request.module else ()
+    for name, value in [(name, value) for name, value in names if isinstance(value, np.random.Generator)]:
+        began = request.module.__dict__.setdefault(f"{name}_BEGAN", value.bit_generator.state)
+        value.bit_generator.state = began
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

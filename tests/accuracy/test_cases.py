@@ -81,7 +81,7 @@ def judged(accuracy: Accuracy, bar: float) -> tuple[str, ...]:
 def test_a_class_that_is_lost_fails_its_own_gate() -> None:
     truth = random_labels()
     truth[1:][truth[1:] == 2] = 1  # tumour on the first image alone
-    blind = np.where(truth == 2, 1, truth).astype(np.uint8)
+    blind = np.where(truth == 2, 0, truth).astype(np.uint8)
     accuracy = compare(evaluation(blind, truth, {}), evaluation(truth, truth, {}))
     liver, tumour = accuracy.classes
     assert (tumour.present, liver.present) == (1, 24)
