@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edge.quantization.output_error import OutputError, gains
+from edge.quantization.output_error import OutputError
 from edge.quantization.ranges import Ranges, TensorRange
 
 LEAST_SQUARES = "mse"
@@ -23,7 +23,7 @@ def better_clips(ranges: Ranges, output: OutputError) -> Ranges:
         output: on images that chose none of the clips.
     """
     tried = clipped_by(ranges, LEAST_SQUARES)
-    return tried if gains(output.db(tried), output.db(ranges)) else ranges
+    return tried if output.gains(tried, ranges) else ranges
 
 
 def clipped_by(ranges: Ranges, method: str) -> Ranges:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edge.quantization.output_error import OutputError, gains
+from edge.quantization.output_error import OutputError
 from edge.quantization.ranges import COARSE, FINE, Ranges
 
 
@@ -21,13 +21,10 @@ def drop_what_does_not_help(proposals: Sequence[Ranges], output: OutputError) ->
         output: on images that chose none of the steps.
     """
     best = _kept(proposals[0], signed=False, unsigned=False)
-    least = output.db(best)
     for ranges in proposals:
         for signed, unsigned in ((False, True), (True, False), (True, True)):
             tried = _kept(ranges, signed, unsigned)
-            found = output.db(tried)
-            if gains(found, least):
-                best, least = tried, found
+            best = tried if output.gains(tried, best) else best
     return best
 
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
+
 import numpy as np
 import pytest
 
 from edge.accuracy.sqnr import clipped_sqnr_db
-from edge.backends.onnxruntime import reference
+from edge.backends.onnxruntime import optimized, reference
+from edge.backends.session import OnnxRuntimeRunner
+from edge.graph.model import Model
 from edge.quantization.calibrate import calibrate
 from edge.quantization.output_error import OutputError, gains
+from edge.quantization.ranges import TensorRange
 from edge.quantization.schemes import SCHEMES, plan_int8
 from edge.quantization.write import quantize
 from tests.fixtures.small_unet import images, small_unet
@@ -34,3 +41,30 @@ def test_every_image_has_its_own_decibels() -> None:
     graph = quantize(model, ranges, plan_int8(model, scheme), scheme)
     expected = [clipped_sqnr_db(reference(model).run(one), reference(graph).run(one), model.task) for one in held]
     np.testing.assert_allclose(OutputError(model, scheme, held).db(ranges), expected, atol=0.5)
+
+
+def test_a_choice_that_loses_on_the_first_images_is_not_run_on_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = images(8)
+    output = OutputError(small_unet(), SCHEMES["tensorrt"], held)
+    ranges = calibrate(small_unet(), held[:4], method="min-max")
+    wide = replace(ranges, tensors={name: _wider(found) for name, found in ranges.tensors.items()})
+    ran: list[int] = []
+
+    def counted(model: Model) -> OnnxRuntimeRunner:
+        ran.append(0)
+        runner = optimized(model)
+        return cast(OnnxRuntimeRunner, SimpleNamespace(run=lambda image: (_count(ran), runner.run(image))[1]))
+
+    monkeypatch.setattr("edge.quantization.output_error.optimized", counted)
+    assert not output.gains(wide, ranges) and ran == [8, 3]
+    assert output.gains(ranges, wide) and ran == [8, 3, 8]
+    assert np.isfinite(output.db(wide)).all() and ran == [8, 3, 8]
+
+
+def _count(ran: list[int]) -> None:
+    ran[-1] += 1
+
+
+def _wider(found: TensorRange) -> TensorRange:
+    coarse, fine = (replace(clip, amax=8 * clip.amax) for clip in (found.coarse, found.fine))
+    return replace(found, coarse=coarse, fine=fine)
