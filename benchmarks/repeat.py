@@ -13,6 +13,7 @@ A deployment whose run folder is there is not run again, so that an interrupted 
 from __future__ import annotations
 
 import argparse
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -120,8 +121,10 @@ def line(name: str, row: dict[str, Any]) -> str:
 
 
 def _deployed(network: str, images: ImageSet, folder: Path) -> Report:
+    """A deployment's report, of now or of before; no deployment knows what another one measured."""
     if (folder / REPORT).is_file():
         return read_report(folder)
+    os.environ["XDG_CACHE_HOME"] = str(folder.with_name(f"{folder.name}-cache").absolute())
     return run_deploy(Request(network, images, out=folder, report_images=False), NullProgress())[0]
 
 
