@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from edge.accuracy.side_by_side import FLOATS, side_by_side
 from edge.accuracy.sqnr import CEILING_DB
-from edge.graph.groups import in_groups
 from edge.graph.model import Model
 from edge.graph.native import with_shapes
 
-_BYTES_AT_ONCE = 160 << 20  # bounds memory: activations of so many bytes live together, in each of three graphs
-_UNKNOWN = _BYTES_AT_ONCE // 16
-_FLOATS: Mapping[int, type[np.floating[Any]]] = {
-    onnx.TensorProto.FLOAT: np.float32,
-    onnx.TensorProto.FLOAT16: np.float16,
-}
-_FED = "__exact"
 # What a quantizer puts in; the layers around it are the source's own.
 _INSERTED = ("QuantizeLinear", "DequantizeLinear", "Cast")
 # What hands on channels that were divided before rounding, until a convolution's weights multiply them again.
@@ -50,24 +42,19 @@ class LayerLoss:
 
 @dataclass
 class _Power:
-    """Sums over all elements of all images, in float64."""
+    """Sums over all elements of all images."""
 
     signal: float = 0.0
     noise: float = 0.0
-    broken: bool = False
 
-    def add(self, exact: NDArray[np.float32], actual: NDArray[np.float32]) -> None:
-        if not (np.isfinite(exact).all() and np.isfinite(actual).all()):
-            self.broken = True
-            return
-        wide = exact.astype(np.float64)
-        self.signal += float(np.square(wide).sum())
-        self.noise += float(np.square(wide - actual).sum())
+    def add(self, signal: float, noise: float) -> None:
+        self.signal += signal
+        self.noise += noise
 
     @property
     def ratio(self) -> float:
-        """Noise over signal."""
-        if self.broken:
+        """Noise over signal; infinite where a value is not finite."""
+        if not (math.isfinite(self.signal) and math.isfinite(self.noise)):
             return math.inf
         return self.noise / self.signal if self.signal else (math.inf if self.noise else 0.0)
 
@@ -77,9 +64,8 @@ def attribute(exact: Model, quantized: Model, inputs: Iterable[NDArray[np.float3
 
     Layers are matched by their node's name and the tensor it makes, so the quantized graph must have been written
     from this float graph. Pooling and concatenation of divided channels make no tensor that the float graph has; what
-    is lost there counts for the layer that reads them. The float graph runs optimized, the quantized one exactly as
-    written: once as it is, and once with every layer fed the float graph's activations, which shows what that layer
-    alone loses.
+    is lost there counts for the layer that reads them. Both run exactly as written, the quantized one twice: as it is,
+    and with every layer fed the float graph's activations, which shows what that layer alone loses.
 
     Args:
         exact: float graph.
@@ -138,50 +124,24 @@ def _measure(
     """Powers by tensor, as it is and with exact inputs; tensors that are not float (shapes, indices) are left out."""
     from edge.backends.onnxruntime import Intermediates
 
-    carried: dict[str, _Power] = {}
-    own: dict[str, _Power] = {}
-    kinds, sizes = _kinds(quantized)
-    activations = [t for t in tensors if kinds[t] in _FLOATS]
-    # Every group runs both graphs again, so few are better.
-    for group in in_groups(((t, sizes[t]) for t in activations), _BYTES_AT_ONCE):
-        alone, needed = _fed(quantized, group, {t: kinds[t] for t in activations})
-        float_probe = Intermediates(exact, [*dict.fromkeys([*group, *needed])])
-        probe, alone_probe = (Intermediates(model, group, optimize=False) for model in (quantized, alone))
+    kinds = _kinds(quantized)
+    activations = {tensor: kinds[tensor] for tensor in tensors if kinds[tensor] in FLOATS}
+    graph = side_by_side(exact, quantized, activations)
+    carried, own = ({tensor: _Power() for tensor in activations} for _ in range(2))
+    if activations:
+        probe = Intermediates(graph.model, graph.sums, optimize=False)
         for image in images:
-            wanted = float_probe.run(image)
-            given = {t + _FED: wanted[t].astype(_FLOATS[kinds[t]]) for t in needed}
-            for powers, actual in ((carried, probe.run(image)), (own, alone_probe.run(image, given))):
-                for tensor in group:
-                    powers.setdefault(tensor, _Power()).add(wanted[tensor], actual[tensor].astype(np.float32))
+            values = {name: float(value) for name, value in probe.run(image).items()}
+            for tensor in activations:
+                signal, noise, noise_alone = (values[name] for name in graph.names(tensor))
+                carried[tensor].add(signal, noise)
+                own[tensor].add(signal, noise_alone)
     return carried, own
 
 
-def _fed(quantized: Model, group: Sequence[str], kinds: Mapping[str, int]) -> tuple[Model, list[str]]:
-    """The part of a graph that makes ``group`` when every layer reads given activations, and which ones it reads."""
-    proto = onnx.ModelProto()
-    proto.CopyFrom(quantized.proto)
-    for node in proto.graph.node:
-        for index, name in enumerate(node.input):
-            if name in kinds:
-                node.input[index] = name + _FED
-    needed, kept = set(group), []
-    for node in reversed(proto.graph.node):
-        if needed & set(node.output):
-            needed |= set(node.input)
-            kept.append(node)
-    fed = [name for name in kinds if name + _FED in needed]
-    del proto.graph.node[:], proto.graph.value_info[:]
-    proto.graph.node.extend(reversed(kept))
-    proto.graph.input.extend(onnx.helper.make_tensor_value_info(t + _FED, kinds[t], None) for t in fed)
-    return replace(quantized, proto=proto), fed
-
-
-def _kinds(model: Model) -> tuple[dict[str, int], dict[str, int]]:
-    """Element type and bytes (at float32) of every value; where the graph does not say, float, and so large that few
-    are held at once."""
+def _kinds(model: Model) -> dict[str, int]:
+    """Element type of every value; float where the graph does not say."""
     graph = with_shapes(model.proto, data_prop=False).graph
-    known = {v.name: v.type.tensor_type for v in (*graph.value_info, *graph.output)}
+    known = {v.name: v.type.tensor_type.elem_type for v in (*graph.value_info, *graph.output)}
     names = [name for node in graph.node for name in node.output]
-    kinds = {n: known[n].elem_type or onnx.TensorProto.FLOAT if n in known else onnx.TensorProto.FLOAT for n in names}
-    sizes = {n: 4 * math.prod(d.dim_value or 1 for d in known[n].shape.dim) if n in known else _UNKNOWN for n in names}
-    return kinds, sizes
+    return {name: known.get(name) or onnx.TensorProto.FLOAT for name in names}
