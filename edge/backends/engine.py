@@ -10,7 +10,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from edge.backends.runner import ConvCounts as ConvCounts
 from edge.backends.runner import Layer as Layer
@@ -18,12 +18,14 @@ from edge.backends.runner import PixelRunner as PixelRunner
 from edge.backends.runner import Runner as Runner
 from edge.errors import InputError, MachineError
 from edge.files import json_bytes, sha256_file, write_bytes
-from edge.graph.model import Model
 from edge.notebook.shown import Shown, Table
 from edge.safety.guard import parse_json, parsing, read_document
 from edge.storage.binding import BLANK, bind, is_bound
 from edge.targets.target import Target
 from edge.task.task import SegmentationTask
+
+if TYPE_CHECKING:  # an engine that is loaded needs no ONNX: 10 MB of a process that only segments
+    from edge.graph.model import Model
 
 SCHEMA = "edge.engine/1"
 MANIFEST = "engine.json"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import edge
+from tests.fixtures.discs import write_disc_case
 
 HEAVY = ("torch", "openvino", "onnx", "onnxruntime", "numpy", "scipy", "matplotlib", "rich", "typer")
 
@@ -20,6 +21,18 @@ def run(program: str) -> str:
 
 def test_importing_brings_nothing_heavy() -> None:
     assert run(f"import sys, edge\nprint([name for name in {HEAVY} if name in sys.modules])") == "[]\n"
+
+
+def test_an_engine_segments_without_the_libraries_that_made_it(tmp_path: Path) -> None:
+    write_disc_case(tmp_path)
+    edge.build(str(tmp_path / "discs.onnx"), tmp_path / "discs", "cpu", "fp32", tmp_path / "engine")
+    program = (
+        "import sys, edge, numpy\n"
+        f"with edge.load_engine({str(tmp_path / 'engine')!r}) as engine:\n"
+        "    engine.segment(numpy.zeros((32, 32, 3), numpy.uint8))\n"
+        "print([name for name in ('torch', 'onnx', 'onnx_ir', 'onnxruntime', 'scipy') if name in sys.modules])"
+    )
+    assert run(program) == "[]\n"
 
 
 def test_every_name_is_there_and_documented() -> None:
