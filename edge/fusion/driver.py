@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -134,13 +134,15 @@ def rewritten(model: Model, names: Sequence[str]) -> tuple[Model, tuple[str, ...
     graph = ir.from_proto(_own_output(model))
     editor = Editor(graph)
     editor.sweep_up()
-    applied: dict[str, int] = {}
-    for stage in _stages(ordered(names)):
-        for _ in range(_MOST_ROUNDS):
-            found = {name: _exhaust(editor, name) for name in stage}
-            if not any(found.values()):
-                break
-            applied.update({name: times for name, times in found.items() if times})
+    applied: list[str] = []
+
+    def step(name: str) -> int:
+        times = _exhaust(editor, name)
+        if times and name not in applied:
+            applied.append(name)
+        return times
+
+    _to_fixed_point(ordered(names), step)
     return model.with_ir(graph), tuple(applied)
 
 
@@ -155,6 +157,14 @@ def _stages(names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
     """What is run to a fixed point, one after another: another form of a node waits until nobody wants the node."""
     first = tuple(name for name in names if REWRITES[name].when != "alternative")
     return (names,) if first == names else (first, names)
+
+
+def _to_fixed_point(names: tuple[str, ...], step: Callable[[str], int]) -> None:
+    """Take steps in turn until none finds anything more; a step returns how often its rewrite applied."""
+    for stage in _stages(names):
+        for _ in range(_MOST_ROUNDS):
+            if not sum([step(name) for name in stage]):
+                break
 
 
 def _exhaust(editor: Editor, name: str) -> int:
@@ -214,10 +224,7 @@ class _Fusion:
 
     def run(self, names: tuple[str, ...]) -> _Fusion:
         """Apply rewrites in turn until none finds anything more."""
-        for stage in _stages(names):
-            for _ in range(_MOST_ROUNDS):
-                if not sum(self.step(name) for name in stage):
-                    break
+        _to_fixed_point(names, self.step)
         return self
 
     def step(self, name: str) -> int:
