@@ -23,7 +23,7 @@ def better_clips(ranges: Ranges, output: OutputError) -> Ranges:
         output: on images that chose none of the clips.
     """
     tried = clipped_by(ranges, LEAST_SQUARES)
-    return tried if output.gains(tried, ranges) else ranges
+    return ranges if output.gained(tried, output.db(ranges)) is None else tried
 
 
 def clipped_by(ranges: Ranges, method: str) -> Ranges:

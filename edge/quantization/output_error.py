@@ -57,14 +57,18 @@ class OutputError:
         """SQNR of each image's output, in dB, see :func:`~edge.accuracy.sqnr.clipped_sqnr_db`."""
         return self._measured(self._graph(ranges), np.full(len(self._images), -np.inf))
 
-    def gains(self, tried: Ranges, kept: Ranges) -> bool:
-        """Whether a choice gains, see :func:`gains`; one that loses on each of a few images is not run on the others.
+    def gained(self, tried: Ranges, least: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """Decibels of each image where a choice gains, see :func:`gains`, else None.
 
-        Most choices lose, so that this saves half of the time.
+        A choice that loses on each of a few images is not run on the others; most do, so that this saves half of the
+        time.
+
+        Args:
+            tried: the choice.
+            least: decibels of what it is compared with.
         """
-        least = self.db(kept)
         found = self._measured(self._graph(tried), least)
-        return not np.isnan(found).any() and gains(found, least)
+        return found if not np.isnan(found).any() and gains(found, least) else None
 
     def _graph(self, ranges: Ranges) -> Model:
         return quantize(self._model, ranges, self._plan, self._scheme)

@@ -21,10 +21,13 @@ def drop_what_does_not_help(proposals: Sequence[Ranges], output: OutputError) ->
         output: on images that chose none of the steps.
     """
     best = _kept(proposals[0], signed=False, unsigned=False)
+    least = output.db(best)
     for ranges in proposals:
         for signed, unsigned in ((False, True), (True, False), (True, True)):
             tried = _kept(ranges, signed, unsigned)
-            best = tried if output.gains(tried, best) else best
+            found = output.gained(tried, least)
+            if found is not None:
+                best, least = tried, found
     return best
 
 
