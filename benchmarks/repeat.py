@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -68,9 +69,9 @@ def drawn(images: ImageSet, draw: int, count: int = CALIBRATION_IMAGES) -> Image
 def attempt(report: Report, draw: int) -> Attempt:
     """What one report comes to."""
     row = next((row for row in report.engines if row.name == report.chosen), None)
-    ratio = row.against_fp32.ratio if row and row.against_fp32 else None
+    against = row.against_fp32.ratio if row and row.against_fp32 else None
     retained = row.accuracy.dice.retained if row and row.accuracy else None
-    return Attempt(draw, report.chosen, retained, ratio, round(sum(report.timings.values()), 1))
+    return Attempt(draw, report.chosen, retained, against, round(sum(report.timings.values()), 1))
 
 
 def timed_together(attempts: Sequence[Attempt], folders: Sequence[Path], seconds: float) -> list[Attempt]:
@@ -124,7 +125,9 @@ def _deployed(network: str, images: ImageSet, folder: Path) -> Report:
     """A deployment's report, of now or of before; no deployment knows what another one measured."""
     if (folder / REPORT).is_file():
         return read_report(folder)
-    os.environ["XDG_CACHE_HOME"] = str(folder.with_name(f"{folder.name}-cache").absolute())
+    cache = folder.with_name(f"{folder.name}-cache").absolute()
+    shutil.rmtree(cache, ignore_errors=True)  # of an attempt that was interrupted
+    os.environ["XDG_CACHE_HOME"] = str(cache)
     return run_deploy(Request(network, images, out=folder, report_images=False), NullProgress())[0]
 
 

@@ -102,8 +102,12 @@ def _common_layers(exact: Model, quantized: Model) -> list[tuple[str, str, str]]
     return [
         (node.name or node.output[0], node.op_type, node.output[0])
         for node in exact.proto.graph.node
-        if node.op_type != "Constant" and (node.name, node.output[0]) in there
+        if node.op_type != "Constant" and (node.name, node.output[0]) in there and not _has_a_body(node)
     ]
+
+
+def _has_a_body(node: onnx.NodeProto) -> bool:
+    return any(attribute.HasField("g") for attribute in node.attribute)
 
 
 def _divided(exact: Model, quantized: Model) -> set[str]:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,15 +123,8 @@ class Intermediates:
         self._input = model.input_name
         self._session = open_session(proto.SerializeToString(), threads, optimize, where=model.source or model.name)
 
-    def run(
-        self, image: NDArray[np.float32], given: Mapping[str, NDArray[np.floating[Any]]] | None = None
-    ) -> dict[str, NDArray[np.float32]]:
-        """``[1, channels, height, width]`` to tensor name to its value.
-
-        Args:
-            image: the graph's first input.
-            given: further inputs, where the graph has them.
-        """
+    def run(self, image: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """``[1, channels, height, width]`` to tensor name to its value."""
         with running(self._where):
-            values = self._session.run(self._tensors, {self._input: image, **(given or {})})
+            values = self._session.run(self._tensors, {self._input: image})
         return dict(zip(self._tensors, values, strict=True))

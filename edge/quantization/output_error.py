@@ -36,7 +36,7 @@ def gains(tried: NDArray[np.float64], kept: NDArray[np.float64]) -> bool:
 
 
 class OutputError:
-    """Everything that a scheme allows in INT8, run by ONNX Runtime; a graph that was measured is not run again.
+    """Everything that a scheme allows in INT8, run by ONNX Runtime; a graph that ran on all images is not run again.
 
     Args:
         model: the float graph that was calibrated.
@@ -60,8 +60,8 @@ class OutputError:
     def gained(self, tried: Ranges, least: NDArray[np.float64]) -> NDArray[np.float64] | None:
         """Decibels of each image where a choice gains, see :func:`gains`, else None.
 
-        A choice that loses on each of a few images is not run on the others; most do, so that this saves half of the
-        time.
+        A choice that loses on each of the first few images is not run on the others and counts as no gain; most do, so
+        that this saves half of the time.
 
         Args:
             tried: the choice.

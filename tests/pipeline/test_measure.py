@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from edge.errors import InputError
 from edge.pipeline import measure
 from edge.search.bench import Effort, Refusal
 
@@ -57,3 +58,19 @@ def test_a_race_is_among_those_that_can_be_chosen(
     measure.race(job, [_checked(name, passed) for name, passed in verdicts.items()])
     assert job.names == timed
     assert (job.effort.undecided_seconds is not None) == races
+
+
+def test_a_graph_that_cannot_be_looked_into_is_said_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*rest: object) -> None:
+        raise InputError("net: ONNX Runtime refuses the graph (why); export the model again")
+
+    said: list[str] = []
+    graph = SimpleNamespace(sha256="0", author=None)
+    one = SimpleNamespace(candidate=SimpleNamespace(plain=graph), engine=SimpleNamespace(name="int8", precision="int8"))
+    job: Any = Asked()
+    job.progress = SimpleNamespace(detail=said.append)
+    job.splits = SimpleNamespace(search=SimpleNamespace(spread=lambda count: ()))
+    job.inputs, job.model = tuple, graph
+    monkeypatch.setattr(measure, "attribute", refused)
+    assert measure._attribute(job, [one], SimpleNamespace(model=graph)) == {}
+    assert len(said) == 1 and "where accuracy went is not known: net: ONNX Runtime refuses" in said[0]
