@@ -33,9 +33,10 @@ def test_what_was_chosen_is_timed_again_and_not_deployed_again(tmp_path: Path, m
 def test_a_draw_changes_the_calibration_images_alone(tmp_path: Path) -> None:
     write_disc_case(tmp_path)
     images = load_image_set(tmp_path / "discs")
-    draws = [drawn(images, draw, 3) for draw in range(4)]
+    draws = [drawn(images, draw) for draw in range(4)]  # of fewer images than a deployment takes
     picked = [{sample.name for sample in one.split("train")} for one in draws]
-    assert all(len(names) == 3 for names in picked) and len(set(map(frozenset, picked))) > 1
+    assert all(len(names) == 4 for names in picked) and len(set(map(frozenset, picked))) > 1
+    assert [len(drawn(images, 0, count).split("train")) for count in (2, 64)] == [2, 4]
     assert all(one.split("test") == images.split("test") for one in draws)
 
 
