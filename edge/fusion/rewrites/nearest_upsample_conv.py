@@ -36,11 +36,8 @@ def _apply(editor: Editor, node: ir.Node) -> bool:
     factor = up.after[2] // up.before[2]
     reach = (max(-(-found.pads[0] // factor), 0), max(-(-found.pads[1] // factor), 0))
     bank = _phases(found.bank, factor, (found.pads[0], found.pads[1]))
-    flat = bank.reshape(factor * factor, -1)
-    _, first, copy = np.unique(flat.round(15), axis=0, return_index=True, return_inverse=True)
-    copy = copy.reshape(-1)
-    shared = len(first) < factor * factor and found.outputs == 1
-    rows = bank[first] if shared else bank
+    first, copy = _distinct(bank) if found.outputs == 1 else _all(bank)
+    shared, rows = len(first) < factor * factor, bank[first]
     kinds, k, o, i, h, w = rows.shape
     small = (shape[0], kinds * o, *up.before[2:])
     if cost(kinds * o, i, h * w) > cost(found.outputs, found.inputs, found.kernel[0] * found.kernel[1]) * factor**2:
@@ -87,6 +84,18 @@ def _phases(bank: NDArray[np.float64], s: int, pads: tuple[int, int]) -> NDArray
     rows, columns = _taps(h, s, pads[0]), _taps(w, s, pads[1])
     phases = np.einsum("pah,qbw,koihw->pqkoiab", rows, columns, bank)
     return phases.reshape(s * s, k, o, i, rows.shape[1], columns.shape[1])
+
+
+def _distinct(bank: NDArray[np.float64]) -> tuple[list[int], list[int]]:
+    """Where each kind of equal filters occurs first, and which kind each phase's are."""
+    kinds: dict[bytes, int] = {}
+    copy = [kinds.setdefault(filters.tobytes(), len(kinds)) for filters in bank.round(15) + 0.0]
+    return [copy.index(kind) for kind in range(len(kinds))], copy
+
+
+def _all(bank: NDArray[np.float64]) -> tuple[list[int], list[int]]:
+    phases = list(range(len(bank)))
+    return phases, phases
 
 
 def _taps(size: int, s: int, pad: int) -> NDArray[np.float64]:
