@@ -33,10 +33,10 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def same_numbers(request: pytest.FixtureRequest) -> None:
     """Each test draws from where its file's generators began: which tests ran before it, or where, changes nothing."""
-    names = vars(request.module).items() if request.module else ()
-    for name, value in [(name, value) for name, value in names if isinstance(value, np.random.Generator)]:
-        began = request.module.__dict__.setdefault(f"{name}_BEGAN", value.bit_generator.state)
-        value.bit_generator.state = began
+    module = vars(request.module)
+    for name, value in list(module.items()):
+        if isinstance(value, np.random.Generator):
+            value.bit_generator.state = module.setdefault(f"{name}_BEGAN", value.bit_generator.state)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -135,7 +135,7 @@ def test_scales_become_half_with_the_rest() -> None:
     kinds = types(half)
     assert kinds["d"] == kinds["dw"] == onnx.TensorProto.FLOAT16
     assert "Cast" not in {n.op_type for n in half.proto.graph.node if n.input[0] in ("d", "dw")}
-    np.testing.assert_allclose(run(half), run(source), rtol=1e-2, atol=0.05)  # a level or two of one input
+    np.testing.assert_allclose(run(half), run(source), rtol=1e-2, atol=1e-2)
 
 
 def test_tiny_scales_are_raised_and_their_weights_rounded_anew() -> None:

@@ -36,8 +36,9 @@ def _apply(editor: Editor, node: ir.Node) -> bool:
     factor = up.after[2] // up.before[2]
     reach = (max(-(-found.pads[0] // factor), 0), max(-(-found.pads[1] // factor), 0))
     bank = _phases(found.bank, factor, (found.pads[0], found.pads[1]))
-    first, copy = _distinct(bank) if found.outputs == 1 else _all(bank)
-    shared, rows = len(first) < factor * factor, bank[first]
+    first, copy = _distinct(bank) if found.outputs == 1 else ([], [])
+    shared = 0 < len(first) < factor * factor
+    rows = bank[first] if shared else bank
     kinds, k, o, i, h, w = rows.shape
     small = (shape[0], kinds * o, *up.before[2:])
     if cost(kinds * o, i, h * w) > cost(found.outputs, found.inputs, found.kernel[0] * found.kernel[1]) * factor**2:
@@ -91,11 +92,6 @@ def _distinct(bank: NDArray[np.float64]) -> tuple[list[int], list[int]]:
     kinds: dict[bytes, int] = {}
     copy = [kinds.setdefault(filters.tobytes(), len(kinds)) for filters in bank.round(15) + 0.0]
     return [copy.index(kind) for kind in range(len(kinds))], copy
-
-
-def _all(bank: NDArray[np.float64]) -> tuple[list[int], list[int]]:
-    phases = list(range(len(bank)))
-    return phases, phases
 
 
 def _taps(size: int, s: int, pad: int) -> NDArray[np.float64]:
