@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edge.accuracy.side_by_side import FLOATS, side_by_side
 from edge.accuracy.sqnr import CEILING_DB
+from edge.graph.bodies import bodies
 from edge.graph.model import Model
 from edge.graph.native import with_shapes
 
@@ -102,12 +103,8 @@ def _common_layers(exact: Model, quantized: Model) -> list[tuple[str, str, str]]
     return [
         (node.name or node.output[0], node.op_type, node.output[0])
         for node in exact.proto.graph.node
-        if node.op_type != "Constant" and (node.name, node.output[0]) in there and not _has_a_body(node)
+        if node.op_type != "Constant" and (node.name, node.output[0]) in there and not any(bodies(node))
     ]
-
-
-def _has_a_body(node: onnx.NodeProto) -> bool:
-    return any(attribute.HasField("g") for attribute in node.attribute)
 
 
 def _divided(exact: Model, quantized: Model) -> set[str]:

@@ -17,6 +17,7 @@ from google.protobuf.message import DecodeError
 
 from edge.errors import InputError
 from edge.files import replaced_file
+from edge.graph.bodies import bodies
 from edge.graph.native import check
 from edge.graph.soundness import require_facts, require_sound, require_tensors
 from edge.notebook.shown import Shown, Table
@@ -313,8 +314,8 @@ def graph_inputs(proto: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
 def graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
     """The graph and every graph inside it."""
     yield graph
-    for attribute in (a for node in graph.node for a in node.attribute):
-        for inner in (*([attribute.g] if attribute.HasField("g") else ()), *attribute.graphs):
+    for node in graph.node:
+        for inner in bodies(node):
             yield from graphs(inner)
 
 
@@ -332,14 +333,15 @@ def _graph_tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
 
 
 def _node_tensors(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorProto]:
-    for attribute in (a for node in nodes for a in node.attribute):
-        if attribute.HasField("t"):
-            yield attribute.t
-        yield from attribute.tensors
-        yield from _sparse_parts([*([attribute.sparse_tensor] if attribute.HasField("sparse_tensor") else ())])
-        yield from _sparse_parts(attribute.sparse_tensors)
-        for graph in (*([attribute.g] if attribute.HasField("g") else ()), *attribute.graphs):
-            yield from _graph_tensors(graph)
+    for node in nodes:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+            yield from _sparse_parts([*([attribute.sparse_tensor] if attribute.HasField("sparse_tensor") else ())])
+            yield from _sparse_parts(attribute.sparse_tensors)
+        for body in bodies(node):
+            yield from _graph_tensors(body)
 
 
 def _sparse_parts(sparse: Iterable[onnx.SparseTensorProto]) -> Iterator[onnx.TensorProto]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import onnx
 
 from edge.errors import InputError
+from edge.graph.bodies import bodies
 from edge.safety.guard import parsing
 from edge.safety.limits import exceeded, limits
 
@@ -76,9 +77,8 @@ def written_out(proto: onnx.ModelProto, path: str | Path) -> int:
         for node in nodes:
             key = (node.domain, node.op_type)
             total += of_function(key, calls) if key in functions else 1
-            for attribute in node.attribute:
-                for graph in (*([attribute.g] if attribute.HasField("g") else ()), *attribute.graphs):
-                    total += of_nodes(graph.node, calls)
+            for body in bodies(node):
+                total += of_nodes(body.node, calls)
         return total
 
     return of_nodes(proto.graph.node, ())

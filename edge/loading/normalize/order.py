@@ -5,6 +5,7 @@ from __future__ import annotations
 import onnx
 
 from edge.errors import InputError
+from edge.graph.bodies import bodies
 from edge.loading.normalize.step import Change, Draft, Step
 
 
@@ -47,11 +48,10 @@ def _sorted(needs: list[set[int]], where: str) -> list[int]:
 def read_names(node: onnx.NodeProto) -> set[str]:
     """Names that a node reads, those inside its subgraphs too."""
     names = set(node.input)
-    for attribute in node.attribute:
-        for graph in (*([attribute.g] if attribute.HasField("g") else ()), *attribute.graphs):
-            for inner in graph.node:
-                names |= read_names(inner)
-            names |= {output.name for output in graph.output}
+    for body in bodies(node):
+        for inner in body.node:
+            names |= read_names(inner)
+        names |= {output.name for output in body.output}
     return names
 
 
