@@ -8,6 +8,7 @@ from pathlib import Path
 
 import onnx
 
+from edge.graph.bodies import bodies
 from edge.graph.model import Model
 
 FLOAT16 = onnx.TensorProto.FLOAT16
@@ -58,8 +59,8 @@ def _clear_nodes(nodes: Iterable[onnx.NodeProto]) -> None:
         _clear(node)
         for attribute in node.attribute:
             attribute.ClearField("doc_string")
-            if attribute.type == onnx.AttributeProto.GRAPH:
-                _clear_graph(attribute.g)
+        for body in bodies(node):
+            _clear_graph(body)
 
 
 def _clear(message: object) -> None:
